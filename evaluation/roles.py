@@ -1,0 +1,149 @@
+"""Roles: what kind of signal leaves each node, decided by the graph and never by looking at values.
+
+=========== ==================================================================================
+``analog``  the encoded input, what synapses and membranes without a threshold put out, and any
+            sum that contains one of these
+``spikes``  what a spiking node (LIF, IF, CubaLIF, Threshold) puts out; Flatten and Delay keep it
+``graded``  spikes that went through pooling or Scale, and sums of several spike trains
+=========== ==================================================================================
+
+A layer that happens to see only zeros and ones is still analog if its input is, and a pooled
+spike train is graded even where every pool holds at most one spike.
+
+Subtractive reset is written in NIR as a loop, membrane (LI or I) -> Threshold -> Scale -> membrane.
+That Scale carries the reset and no signal: `signal_edges` leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import nir
+
+if TYPE_CHECKING:
+    from mpo_snn.graph.inline import FlatGraph
+
+Role = Literal["analog", "spikes", "graded"]
+
+SPIKING = (nir.LIF, nir.IF, nir.CubaLIF, nir.Threshold)
+MEMBRANE = (nir.LI, nir.CubaLI, nir.I)
+SYNAPTIC = (nir.Affine, nir.Linear, nir.Conv1d, nir.Conv2d)
+POOLING = (nir.AvgPool2d, nir.SumPool2d)
+STATEFUL = (nir.LIF, nir.IF, nir.CubaLIF, *MEMBRANE, nir.Delay)
+
+_ORDER: dict[Role, int] = {"spikes": 0, "graded": 1, "analog": 2}
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The roles of a graph's nodes and edges.
+
+    Attributes:
+        output: role of what each node puts out; an edge has the role of its source.
+        input: role of the sum that enters each node; absent for nodes without predecessors.
+        constant: nodes whose input is the same at every timestep if the graph's input is:
+            nothing with a state or a threshold lies between.
+        feedback: Scale nodes that only carry a subtractive reset.
+    """
+
+    output: Mapping[str, Role]
+    input: Mapping[str, Role]
+    constant: frozenset[str]
+    feedback: frozenset[str]
+
+
+def assign_roles(flat: FlatGraph) -> Roles:
+    """Roles of all nodes, as the least fixed point over spikes < graded < analog."""
+    feedback = reset_feedback(flat)
+    sources = predecessors(signal_edges(flat, feedback))
+    output: dict[str, Role] = {}
+    changed = True
+    while changed:
+        changed = False
+        for name, node in flat.nodes.items():
+            role = _leaving(node, _entering(sources[name], output))
+            if role is not None and output.get(name) != role:
+                output[name] = role
+                changed = True
+    entering = {name: _entering(sources[name], output) for name in flat.nodes}
+    return Roles(
+        output=output,
+        input={name: role for name, role in entering.items() if role is not None},
+        constant=_constant_inputs(flat, sources),
+        feedback=feedback,
+    )
+
+
+def reset_feedback(flat: FlatGraph) -> frozenset[str]:
+    """Scale nodes on the way Threshold -> Scale -> membrane -> the same Threshold, and nowhere else."""
+    sources, targets = predecessors(flat.edges), successors(flat.edges)
+    found = set()
+    for name, node in flat.nodes.items():
+        if not (isinstance(node, nir.Scale) and len(sources[name]) == len(targets[name]) == 1):
+            continue
+        (threshold,), (membrane,) = sources[name], targets[name]
+        if (
+            isinstance(flat.nodes[threshold], nir.Threshold)
+            and isinstance(flat.nodes[membrane], MEMBRANE)
+            and membrane in sources[threshold]
+        ):
+            found.add(name)
+    return frozenset(found)
+
+
+def signal_edges(flat: FlatGraph, feedback: frozenset[str]) -> list[tuple[str, str]]:
+    """The edges without those into and out of `feedback`."""
+    return [edge for edge in flat.edges if feedback.isdisjoint(edge)]
+
+
+def predecessors(edges: Iterable[tuple[str, str]]) -> defaultdict[str, list[str]]:
+    """Sources of each node, in the order of the edges."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for source, target in edges:
+        found[target].append(source)
+    return found
+
+
+def successors(edges: Iterable[tuple[str, str]]) -> defaultdict[str, list[str]]:
+    """Targets of each node, in the order of the edges."""
+    return predecessors((target, source) for source, target in edges)
+
+
+def _entering(sources: list[str], output: Mapping[str, Role]) -> Role | None:
+    """Role of the sum of what is known of the sources; None while nothing is."""
+    known = [output[source] for source in sources if source in output]
+    if not known:
+        return None
+    strongest = max(known, key=_ORDER.__getitem__)
+    return "graded" if strongest == "spikes" and len(sources) > 1 else strongest
+
+
+def _leaving(node: nir.NIRNode, entering: Role | None) -> Role | None:
+    if isinstance(node, SPIKING):
+        return "spikes"
+    if isinstance(node, (*SYNAPTIC, *MEMBRANE)):
+        return "analog"
+    if isinstance(node, nir.Input) and entering is None:
+        return "analog"
+    if isinstance(node, (*POOLING, nir.Scale)) and entering == "spikes":
+        return "graded"
+    return entering
+
+
+def _constant_inputs(flat: FlatGraph, sources: Mapping[str, list[str]]) -> frozenset[str]:
+    """Nodes that no stateful or spiking node leads to."""
+    targets: defaultdict[str, list[str]] = defaultdict(list)
+    for target, names in sources.items():
+        for source in names:
+            targets[source].append(target)
+    moving: set[str] = set()
+    waiting = [name for name, node in flat.nodes.items() if isinstance(node, (*STATEFUL, *SPIKING))]
+    while waiting:
+        for target in targets[waiting.pop()]:
+            if target not in moving:
+                moving.add(target)
+                waiting.append(target)
+    return frozenset(flat.nodes.keys() - moving)

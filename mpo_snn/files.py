@@ -1,0 +1,76 @@
+"""Writing a file so that a kill or a full disk leaves the old one or the new one, never half of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mpo_snn.errors import OutputError
+
+
+@contextmanager
+def replace_file(path: str | Path) -> Iterator[Path]:
+    """Yield a scratch file beside `path`; on success it becomes `path`, on failure it vanishes.
+
+    The content is flushed to the disk before the rename, and the folder after it, so that the
+    rename survives a power cut.
+
+    Raises:
+        OutputError: if the folder is missing or the disk refuses (full, read-only, not allowed).
+    """
+    path = Path(path)
+    scratch: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        scratch = Path(name)
+        yield scratch
+        _flush(scratch)
+        os.chmod(scratch, 0o666 & ~_umask())
+        os.replace(scratch, path)
+        _flush(path.parent)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"cannot write '{path}': {reason}. Nothing was changed.") from error
+    finally:
+        if scratch is not None:
+            scratch.unlink(missing_ok=True)
+
+
+def write_file(path: str | Path, content: bytes | str) -> None:
+    """Write `content` to `path` as a whole or not at all (see `replace_file`)."""
+    data = content.encode() if isinstance(content, str) else content
+    with replace_file(path) as scratch:
+        scratch.write_bytes(data)
+
+
+def make_folder(path: str | Path) -> Path:
+    """Create a folder with its parents.
+
+    Raises:
+        OutputError: if it cannot be created.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"cannot create the folder '{path}': {reason}.") from error
+    return path
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,106 @@
+r"""The LIF equations, once: one step, and the readable scan that every faster kernel must equal.
+
+.. math::
+    v_t = \beta\, u_{t-1} + g\, i_t \;[-\; s_{t-1} \theta], \qquad s_t = \Theta(v_t - \theta)
+
+with :math:`u` the membrane carried from the step before, :math:`u_{-1} = 0`, and the input gain
+:math:`g = 1 - \beta` (``decay``: the paper's Eq. 2, NIR's r = 1) or 1 (``unit``: snnTorch's habit).
+The reset is a kind and a timing:
+
+=============  ==========================================  ==================================
+kind           ``step``: in the step of the spike          ``next``: one step later
+=============  ==========================================  ==================================
+``zero``       u = v (1 - s); NIR's LIF                    the same spikes, later in the record
+``subtract``   u = v - s theta                             the bracket above; the paper, snnTorch
+``none``       u = v                                       u = v
+=============  ==========================================  ==================================
+
+:math:`v` is the membrane before any reset within the step. The spike in the reset term is detached
+from the gradient, as snnTorch does; the threshold in it is not. beta = 1 is an IF neuron and needs
+the unit gain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mpo_snn.surrogate import Spike
+
+Reset = Literal["zero", "subtract", "none"]
+ResetTiming = Literal["step", "next"]
+InputGain = Literal["decay", "unit"]
+
+
+@dataclass(frozen=True)
+class LIFParameters:
+    """What the equations need, broadcast against one step of input, (batch, *features).
+
+    Attributes:
+        beta: leak per step in [0, 1], dimensionless.
+        threshold: firing threshold in volt, > 0.
+        slope: slope of the surrogate, 1/volt.
+        scale: height times per-neuron gain of the surrogate, dimensionless.
+        reset: kind of reset.
+        reset_timing: whether it acts in the step of the spike or one later.
+        input_gain: whether the input is multiplied by 1 - beta.
+    """
+
+    beta: Tensor
+    threshold: Tensor
+    slope: Tensor
+    scale: Tensor
+    reset: Reset = "zero"
+    reset_timing: ResetTiming = "step"
+    input_gain: InputGain = "decay"
+
+
+def lif_step(current: Tensor, state: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor, Tensor]:
+    """Advance a layer by one step of the equation of this module.
+
+    Args:
+        current: input, (batch, *features), in volt.
+        state: what the step before returned as state, same shape; zeros at the start. For
+            ``next`` it is the membrane before its reset, which is derived from it here.
+        p: parameters.
+
+    Returns:
+        spikes of 0 and 1, the membrane before reset, and the state to carry, each of the shape
+        of current.
+    """
+    late = p.reset_timing == "next"
+    fired = (state > p.threshold).to(state.dtype) if late else None
+    if fired is not None and p.reset == "zero":
+        state = (1.0 - fired) * state
+    drive = current if p.input_gain == "unit" else (1.0 - p.beta) * current
+    v = p.beta * state + drive
+    if fired is not None and p.reset == "subtract":
+        v = v - fired * p.threshold
+    spk: Tensor = Spike.apply(v - p.threshold, p.slope, p.scale)  # type: ignore[no-untyped-call]
+    if late or p.reset == "none":
+        return spk, v, v
+    if p.reset == "zero":
+        return spk, v, (1.0 - spk.detach()) * v
+    return spk, v, v - spk.detach() * p.threshold
+
+
+def lif_scan_reference(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
+    """Run `lif_step` over all timesteps from the membrane at rest.
+
+    Args:
+        current: input, (time, batch, *features), in volt.
+        p: parameters.
+
+    Returns:
+        spikes and membrane before reset, both of the shape of current.
+    """
+    state = torch.zeros_like(current[0])
+    spikes, membranes = [], []
+    for step in current:
+        spk, v, state = lif_step(step, state, p)
+        spikes.append(spk)
+        membranes.append(v)
+    return torch.stack(spikes), torch.stack(membranes)

@@ -1,0 +1,262 @@
+r"""MPO: the surrogate follows the membrane's distribution (the method, Eq. 11 and 17-23).
+
+The joint objective is
+
+.. math::
+    L = L_\text{task} + \lambda_d L_\text{Dist} + \lambda_w L_\text{width}
+
+.. math::
+    L_\text{Dist} = \mathrm{KL}\big(N(\mu_V, \sigma_V^2)\,\|\,N(m, s^2)\big), \qquad
+    L_\text{width} = |\text{width} - c\,\sigma_V|
+
+each the mean over layers. Beside the loss, `step` moves three things that only the backward pass
+sees: the width (towards :math:`c\,\sigma_V`), the height of each layer (DAS, Eq. 22) and the gain
+of each neuron (SFH, Algorithm 1 line 13).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mpo_snn.errors import MpoError
+from mpo_snn.membrane import VARIANCE_FLOOR, MembraneRecord, Moments, Sample
+from mpo_snn.neurons import MPOLeaky, neurons_of
+from mpo_snn.settings import MPOSettings
+
+HEIGHT_RAILS = (0.5, 2.0)
+GAIN_RAILS = (0.5, 2.0)
+
+
+def kl_normal(layer: Moments, target_mean: float = 0.0, target_std: float = 1.0) -> Tensor:
+    r"""L_Dist of one layer: :math:`\ln\frac{s}{\sigma} + \frac{\sigma^2 + (\mu-m)^2}{2s^2} -
+    \frac12` (Eq. 21: m = 0, s = 1); finite where the layer does not move."""
+    variance = layer.variance
+    log_ratio = math.log(target_std) - 0.5 * torch.log(variance.clamp(min=VARIANCE_FLOOR))
+    shift = layer.mean - target_mean
+    return log_ratio + (variance + shift * shift) / (2.0 * target_std**2) - 0.5
+
+
+def expected_share(gamma: float) -> float:
+    """rho*: share of a normal distribution within gamma sigmas of its mean."""
+    return math.erf(gamma / math.sqrt(2.0))
+
+
+def adjust_heights(heights: Tensor, rho: Tensor, settings: MPOSettings) -> Tensor:
+    """One step of DAS (Eq. 22) on all layers: height *= 1 + eta (rho - rho*) / rho*.
+
+    To the letter there is no feedback from height to rho, so a lasting deviation drives a height
+    to its rail. `stabilised` leaves deviations inside the dead band alone and renormalises the
+    heights to geometric mean 1. Both clip to [0.5, 2].
+
+    Args:
+        heights: one per layer, (layers,).
+        rho: share of U inside the band, (layers,).
+        settings: eta, gamma, dead band.
+    """
+    target = expected_share(settings.height_gamma)
+    deviation = rho - target
+    if settings.height == "stabilised":
+        inside = deviation.abs() <= settings.height_dead_band
+        deviation = torch.where(inside, torch.zeros_like(deviation), deviation)
+    heights = heights * (1.0 + settings.height_rate * deviation / target)
+    if settings.height == "stabilised":
+        heights = heights / torch.exp(torch.log(heights).mean())
+    return heights.clamp(*HEIGHT_RAILS)
+
+
+def neuron_gain(sigma: Tensor) -> Tensor:
+    """SFH: clip(mean(sigma) / (sigma_i + eps), 0.5, 2), renormalised to mean 1.
+
+    Args:
+        sigma: standard deviation of U_i over the batch, per neuron, volt.
+    """
+    mean = sigma.mean()
+    gain = (mean / (sigma + 1e-6 * mean + 1e-12)).clamp(*GAIN_RAILS)
+    return gain / gain.mean()
+
+
+@dataclass
+class _Layer:
+    """What MPO keeps of one layer between steps."""
+
+    neuron: MPOLeaky
+    sigma_of_neurons: Tensor | None = None
+    total: dict[str, Tensor] | None = None
+    batches: int = 0
+
+
+class MPO:
+    """The method, for any network with MPO neurons and anybody's own training loop.
+
+    Three lines: `mpo = MPO(network)`, `loss = task_loss + mpo.regularizer()`, and `mpo.step()`
+    after the optimiser. With `width_update="gradient"` the widths become parameters, so build the
+    optimiser after this.
+
+    Args:
+        network: a module with at least one `MPOLeaky`; `mpo_snn.adapt` makes one from snnTorch's.
+        settings: parts and constants of the method.
+
+    Raises:
+        MpoError: if the network has no MPO neuron.
+    """
+
+    def __init__(self, network: nn.Module, settings: MPOSettings | None = None) -> None:
+        """Attach a record to every neuron."""
+        self.settings = settings or MPOSettings()
+        neurons = neurons_of(network)
+        if not neurons:
+            raise MpoError(
+                "cannot start MPO: the network has no MPOLeaky. Build it with MPOLeaky, or turn"
+                " snntorch.Leaky into it with mpo_snn.adapt(network)."
+            )
+        self.layers = {name: _Layer(neuron) for name, neuron in neurons.items()}
+        learn_width = self.settings.adapt_width and self.settings.width_update == "gradient"
+        for neuron in neurons.values():
+            neuron.record = MembraneRecord(self.settings.statistic, self.settings.height_gamma)
+            if learn_width and not isinstance(neuron.width, nn.Parameter):
+                width = neuron.width
+                del neuron.width
+                neuron.width = nn.Parameter(width)
+
+    def regularizer(self) -> Tensor:
+        """lambda_dist * L_Dist + lambda_width * L_width of the forward since the last call.
+
+        Raises:
+            MpoError: if a layer has not run in training mode since then.
+        """
+        dist, width = self.losses()
+        return self.settings.lambda_dist * dist + self.settings.lambda_width * width
+
+    def losses(self) -> tuple[Tensor, Tensor]:
+        """L_Dist and L_width apart, unweighted; reads the statistics as `regularizer` does."""
+        samples = self._samples("regularizer", MembraneRecord.take_open)
+        settings = self.settings
+        dist, width = [], []
+        for name, sample in samples.items():
+            layer = self.layers[name]
+            dist.append(kl_normal(sample.layer, settings.target_mean, settings.target_std))
+            sigma = sample.layer.sigma
+            sigma = sigma if settings.width_pull else sigma.detach()
+            width.append((layer.neuron.width - settings.width_scale * sigma).abs())
+        return torch.stack(dist).mean(), torch.stack(width).mean()
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move widths, heights and gains by the statistics since the last step, and clear them.
+
+        Raises:
+            MpoError: if a layer has not run in training mode since then.
+        """
+        samples = self._samples("step", MembraneRecord.take_all)
+        for name, sample in samples.items():
+            layer = self.layers[name]
+            self._follow_width(layer.neuron, sample)
+            self._follow_gain(layer, sample)
+        self._follow_heights(samples)
+        for name, sample in samples.items():
+            self._add_to_totals(self.layers[name], sample)
+
+    def statistics(self, clear: bool = True) -> dict[str, dict[str, float]]:
+        """Per layer, the mean over the steps since the last clearing call.
+
+        Keys: mu, sigma (volt), width (volt), height, rho, coverage, density, rails (share of
+        steps that left the height on a rail). A layer whose membrane never moved is named in a
+        warning. Values reach the host here, never in `step`.
+        """
+        table = {}
+        for name, layer in self.layers.items():
+            if layer.total is None:
+                continue
+            table[name] = {k: float(v) / layer.batches for k, v in layer.total.items()}
+            if table[name]["sigma"] == 0.0:
+                warnings.warn(
+                    f"the membrane of layer '{name}' does not move (sigma = 0): its input is"
+                    " constant or absent, so its surrogate cannot follow it.",
+                    stacklevel=2,
+                )
+            if clear:
+                layer.total, layer.batches = None, 0
+        return table
+
+    def state_dict(self) -> dict[str, Any]:
+        """What resuming needs beside the network's own state: per-neuron sigmas and gains."""
+        return {
+            name: {"sigma_of_neurons": layer.sigma_of_neurons, "gain": layer.neuron.gain}
+            for name, layer in self.layers.items()
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave.
+
+        Raises:
+            MpoError: if the layers differ.
+        """
+        if set(state) != set(self.layers):
+            raise MpoError(
+                f"cannot load MPO state: it has layers {sorted(state)},"
+                f" the network has {sorted(self.layers)}."
+            )
+        for name, layer in self.layers.items():
+            device = layer.neuron.width.device
+            sigma = state[name]["sigma_of_neurons"]
+            layer.sigma_of_neurons = None if sigma is None else sigma.to(device)
+            layer.neuron.gain = state[name]["gain"].to(device)
+
+    def _samples(self, purpose: str, take: Any) -> dict[str, Sample]:
+        found = {name: take(layer.neuron.record) for name, layer in self.layers.items()}
+        absent = [name for name, sample in found.items() if sample is None]
+        if absent:
+            raise MpoError(
+                f"MPO.{purpose}() has no membrane statistics of layer"
+                f" {', '.join(repr(name) for name in absent)}: run the network forward in training"
+                " mode, with gradients on, before it."
+            )
+        return found
+
+    def _follow_width(self, neuron: MPOLeaky, sample: Sample) -> None:
+        settings = self.settings
+        if settings.adapt_width and settings.width_update == "ema":
+            target = settings.width_scale * sample.layer.sigma.to(neuron.width.dtype)
+            neuron.width.lerp_(target, 1.0 - settings.width_momentum)
+
+    def _follow_gain(self, layer: _Layer, sample: Sample) -> None:
+        if not self.settings.neuron_gain:
+            return
+        sigma = sample.neurons.sigma
+        old = layer.sigma_of_neurons
+        if old is not None and old.shape == sigma.shape:
+            sigma = torch.lerp(sigma, old, self.settings.gain_momentum)
+        layer.sigma_of_neurons = sigma
+        layer.neuron.gain = neuron_gain(sigma).to(layer.neuron.width.dtype)
+
+    def _follow_heights(self, samples: dict[str, Sample]) -> None:
+        if self.settings.height == "off":
+            return
+        neurons = [self.layers[name].neuron for name in samples]
+        heights = torch.stack([neuron.height for neuron in neurons])
+        rho = torch.stack([sample.rho for sample in samples.values()]).to(heights.dtype)
+        for neuron, height in zip(neurons, adjust_heights(heights, rho, self.settings)):
+            neuron.height.copy_(height)
+
+    def _add_to_totals(self, layer: _Layer, sample: Sample) -> None:
+        height = layer.neuron.height
+        low, high = HEIGHT_RAILS
+        now = {
+            "mu": sample.layer.mean,
+            "sigma": sample.layer.sigma,
+            "width": layer.neuron.width.detach().clone(),
+            "height": height.clone(),
+            "rho": sample.rho,
+            "coverage": sample.coverage,
+            "density": sample.density,
+            "rails": ((height <= low) | (height >= high)).float(),
+        }
+        old = layer.total
+        layer.total = now if old is None else {key: old[key] + now[key] for key in now}
+        layer.batches += 1

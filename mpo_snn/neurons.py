@@ -1,0 +1,289 @@
+"""`MPOLeaky`: snnTorch's Leaky with a named reset, a surrogate that MPO steers, and a fast scan.
+
+The equations are in `mpo_snn.lif`. This module only holds parameters and state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import snntorch
+import torch
+from torch import Tensor, nn
+
+from mpo_snn.errors import MpoError, RecipeError, ShapeError
+from mpo_snn.kernels import lif_scan
+from mpo_snn.lif import InputGain, LIFParameters, Reset, ResetTiming, lif_step
+from mpo_snn.membrane import MembraneRecord
+from mpo_snn.settings import NeuronSettings
+from mpo_snn.surrogate import WidthForm, slope_of_width
+
+THRESHOLD_FLOOR = 1e-3
+"""A learnable threshold is used, tested and exported as max(threshold, this), in volt."""
+WIDTH_FLOOR = 1e-3
+"""Likewise a width: a surrogate narrower than this passes no gradient worth having."""
+
+
+class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
+    """A leaky integrate-and-fire layer; beta = 1 with unit gain is integrate-and-fire.
+
+    Called on one timestep it behaves as `snntorch.Leaky` does: `spk, mem = lif(current, mem)`, or
+    `spk = lif(current)` with `init_hidden=True`. `scan` runs all timesteps at once.
+
+    Args:
+        beta: leak per step, dimensionless, in [0, 1]; scalar or one per channel, (C,).
+        threshold: firing threshold in volt, > 0; scalar or one per channel, (C,).
+        reset: `zero`, `subtract` or `none`.
+        reset_timing: `step` (in the step of the spike) or `next` (one step later).
+        input_gain: `decay` multiplies the input by 1 - beta, `unit` leaves it as it is.
+        learn_beta: make beta a parameter; used clamped to [0, 1], as in snnTorch.
+        learn_threshold: make threshold a parameter; used with a floor of 1e-3 volt.
+        init_hidden: keep the state inside, return spikes only.
+        output: with `init_hidden`, return the membrane too.
+        width: width of the surrogate in volt, > 0.
+        width_form: how the slope follows from the width (`mpo_snn.surrogate`).
+        backend: LIF kernel of `scan`; None takes the fastest.
+
+    Raises:
+        RecipeError: if a value is out of range.
+
+    Equal to snnTorch spike for spike for `zero` and `none`, and for `subtract`/`next`. For
+    `subtract`/`step` snnTorch (`reset_delay=False`) guards against a double reset, which gives
+    part of the reset back where the membrane exceeds twice the threshold; this class follows the
+    equation, so the two differ there.
+    """
+
+    width: Tensor
+    height: Tensor
+    gain: Tensor
+
+    def __init__(
+        self,
+        beta: float | Tensor,
+        threshold: float | Tensor = 1.0,
+        *,
+        reset: Reset = "zero",
+        reset_timing: ResetTiming = "step",
+        input_gain: InputGain = "decay",
+        learn_beta: bool = False,
+        learn_threshold: bool = False,
+        init_hidden: bool = False,
+        output: bool = False,
+        width: float = 0.5,
+        width_form: WidthForm = "matched",
+        backend: str | None = None,
+    ) -> None:
+        """Check the values and hand them to `snntorch.Leaky`."""
+        _check_choice("reset", reset, ("zero", "subtract", "none"))
+        _check_choice("reset_timing", reset_timing, ("step", "next"))
+        _check_choice("input_gain", input_gain, ("decay", "unit"))
+        _check_values(beta, threshold, width, input_gain)
+        super().__init__(
+            beta=_own_copy(beta),
+            threshold=_own_copy(threshold),
+            init_hidden=init_hidden,
+            output=output,
+            learn_beta=learn_beta,
+            learn_threshold=learn_threshold,
+            reset_mechanism=reset,
+            reset_delay=reset_timing == "next",
+        )
+        _forget_instance(self)
+        self.reset_timing: ResetTiming = reset_timing
+        self.input_gain: InputGain = input_gain
+        self.width_form: WidthForm = width_form
+        self.backend = backend
+        self.record: MembraneRecord | None = None
+        self.register_buffer("width", torch.tensor(float(width)))
+        self.register_buffer("height", torch.tensor(1.0))
+        self.register_buffer("gain", torch.tensor(1.0), persistent=False)
+
+    @classmethod
+    def from_settings(cls, settings: NeuronSettings) -> MPOLeaky:
+        """A layer that keeps its own state, as the shipped networks use it."""
+        return cls(
+            settings.beta,
+            settings.threshold,
+            reset=settings.reset,
+            reset_timing=settings.reset_timing,
+            input_gain=settings.input_gain,
+            learn_beta=settings.learn_beta,
+            learn_threshold=settings.learn_threshold,
+            init_hidden=True,
+            width=settings.width,
+            width_form=settings.width_form,
+            backend=settings.backend,
+        )
+
+    @property
+    def reset_kind(self) -> Reset:
+        """`zero`, `subtract` or `none`, from snnTorch's stored value."""
+        kinds: tuple[Reset, ...] = ("subtract", "zero", "none")
+        return kinds[int(self.reset_mechanism_val)]
+
+    @property
+    def slope(self) -> Tensor:
+        """Slope of the surrogate, 1/volt."""
+        return slope_of_width(self.width.detach().clamp(min=WIDTH_FLOOR), self.width_form)
+
+    def values(self) -> tuple[Tensor, Tensor]:
+        """Beta and threshold as they are used: what is tested and exported."""
+        beta, threshold = self.beta, self.threshold
+        if beta.requires_grad:
+            beta = beta.clamp(0.0, 1.0)
+        if threshold.requires_grad:
+            threshold = threshold.clamp(min=THRESHOLD_FLOOR)
+        return beta, threshold
+
+    def parameters_for(self, step: Tensor) -> LIFParameters:
+        """The parameters, shaped to broadcast against one step of input (batch, *features).
+
+        Raises:
+            ShapeError: if a per-channel parameter does not match the channels of the input.
+        """
+        beta, threshold = self.values()
+        return LIFParameters(
+            beta=_per_channel("beta", beta, step),
+            threshold=_per_channel("threshold", threshold, step),
+            slope=self.slope,
+            scale=self.height * self.gain,
+            reset=self.reset_kind,
+            reset_timing=self.reset_timing,
+            input_gain=self.input_gain,
+        )
+
+    def forward(self, input_: Tensor, mem: Tensor | None = None) -> Any:
+        """One timestep, called as snnTorch's Leaky is.
+
+        Args:
+            input_: current, (batch, *features), in volt.
+            mem: state from the step before; None takes the one kept inside.
+
+        Returns:
+            spikes with `init_hidden=True`, otherwise (or with `output=True`) spikes and state.
+
+        Raises:
+            MpoError: if `mem` is given although the state is kept inside.
+        """
+        if mem is not None and self.init_hidden:
+            raise MpoError(
+                "cannot take `mem` in MPOLeaky: it keeps its own state (init_hidden=True)."
+                " Call it with the input alone, or build it with init_hidden=False."
+            )
+        state = self.mem if mem is None else mem
+        if state.shape != input_.shape:
+            state = torch.zeros_like(input_)
+        p = self.parameters_for(input_)
+        spk, v, self.mem = lif_step(input_, state, p)
+        if self._is_recording():
+            self.record.add_step(v, spk, p)  # type: ignore[union-attr]
+        return spk if self.init_hidden and not self.output else (spk, self.mem)
+
+    def scan(self, current: Tensor) -> tuple[Tensor, Tensor]:
+        """All timesteps at once, from the membrane at rest; the kept state is not touched.
+
+        Args:
+            current: (time, batch, *features) in volt; a time stride of 0 marks a constant input.
+
+        Returns:
+            spikes and membrane before reset, of the shape of current.
+        """
+        p = self.parameters_for(current[0])
+        spk, v = lif_scan(current, p, self.backend)
+        if self._is_recording():
+            self.record.add_sequence(v, spk, p)  # type: ignore[union-attr]
+        return spk, v
+
+    def reset_mem(self) -> Tensor:
+        """Forget the state, and close the sequence that MPO is collecting."""
+        self.mem = torch.zeros(0, device=self.width.device)
+        if self.record is not None:
+            self.record.close()
+        return self.mem
+
+    def _is_recording(self) -> bool:
+        return self.record is not None and self.training and torch.is_grad_enabled()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: parameters and settings, without state that holds a graph."""
+        state = self.__dict__.copy()
+        buffers = dict(state["_buffers"])
+        buffers["mem"] = torch.zeros(0, device=self.width.device)
+        state["_buffers"] = buffers
+        state.pop("reset", None)
+        if self.record is not None:
+            state["record"] = self.record.fresh()
+        return state
+
+    def extra_repr(self) -> str:
+        """Settings in one line, for `print(network)`."""
+        return (
+            f"beta={_short(self.beta)}, threshold={_short(self.threshold)},"
+            f" reset={self.reset_kind}/{self.reset_timing}, input_gain={self.input_gain},"
+            f" width={float(self.width.detach().mean()):.3g} ({self.width_form})"
+        )
+
+
+def neurons_of(network: nn.Module) -> dict[str, MPOLeaky]:
+    """The MPO neurons of a network by their module name, in order of registration."""
+    return {name: m for name, m in network.named_modules() if isinstance(m, MPOLeaky)}
+
+
+def reset_hidden(network: nn.Module) -> None:
+    """Forget the state of every MPO neuron; takes the place of `snntorch.utils.reset`."""
+    for neuron in neurons_of(network).values():
+        neuron.reset_mem()
+
+
+def _check_choice(name: str, found: str, allowed: tuple[str, ...]) -> None:
+    if found not in allowed:
+        raise RecipeError(f"MPOLeaky: {name} is '{found}', allowed are {', '.join(allowed)}.")
+
+
+def _check_values(
+    beta: float | Tensor, threshold: float | Tensor, width: float, input_gain: InputGain
+) -> None:
+    b, theta = torch.as_tensor(beta).detach(), torch.as_tensor(threshold).detach()
+    findings = []
+    if not bool(((b >= 0) & (b <= 1)).all()):
+        findings.append(f"beta is {_short(b)}, allowed is 0 to 1.")
+    elif input_gain == "decay" and bool((b == 1).any()):
+        findings.append("beta is 1 with input_gain 'decay', which deletes the input: use 'unit'.")
+    if not bool((theta > 0).all() & torch.isfinite(theta).all()):
+        findings.append(f"threshold is {_short(theta)}, allowed is above 0.")
+    if not 0.0 < width < float("inf"):
+        findings.append(f"width is {width:g}, allowed is above 0.")
+    if findings:
+        raise RecipeError("cannot build MPOLeaky", findings)
+
+
+def _own_copy(value: float | Tensor) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach().clone().to(torch.get_default_dtype())
+    return torch.tensor(float(value))
+
+
+def _forget_instance(neuron: MPOLeaky) -> None:
+    """Take the neuron out of snnTorch's class-wide list, which would keep it alive for ever."""
+    instances = snntorch.SpikingNeuron.instances
+    instances[:] = [other for other in instances if other is not neuron]
+
+
+def _per_channel(name: str, value: Tensor, step: Tensor) -> Tensor:
+    if value.numel() == 1:
+        return value.reshape(())
+    channels = step.shape[1] if step.dim() > 1 else 0
+    if value.dim() == 1 and value.shape[0] == channels:
+        return value.reshape(-1, *[1] * (step.dim() - 2))
+    if value.shape == torch.broadcast_shapes(value.shape, (channels, *[1] * (step.dim() - 2))):
+        return value
+    raise ShapeError(
+        f"{name} of MPOLeaky has shape {tuple(value.shape)}, expected () or ({channels},) to match"
+        f" the {channels} channels of its input {tuple(step.shape)}."
+    )
+
+
+def _short(value: Tensor) -> str:
+    if value.numel() == 1:
+        return f"{float(value):g}"
+    return f"{float(value.min()):g}..{float(value.max()):g} {tuple(value.shape)}"

@@ -1,0 +1,1 @@
+"""Profiles: facts about hardware as data (TOML), and the typed loaders that check them."""

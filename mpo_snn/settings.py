@@ -1,0 +1,125 @@
+"""Settings of a neuron and of the method, as plain values; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mpo_snn.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class NeuronSettings:
+    """One kind of LIF neuron for a whole network (`mpo_snn.lif` has the equations).
+
+    Attributes:
+        beta: membrane leak per step, dimensionless, in [0, 1]; 1 is IF and needs `unit` gain.
+        threshold: firing threshold, in volt, > 0.
+        reset: what a spike does to the membrane.
+        reset_timing: in the step of the spike, or one step later.
+        input_gain: `decay` multiplies the input by 1 - beta, `unit` leaves it.
+        learn_beta: train the leak, one per layer.
+        learn_threshold: train the threshold, one per layer.
+        width: width of the surrogate at the start, in volt, > 0.
+        width_form: how the slope follows from the width.
+        backend: LIF kernel; null takes the fastest there is.
+    """
+
+    beta: float = 0.5
+    threshold: float = 0.5
+    reset: Literal["zero", "subtract", "none"] = "zero"
+    reset_timing: Literal["step", "next"] = "step"
+    input_gain: Literal["decay", "unit"] = "decay"
+    learn_beta: bool = False
+    learn_threshold: bool = False
+    width: float = 0.5
+    width_form: Literal["paper", "scale", "matched"] = "matched"
+    backend: Literal["in_place", "reference"] | None = None
+
+    def findings(self) -> list[str]:
+        """What is out of range, one line each."""
+        found = []
+        if not 0.0 <= self.beta <= 1.0:
+            found.append(f"neuron.beta is {self.beta:g}, allowed is 0 to 1.")
+        elif self.beta == 1.0 and self.input_gain == "decay":
+            found.append(
+                "neuron.beta is 1 with neuron.input_gain decay, which deletes the input:"
+                " an IF neuron needs input_gain unit."
+            )
+        found += _positive(self, "neuron", "threshold", "width")
+        return found
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        refuse("neuron settings", self.findings())
+
+
+@dataclass(frozen=True)
+class MPOSettings:
+    """Membrane-potential-guided surrogate optimisation; each part can be left out.
+
+    Attributes:
+        adapt_width: let the width follow the membrane (L_width, Eq. 11 and 20); off: frozen.
+        width_update: `ema` follows the minimiser of Eq. 20 directly, `gradient` by the optimiser.
+        width_momentum: share of the old width kept at a step of `ema`, in [0, 1).
+        width_scale: c; the width follows c * sigma. The paper: 1.
+        width_pull: let L_width send gradients into the network (the joint loss to the letter).
+        statistic: U is the time mean of the membrane (Eq. 17) or its `final` value.
+        lambda_width: weight of L_width in the joint loss, >= 0.
+        lambda_dist: weight of L_Dist in the joint loss, >= 0.
+        target_mean: mean m of the target distribution of U, in volt (Eq. 21: 0).
+        target_std: standard deviation s of it, in volt, > 0 (Eq. 21: 1).
+        height: dynamic adjustment of the height (DAS, Eq. 22): `stabilised`, `literal` or `off`.
+        height_rate: eta of Eq. 22, > 0.
+        height_gamma: half-width of the band around the mean, in sigmas, > 0.
+        height_dead_band: |rho - rho*| that is left alone (`stabilised`), >= 0.
+        neuron_gain: neuron-wise gradient scaling (SFH, Algorithm 1 line 13).
+        gain_momentum: share of the old per-neuron sigma kept at a step, in [0, 1).
+    """
+
+    adapt_width: bool = True
+    width_update: Literal["ema", "gradient"] = "ema"
+    width_momentum: float = 0.9
+    width_scale: float = 1.0
+    width_pull: bool = False
+    statistic: Literal["mean", "final"] = "mean"
+    lambda_width: float = 0.1
+    lambda_dist: float = 0.01
+    target_mean: float = 0.0
+    target_std: float = 1.0
+    height: Literal["stabilised", "literal", "off"] = "stabilised"
+    height_rate: float = 0.01
+    height_gamma: float = 1.0
+    height_dead_band: float = 0.02
+    neuron_gain: bool = True
+    gain_momentum: float = 0.9
+
+    def findings(self) -> list[str]:
+        """What is out of range, one line each."""
+        found = _positive(self, "mpo", "width_scale", "target_std", "height_rate", "height_gamma")
+        for name in ("lambda_width", "lambda_dist", "height_dead_band"):
+            if not getattr(self, name) >= 0.0:
+                found.append(f"mpo.{name} is {getattr(self, name):g}, allowed is 0 or more.")
+        for name in ("width_momentum", "gain_momentum"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                found.append(f"mpo.{name} is {getattr(self, name):g}, allowed is 0 to below 1.")
+        return found
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        refuse("MPO settings", self.findings())
+
+
+def refuse(what: str, findings: Sequence[str]) -> None:
+    """Raise RecipeError with all findings, if there are any."""
+    if findings:
+        raise RecipeError(f"cannot use these {what}", findings)
+
+
+def _positive(settings: object, group: str, *names: str) -> list[str]:
+    return [
+        f"{group}.{name} is {getattr(settings, name):g}, allowed is above 0."
+        for name in names
+        if not 0.0 < getattr(settings, name) < float("inf")
+    ]

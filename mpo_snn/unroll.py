@@ -1,0 +1,215 @@
+"""Runs a network that is written for one timestep over all of them, layer by layer.
+
+Stateless layers see time folded into the batch, neurons run one scan over time, and what does not
+depend on time is computed once. In eval mode this equals the loop over timesteps spike for spike.
+In training, batchnorm has two named modes:
+
+- `folded` (default): statistics over time and batch together, as if all timesteps were one batch
+  (threshold-dependent batchnorm's choice); running statistics are updated once.
+- `per_step`: each timestep is normalised by itself and updates the running statistics in turn,
+  as the loop over timesteps does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mpo_snn.errors import RecipeError, ShapeError, UnrollError
+from mpo_snn.neurons import MPOLeaky, neurons_of
+from mpo_snn.trace import layer_of, trace_timestep
+
+BatchNormMode = Literal["folded", "per_step"]
+Observer = Callable[[str, Tensor, Tensor], None]
+
+
+@dataclass
+class _Value:
+    """A value inside the network: (batch, ...) while constant in time, else (time, batch, ...)."""
+
+    tensor: Tensor
+    constant: bool
+
+
+class Unrolled(nn.Module):
+    """A one-timestep network, run over `timesteps` of them.
+
+    Args:
+        network: plain torch.nn with `MPOLeaky` neurons; its forward is one timestep.
+        timesteps: T, at least 1.
+        batchnorm: how batchnorm sees time in training mode.
+
+    Raises:
+        UnrollError: if forward cannot be read as one timestep; all reasons at once.
+        RecipeError: if timesteps or batchnorm is out of range.
+    """
+
+    def __init__(
+        self, network: nn.Module, timesteps: int, batchnorm: BatchNormMode = "folded"
+    ) -> None:
+        """Trace the network once."""
+        super().__init__()
+        if timesteps < 1:
+            raise RecipeError(f"timesteps is {timesteps}, allowed is 1 or more.")
+        if batchnorm not in get_args(BatchNormMode):
+            raise RecipeError(f"batchnorm is '{batchnorm}', allowed are folded, per_step.")
+        self.network = network
+        self.timesteps = timesteps
+        self.batchnorm: BatchNormMode = batchnorm
+        self.graph = trace_timestep(network)
+        self._last_use = _last_uses(self.graph)
+
+    @property
+    def neurons(self) -> dict[str, MPOLeaky]:
+        """The neurons by name, in the order in which they run."""
+        known = neurons_of(self.network)
+        return {str(n.target): known[str(n.target)] for n in self.graph.nodes if n.target in known}
+
+    def forward(self, x: Tensor, observe: Observer | None = None) -> Tensor:
+        """Outputs of all timesteps.
+
+        Args:
+            x: input, (time, batch, *features); a time stride of 0 (`x.expand(T, ...)`, as
+                `mpo_snn.encoding` gives for direct coding) marks it as constant in time.
+            observe: called with name, spikes and membrane of every neuron layer,
+                (time, batch, *features) each, as it runs.
+
+        Returns:
+            output of the network at every timestep, (time, batch, *outputs).
+
+        Raises:
+            ShapeError: if the time axis is not `timesteps` long.
+        """
+        if x.dim() < 2 or x.shape[0] != self.timesteps:
+            raise ShapeError(
+                f"input of Unrolled has shape {tuple(x.shape)}, expected"
+                f" ({self.timesteps}, batch, ...): time first."
+            )
+        constant = self.timesteps > 1 and x.stride(0) == 0
+        values: dict[fx.Node, Any] = {}
+        result: Tensor | None = None
+        for node in self.graph.nodes:
+            if node.op == "placeholder":
+                first = not values
+                values[node] = _Value(x[0] if constant else x, constant) if first else None
+            elif node.op == "output":
+                result = self._over_time(_first(node.args[0], values))
+            elif node.op == "call_module":
+                values[node] = self._run_layer(node, values, observe)
+            elif node.op == "call_function" and node.target.__name__ == "getitem":
+                values[node] = values[node.args[0]] if node.args[1] == 0 else None
+            else:
+                values[node] = self._run_function(node, values)
+            for done in self._last_use.get(node, ()):
+                values.pop(done, None)
+        if result is None:
+            raise UnrollError("the network returns nothing: return the logits of one timestep.")
+        return result
+
+    def _run_layer(self, node: fx.Node, values: dict[fx.Node, Any], observe: Observer | None) -> _Value:
+        layer = layer_of(self.network, node)
+        x: _Value = values[node.args[0]]  # type: ignore[index]
+        if isinstance(layer, MPOLeaky):
+            spk, v = layer.scan(self._over_time(x))
+            if observe is not None:
+                observe(str(node.target), spk, v)
+            return _Value(spk, False)
+        if isinstance(layer, _BatchNorm) and layer.training:
+            return self._run_batchnorm(layer, x)
+        if isinstance(layer, nn.Dropout | nn.Dropout2d) and layer.training:
+            x = _Value(self._over_time(x), False)
+        return self._fold(x, layer)
+
+    def _run_function(self, node: fx.Node, values: dict[fx.Node, Any]) -> _Value:
+        inputs = [values[n] for n in node.all_input_nodes]
+        constant = all(value.constant for value in inputs)
+        tensors = {
+            n: value.tensor if constant else self._over_time(value).flatten(0, 1)
+            for n, value in zip(node.all_input_nodes, inputs)
+        }
+        args = fx.map_arg(node.args, lambda n: tensors[n])
+        kwargs = fx.map_arg(node.kwargs, lambda n: tensors[n])
+        if node.op == "call_method":
+            result = getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        else:
+            result = node.target(*args, **kwargs)  # type: ignore[operator]
+        batch = next(iter(tensors.values())).shape[0]
+        if result.dim() == 0 or result.shape[0] != batch:
+            raise UnrollError(
+                f"operation '{node.name}' mixes the samples of a batch:"
+                f" {batch} went in, shape {tuple(result.shape)} came out."
+                " Keep the first axis, e.g. torch.flatten(x, 1)."
+            )
+        return _Value(result if constant else result.unflatten(0, (self.timesteps, -1)), constant)
+
+    def _run_batchnorm(self, layer: _BatchNorm, x: _Value) -> _Value:
+        if self.batchnorm == "per_step":
+            if not x.constant:
+                return _Value(torch.stack([layer(step) for step in x.tensor]), False)
+            result = layer(x.tensor)
+            with torch.no_grad():
+                for _ in range(self.timesteps - 1):
+                    layer(x.tensor)
+            return _Value(result, True)
+        if x.constant:
+            return _Value(_batchnorm_of_repeats(layer, x.tensor, self.timesteps), True)
+        return self._fold(x, layer)
+
+    def _fold(self, x: _Value, layer: nn.Module) -> _Value:
+        if x.constant:
+            return _Value(layer(x.tensor), True)
+        return _Value(layer(x.tensor.flatten(0, 1)).unflatten(0, (self.timesteps, -1)), False)
+
+    def _over_time(self, x: _Value) -> Tensor:
+        return x.tensor.expand(self.timesteps, *x.tensor.shape) if x.constant else x.tensor
+
+
+def _batchnorm_of_repeats(layer: _BatchNorm, x: Tensor, repeats: int) -> Tensor:
+    """Batchnorm of x repeated `repeats` times, computed on x alone.
+
+    Mean and biased variance are those of x; only the running variance, which is unbiased, sees the
+    larger count: its update is scaled by (n - 1)/n * nT/(nT - 1).
+    """
+    if not layer.track_running_stats or layer.running_var is None:
+        return layer(x)  # type: ignore[no-any-return]
+    before = layer.running_var.clone()
+    result: Tensor = layer(x)
+    count = x.numel() // x.shape[1]
+    momentum = layer.momentum
+    if momentum is None:
+        assert layer.num_batches_tracked is not None, "batchnorm without a count of batches"
+        momentum = 1.0 / float(layer.num_batches_tracked)
+    with torch.no_grad():
+        kept = before * (1.0 - momentum)
+        scale = (count - 1) / count * (count * repeats) / (count * repeats - 1)
+        # .data: the backward pass holds the buffer, but never reads it in training mode.
+        layer.running_var.data.copy_(kept + (layer.running_var - kept) * scale)
+    return result
+
+
+def _first(output: Any, values: dict[fx.Node, Any]) -> _Value:
+    while isinstance(output, tuple | list):
+        output = output[0]
+    value = values.get(output) if isinstance(output, fx.Node) else None
+    if value is None:
+        raise UnrollError(
+            "the first thing that forward returns must be the network's output (logits or"
+            " spikes); states may follow."
+        )
+    return value  # type: ignore[no-any-return]
+
+
+def _last_uses(graph: fx.Graph) -> dict[fx.Node, list[fx.Node]]:
+    last: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        for used in node.all_input_nodes:
+            last[used] = node
+    uses: dict[fx.Node, list[fx.Node]] = {}
+    for used, node in last.items():
+        uses.setdefault(node, []).append(used)
+    return uses
