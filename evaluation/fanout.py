@@ -18,17 +18,18 @@ Two conventions for weights that are exactly zero: ``nonzero`` leaves them out (
 from __future__ import annotations
 
 from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Literal
 
-import nir
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from mpo_snn.errors import GraphError
+from mpo_snn.graph.kinds import is_spiking, kind_of
 
-from .roles import POOLING, SPIKING, SYNAPTIC, predecessors, signal_edges
+from .roles import POOLING, predecessors, signal_edges
 
 if TYPE_CHECKING:
     from mpo_snn.graph.inline import FlatGraph
@@ -38,10 +39,8 @@ if TYPE_CHECKING:
 Convention = Literal["nonzero", "dense"]
 Shape = tuple[int, ...]
 
-_PASSIVE = (*POOLING, nir.Scale, nir.Flatten, nir.Delay, nir.Input, nir.Output)
 
-
-def synaptic_fan_out(node: nir.NIRNode, shape: Shape, convention: Convention) -> Tensor:
+def synaptic_fan_out(node: Any, shape: Shape, convention: Convention) -> Tensor:
     """Weights that each element of a synaptic node's input meets.
 
     Args:
@@ -55,11 +54,11 @@ def synaptic_fan_out(node: nir.NIRNode, shape: Shape, convention: Convention) ->
     """
     weight = np.asarray(node.weight)
     counted = weight != 0 if convention == "nonzero" else np.ones(weight.shape, dtype=bool)
-    if isinstance(node, (nir.Affine, nir.Linear)):
+    if kind_of(node) in ("Affine", "Linear"):
         meets = torch.from_numpy(counted.sum(axis=-2, dtype=np.float64))
         return meets.expand(shape).clone()
     probe = torch.zeros(1, *shape, dtype=torch.float64, requires_grad=True)
-    convolve = functional.conv1d if isinstance(node, nir.Conv1d) else functional.conv2d
+    convolve = functional.conv1d if kind_of(node) == "Conv1d" else functional.conv2d
     out = convolve(
         probe,
         torch.from_numpy(counted.astype(np.float64)),
@@ -69,7 +68,14 @@ def synaptic_fan_out(node: nir.NIRNode, shape: Shape, convention: Convention) ->
         groups=int(node.groups),
     )
     (gradient,) = torch.autograd.grad(out.sum(), probe)
-    return gradient[0].round()
+    return gradient[0]
+
+
+def window_fan_out(node: Any, shape: Shape) -> Tensor:
+    """Windows of a pooling node that each element of its input, of shape `shape`, lies in."""
+    probe = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(_sum_pool(node, probe).sum(), probe)
+    return gradient
 
 
 def fan_out_of_sources(
@@ -83,87 +89,77 @@ def fan_out_of_sources(
 
     Args:
         flat: the graph.
-        roles: its roles; the subtractive reset is no way for spikes.
+        roles: its roles; neither a subtractive reset nor an analog node is a way for spikes.
         shapes: output shape of each node.
-        target: a node whose input consists of spikes, pooled, scaled, summed or as they are.
-        at_target: operations for each element of its input, shaped like that input.
+        target: a node that spikes reach: as they are, pooled, scaled or summed.
+        at_target: operations for each element of its input, of the shape of that input.
 
     Returns:
-        For each spiking node that reaches `target` through nodes without synapses: operations for
-        each of its neurons' spikes, float64, of the node's output shape.
+        For each spiking node that reaches `target` through passive nodes only: operations for a
+        spike of each of its neurons, float64, of the node's output shape.
 
     Raises:
         GraphError: if spikes go round for ever in a loop without a neuron.
     """
-    sources = predecessors(signal_edges(flat, roles.feedback))
-    neurons: dict[str, Tensor] = {}
+    edges = predecessors(signal_edges(flat, roles.feedback))
+    sources = {
+        name: [source for source in edges[name] if roles.output.get(source) != "analog"]
+        for name in flat.nodes
+    }
+    probes: dict[str, Tensor] = {}
     values: dict[str, Tensor] = {}
-    order = _passive_order(flat, sources, target)
-    for name in order:
-        node = flat.nodes[name]
-        if isinstance(node, SPIKING):
+    for name in _upstream(flat, sources, target):
+        if is_spiking(flat.nodes[name]):
             probe = torch.zeros(shapes[name], dtype=torch.float64, requires_grad=True)
-            neurons[name] = values[name] = probe
+            probes[name] = values[name] = probe
         else:
-            entering = _sum([values[source] for source in sources[name]])
-            values[name] = _pass(node, entering, shapes[name])
-    arriving = _sum([values[source] for source in sources[target]]).reshape(at_target.shape)
-    gradients = torch.autograd.grad(arriving, list(neurons.values()), grad_outputs=at_target)
-    return {name: gradient.round() for name, gradient in zip(neurons, gradients, strict=True)}
+            entering = torch.stack([values[source] for source in sources[name]]).sum(0)
+            values[name] = _pass(flat.nodes[name], entering, shapes[name])
+    if not probes:
+        return {}
+    arriving = torch.stack([values[source] for source in sources[target]]).sum(0)
+    gradients = torch.autograd.grad(
+        arriving.reshape(at_target.shape), list(probes.values()), grad_outputs=at_target
+    )
+    return dict(zip(probes, gradients, strict=True))
 
 
-def _passive_order(flat: FlatGraph, sources: Mapping[str, list[str]], target: str) -> list[str]:
-    """The neurons and passive nodes that lead to `target`, each after what it depends on."""
-    order: list[str] = []
-    finished: set[str] = set()
-    open_nodes: list[str] = []
-    stack = [(source, False) for source in reversed(sources[target])]
-    while stack:
-        name, leaving = stack.pop()
-        if leaving:
-            open_nodes.remove(name)
-            finished.add(name)
-            order.append(name)
-            continue
-        if name in finished:
-            continue
-        if name in open_nodes:
-            loop = " -> ".join([*open_nodes[open_nodes.index(name) :], name][::-1])
-            raise GraphError(
-                f"cannot count the spikes that reach '{target}': they go round for ever in the "
-                f"loop {loop}, which contains no neuron. Put a neuron into the loop or open it."
-            )
-        node = flat.nodes[name]
-        open_nodes.append(name)
-        stack.append((name, True))
-        if isinstance(node, SPIKING):
-            continue
-        if not isinstance(node, _PASSIVE):
-            raise AssertionError(f"'{name}' ({type(node).__name__}) does not pass spikes on")
-        stack.extend((source, False) for source in reversed(sources[name]))
-    return order
+def _upstream(flat: FlatGraph, sources: Mapping[str, list[str]], target: str) -> list[str]:
+    """The neurons and passive nodes that spikes come from to `target`, sources first."""
+    needs: dict[str, list[str]] = {}
+    waiting = list(sources[target])
+    while waiting:
+        name = waiting.pop()
+        if name not in needs:
+            needs[name] = [] if is_spiking(flat.nodes[name]) else sources[name]
+            waiting += needs[name]
+    try:
+        return list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        loop = " -> ".join(error.args[1])
+        raise GraphError(
+            f"cannot count the spikes that reach '{target}': they go round for ever in the loop "
+            f"{loop}, which contains no neuron. Put a neuron into the loop or open it."
+        ) from error
 
 
-def _pass(node: nir.NIRNode, value: Tensor, shape: Shape) -> Tensor:
+def _pass(node: Any, value: Tensor, shape: Shape) -> Tensor:
     """A passive node with all factors 1."""
-    if isinstance(node, POOLING):
-        return functional.avg_pool2d(
-            value.unsqueeze(0),
-            kernel_size=_integers(node.kernel_size),
-            stride=_integers(node.stride),
-            padding=_integers(node.padding),
-            divisor_override=1,
-        )[0]
-    if isinstance(node, nir.Flatten):
+    if kind_of(node) in POOLING:
+        return _sum_pool(node, value)
+    if kind_of(node) == "Flatten":
         return value.reshape(shape)
-    return value.expand(shape)
+    return value
 
 
-def _sum(values: list[Tensor]) -> Tensor:
-    total = values[0]
-    for value in values[1:]:
-        total = total + value
-    return total
+def _sum_pool(node: Any, value: Tensor) -> Tensor:
+    return functional.avg_pool2d(
+        value.unsqueeze(0),
+        kernel_size=_integers(node.kernel_size),
+        stride=_integers(node.stride),
+        padding=_integers(node.padding),
+        divisor_override=1,
+    )[0]
 
 
 def _integers(value: Any) -> tuple[int, ...]:
@@ -172,6 +168,3 @@ def _integers(value: Any) -> tuple[int, ...]:
 
 def _padding(value: Any) -> tuple[int, ...] | str:
     return value if isinstance(value, str) else _integers(value)
-
-
-__all__ = ["SYNAPTIC", "Convention", "fan_out_of_sources", "synaptic_fan_out"]

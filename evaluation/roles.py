@@ -19,20 +19,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-import nir
+from mpo_snn.graph.kinds import SPIKING, STATEFUL, kind_of
 
 if TYPE_CHECKING:
     from mpo_snn.graph.inline import FlatGraph
 
 Role = Literal["analog", "spikes", "graded"]
 
-SPIKING = (nir.LIF, nir.IF, nir.CubaLIF, nir.Threshold)
-MEMBRANE = (nir.LI, nir.CubaLI, nir.I)
-SYNAPTIC = (nir.Affine, nir.Linear, nir.Conv1d, nir.Conv2d)
-POOLING = (nir.AvgPool2d, nir.SumPool2d)
-STATEFUL = (nir.LIF, nir.IF, nir.CubaLIF, *MEMBRANE, nir.Delay)
+SYNAPTIC: Final = frozenset({"Affine", "Linear", "Conv1d", "Conv2d"})
+"""The kinds whose weights are synapses."""
+
+MEMBRANE: Final = frozenset({"I", "LI", "CubaLI"})
+"""The kinds that put out a membrane potential."""
+
+POOLING: Final = frozenset({"AvgPool2d", "SumPool2d"})
+"""The kinds that add up windows of their input."""
 
 _ORDER: dict[Role, int] = {"spikes": 0, "graded": 1, "analog": 2}
 
@@ -64,7 +67,7 @@ def assign_roles(flat: FlatGraph) -> Roles:
     while changed:
         changed = False
         for name, node in flat.nodes.items():
-            role = _leaving(node, _entering(sources[name], output))
+            role = _leaving(kind_of(node), _entering(sources[name], output))
             if role is not None and output.get(name) != role:
                 output[name] = role
                 changed = True
@@ -78,16 +81,16 @@ def assign_roles(flat: FlatGraph) -> Roles:
 
 
 def reset_feedback(flat: FlatGraph) -> frozenset[str]:
-    """Scale nodes on the way Threshold -> Scale -> membrane -> the same Threshold, and nowhere else."""
+    """Scale nodes that do nothing but lead from a Threshold back to the membrane before it."""
     sources, targets = predecessors(flat.edges), successors(flat.edges)
     found = set()
     for name, node in flat.nodes.items():
-        if not (isinstance(node, nir.Scale) and len(sources[name]) == len(targets[name]) == 1):
+        if kind_of(node) != "Scale" or not len(sources[name]) == len(targets[name]) == 1:
             continue
         (threshold,), (membrane,) = sources[name], targets[name]
         if (
-            isinstance(flat.nodes[threshold], nir.Threshold)
-            and isinstance(flat.nodes[membrane], MEMBRANE)
+            kind_of(flat.nodes[threshold]) == "Threshold"
+            and kind_of(flat.nodes[membrane]) in MEMBRANE
             and membrane in sources[threshold]
         ):
             found.add(name)
@@ -121,14 +124,12 @@ def _entering(sources: list[str], output: Mapping[str, Role]) -> Role | None:
     return "graded" if strongest == "spikes" and len(sources) > 1 else strongest
 
 
-def _leaving(node: nir.NIRNode, entering: Role | None) -> Role | None:
-    if isinstance(node, SPIKING):
+def _leaving(kind: str, entering: Role | None) -> Role | None:
+    if kind in SPIKING:
         return "spikes"
-    if isinstance(node, (*SYNAPTIC, *MEMBRANE)):
+    if kind in SYNAPTIC or kind in MEMBRANE or (kind == "Input" and entering is None):
         return "analog"
-    if isinstance(node, nir.Input) and entering is None:
-        return "analog"
-    if isinstance(node, (*POOLING, nir.Scale)) and entering == "spikes":
+    if entering == "spikes" and (kind in POOLING or kind == "Scale"):
         return "graded"
     return entering
 
@@ -140,7 +141,7 @@ def _constant_inputs(flat: FlatGraph, sources: Mapping[str, list[str]]) -> froze
         for source in names:
             targets[source].append(target)
     moving: set[str] = set()
-    waiting = [name for name, node in flat.nodes.items() if isinstance(node, (*STATEFUL, *SPIKING))]
+    waiting = [name for name, node in flat.nodes.items() if kind_of(node) in STATEFUL | SPIKING]
     while waiting:
         for target in targets[waiting.pop()]:
             if target not in moving:

@@ -126,9 +126,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _parse(name: str, content: dict[str, Any], where: str) -> EnergyProfile:
     findings: list[str] = []
     if content.get("schema_version") != 1:
-        findings.append(
-            f"schema_version is {content.get('schema_version', 'missing')}, expected 1"
-        )
+        findings.append(f"schema_version is {content.get('schema_version', 'missing')}, expected 1")
     title = _text(content, "title", "", findings)
     notes = _text(content, "notes", "", findings, default="")
     findings += [

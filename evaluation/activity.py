@@ -1,0 +1,140 @@
+"""Activity: what a graph does with a data set, streamed through it batch by batch.
+
+Only counts are kept (spikes of each neuron, correct answers), so memory depends neither on the
+number of samples nor on that of timesteps.
+
+.. math::
+    \\text{density} = \\frac{\\text{spikes}}{\\text{neurons} \\cdot T \\cdot \\text{samples}}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from mpo_snn.encoding import encode
+from mpo_snn.errors import DataError, ShapeError
+from mpo_snn.readout import read_out
+
+if TYPE_CHECKING:
+    from mpo_snn.graph.simulate import Simulator
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Spikes and answers of a graph on a data set.
+
+    Attributes:
+        spike_counts: for each spiking node, the spikes of each neuron summed over time and
+            samples; float64 whole numbers of the node's shape, on the CPU.
+        samples: number of inferences.
+        timesteps: of each of them.
+        correct: inferences whose largest output is the label's.
+    """
+
+    spike_counts: Mapping[str, Tensor]
+    samples: int
+    timesteps: int
+    correct: int
+
+    @property
+    def accuracy_percent(self) -> float:
+        """Share of correct answers in percent."""
+        return 100.0 * self.correct / self.samples
+
+    def spikes(self, name: str) -> int:
+        """All spikes of one spiking node."""
+        return int(self.spike_counts[name].sum())
+
+    def density(self, name: str) -> float:
+        """Spike density of one spiking node."""
+        neurons = self.spike_counts[name].numel()
+        return self.spikes(name) / (neurons * self.timesteps * self.samples)
+
+    @property
+    def network_density(self) -> float | None:
+        """Density of all neurons together (the neuron-weighted mean); None without neurons."""
+        neurons = sum(counts.numel() for counts in self.spike_counts.values())
+        if neurons == 0:
+            return None
+        spikes = sum(self.spikes(name) for name in self.spike_counts)
+        return spikes / (neurons * self.timesteps * self.samples)
+
+    @property
+    def silent(self) -> list[str]:
+        """Spiking nodes that never spiked."""
+        return [name for name in self.spike_counts if self.spikes(name) == 0]
+
+
+def batches(x: Tensor, y: Tensor, size: int) -> Iterator[Batch]:
+    """Cut samples and labels into batches of `size`; the last one may be smaller."""
+    for start in range(0, len(x), size):
+        yield x[start : start + size], y[start : start + size]
+
+
+def measure_activity(
+    simulator: Simulator,
+    data: Iterable[Batch],
+    *,
+    timesteps: int,
+    encoding: str,
+    readout: str,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int], None] | None = None,
+) -> Activity:
+    """Run a data set through a graph.
+
+    Args:
+        simulator: the graph, made for the `device`.
+        data: batches of samples [B, *input_shape] and labels [B], of any number.
+        timesteps: T of each inference.
+        encoding: how a sample becomes input over time, see `mpo_snn.encoding`.
+        readout: how outputs over time become one answer, see `mpo_snn.readout`.
+        device: where the simulator runs.
+        progress: called with the number of samples after each batch.
+
+    Raises:
+        ShapeError: if samples do not have the graph's input shape.
+        DataError: if there are no samples, or a label is not one of the graph's outputs.
+    """
+    spike_counts = {
+        name: torch.zeros(simulator.node_shapes[name], dtype=torch.float64)
+        for name in simulator.spiking
+    }
+    samples = correct = 0
+    for x, y in data:
+        _check_batch(x, y, simulator)
+        encoded = encode(x.to(device), timesteps, encoding)
+        run = simulator.run(encoded, record="counts")
+        for name, counts in run.counts.items():
+            spike_counts[name] += counts.to("cpu", torch.float64)
+        answers = read_out(run.output.flatten(2), readout).argmax(dim=1)
+        correct += int((answers.cpu() == y.cpu()).sum())
+        samples += len(y)
+        if progress is not None:
+            progress(len(y))
+    if samples == 0:
+        raise DataError("cannot evaluate on an empty data set: it has no samples.")
+    return Activity(spike_counts, samples, timesteps, correct)
+
+
+def _check_batch(x: Tensor, y: Tensor, simulator: Simulator) -> None:
+    shape, expected = tuple(x.shape[1:]), tuple(simulator.input_shape)
+    if shape != expected:
+        raise ShapeError(
+            f"samples of shape {shape} do not fit the graph, whose input has shape {expected}. "
+            "Choose the data set that the graph was made for."
+        )
+    classes = math.prod(simulator.output_shape)
+    if len(y) and not (int(y.min()) >= 0 and int(y.max()) < classes):
+        raise DataError(
+            f"labels from {int(y.min())} to {int(y.max())} do not fit the graph, which has "
+            f"{classes} outputs. Choose the data set that the graph was made for."
+        )

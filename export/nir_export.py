@@ -1,0 +1,190 @@
+"""A network to a NIR graph: read, then a list of small passes, then nodes.
+
+Folding is done in float64 and weights are stored so. Passes run in the order of `PASSES`; each
+leaves the spikes as they are and says in the record what it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import nir
+import numpy as np
+from torch import nn
+
+from mpo_snn.errors import ExportError
+
+from . import draft as d
+from .draft import Draft, Node
+from .fold_batchnorm import fold_batchnorm
+from .merge_additions import merge_additions, remove_identities
+from .neuron_to_nir import Expression, express_neuron
+from .read_network import read_network
+from .square_convolution import square_convolutions
+
+PASSES = (remove_identities, fold_batchnorm, merge_additions, square_convolutions)
+DEFAULT_DT = 1e-4
+"""Timestep in seconds that files are written for; only dt/tau matters to the dynamics."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """A network in NIR.
+
+    Attributes:
+        graph: the NIR graph, type-checked, without metadata.
+        spiking: neuron layer of the network -> node of the graph that spikes.
+        folds: what the passes did, one line each.
+        notes: what the user must know of the form that was chosen, one line each.
+    """
+
+    graph: nir.NIRGraph
+    spiking: dict[str, str]
+    folds: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def export_nir(
+    network: nn.Module,
+    input_shape: Sequence[int],
+    dt: float = DEFAULT_DT,
+    plain_reset: bool = False,
+) -> Export:
+    """Export a one-timestep network, in eval mode, to the plainest NIR that fires the same spikes.
+
+    Args:
+        network: plain torch.nn and MPO neurons; it is not modified.
+        input_shape: shape of one sample, without batch and time.
+        dt: timestep in seconds.
+        plain_reset: the user's word that a reset by subtraction may be written as a plain LIF,
+            which is a different neuron.
+
+    Raises:
+        ExportError: naming all that has no form in NIR.
+        UnrollError: if forward is not one timestep.
+    """
+    if not 0.0 < dt < float("inf"):
+        raise ExportError(f"cannot export: dt is {dt:g} s, allowed is above 0.")
+    draft = read_network(network, input_shape)
+    for run in PASSES:
+        draft = run(draft)
+    _refuse_values(draft)
+    neurons = {n: x for n, x in draft.nodes.items() if isinstance(x, d.Neuron)}
+    if not neurons:
+        raise ExportError("cannot export: the network has no spiking layer.")
+    expressed = {n: express_neuron(n, x, dt, plain_reset) for n, x in neurons.items()}
+    graph = _assemble(draft, expressed)
+    return Export(
+        graph=graph,
+        spiking={name: e.spikes for name, e in expressed.items()},
+        folds=(*draft.folds, *_leak_folds(neurons)),
+        notes=tuple(_notes(neurons, plain_reset)),
+    )
+
+
+def _assemble(draft: Draft, expressed: dict[str, Expression]) -> nir.NIRGraph:
+    nodes: dict[str, nir.NIRNode] = {}
+    edges: list[tuple[str, str]] = []
+    for name, node in draft.nodes.items():
+        if name in expressed:
+            nodes.update(expressed[name].nodes)
+        else:
+            nodes[name] = _plain_node(node)
+    entry = {name: e.entry for name, e in expressed.items()}
+    edges = [(a, entry.get(b, b)) for a, b in draft.edges]
+    for expression in expressed.values():
+        edges += expression.edges
+    return nir.NIRGraph(nodes=nodes, edges=edges, metadata={})
+
+
+def _plain_node(node: Node) -> nir.NIRNode:
+    if isinstance(node, d.Input):
+        return nir.Input(input_type={"input": np.array(node.shape)})
+    if isinstance(node, d.Output):
+        return nir.Output(output_type={"output": np.array(node.shape)})
+    if isinstance(node, d.Dense):
+        if node.bias is None:
+            return nir.Linear(weight=node.weight)
+        return nir.Affine(weight=node.weight, bias=node.bias)
+    if isinstance(node, d.Convolution):
+        return _convolution(node)
+    if isinstance(node, d.AveragePool):
+        kernel, stride, padding = (np.array(v) for v in (node.kernel, node.stride, node.padding))
+        return nir.AvgPool2d(kernel_size=kernel, stride=stride, padding=padding)
+    if isinstance(node, d.Flatten):
+        return nir.Flatten(
+            input_type={"input": np.array(node.input_shape)}, start_dim=0, end_dim=-1
+        )
+    if isinstance(node, d.Multiplication):
+        return nir.Scale(scale=np.full(node.shape, node.factor))
+    raise AssertionError(f"no pass removed {type(node).__name__} from the draft")
+
+
+def _convolution(node: d.Convolution) -> nir.NIRNode:
+    bias = np.zeros(node.weight.shape[0]) if node.bias is None else node.bias
+    if len(node.input_shape) == 1:
+        return nir.Conv1d(
+            input_shape=node.input_shape[0],
+            weight=node.weight,
+            stride=node.stride[0],
+            padding=node.padding[0],
+            dilation=node.dilation[0],
+            groups=1,
+            bias=bias,
+        )
+    return nir.Conv2d(
+        input_shape=node.input_shape,
+        weight=node.weight,
+        stride=node.stride,
+        padding=node.padding,
+        dilation=node.dilation,
+        groups=1,
+        bias=bias,
+    )
+
+
+def _refuse_values(draft: Draft) -> None:
+    findings = []
+    for name, node in draft.nodes.items():
+        for field in ("weight", "bias", "beta", "threshold", "factor"):
+            value = getattr(node, field, None)
+            if value is None:
+                continue
+            wrong = int(np.size(value) - np.isfinite(value).sum())
+            if wrong:
+                findings.append(
+                    f"layer '{name}': {wrong} of {np.size(value)} values of {field} are NaN or"
+                    " infinite; the training diverged or the file is damaged."
+                )
+    if findings:
+        raise ExportError("cannot export to NIR", findings)
+
+
+def _leak_folds(neurons: dict[str, d.Neuron]) -> list[str]:
+    folds = []
+    for name, neuron in neurons.items():
+        leak = "r = 1 / dt" if (neuron.beta == 1.0).all() else "tau = dt / (1 - beta)"
+        gain = "r = 1" if neuron.input_gain == "decay" else "unit input gain in r"
+        folds.append(f"leak and gain of '{name}' into {leak}, {gain}")
+    return folds
+
+
+def _notes(neurons: dict[str, d.Neuron], plain_reset: bool) -> list[str]:
+    notes = []
+    for reset, timing in sorted({(n.reset, n.reset_timing) for n in neurons.values()}):
+        if reset == "subtract" and plain_reset:
+            notes.append(
+                "reset by subtraction is written as a plain LIF, as asked: the file resets to zero"
+                " and is NOT the trained network."
+            )
+        elif reset == "subtract":
+            when = "one step later" if timing == "next" else "within the step"
+            notes.append(
+                f"reset by subtraction {when} is written in its exact form, LI -> Threshold with a"
+                " feedback Scale; most packaged NIR readers do not load it."
+            )
+        elif reset == "none":
+            notes.append("neurons without reset are written as LI -> Threshold.")
+    return notes
+

@@ -1,0 +1,62 @@
+"""Writes a NIR graph to a file, for the current nir package or for readers that pin nir 1.0.4.
+
+nir 1.0.4 refuses a file whose neurons carry `v_reset`. For it that dataset is left out, which is
+only possible where it is zero; by that version's documentation the same file then means a reset by
+subtraction, so the caller has to say so.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import h5py
+import nir
+import numpy as np
+
+from mpo_snn.errors import ExportError
+from mpo_snn.files import write_file
+
+NIR_VERSIONS = ("1.0.8", "1.0.4")
+LEGACY_NOTE = (
+    "written for nir 1.0.4, without v_reset: that version's documentation reads LIF and IF as reset"
+    " by subtraction, the network resets to zero."
+)
+
+
+def write_nir(path: str | Path, graph: nir.NIRGraph, nir_version: str = "1.0.8") -> None:
+    """Write a graph as a whole or not at all.
+
+    Raises:
+        ExportError: if the version is unknown or cannot state the graph.
+        OutputError: if the disk refuses.
+    """
+    if nir_version not in NIR_VERSIONS:
+        raise ExportError(
+            f"cannot write for nir {nir_version}: choose one of {', '.join(NIR_VERSIONS)}."
+        )
+    buffer = io.BytesIO()
+    nir.write(buffer, graph)
+    if nir_version == "1.0.4":
+        _drop_v_reset(buffer)
+    write_file(path, buffer.getvalue())
+
+
+def _drop_v_reset(buffer: io.BytesIO) -> None:
+    findings: list[str] = []
+    with h5py.File(buffer, "r+") as file:
+        _walk(file["node"], "", findings)
+        del file["version"]
+        file.create_dataset("version", data="1.0.4", dtype=h5py.string_dtype())
+    if findings:
+        raise ExportError("cannot write for nir 1.0.4, which has no v_reset", findings)
+
+
+def _walk(group: h5py.Group, name: str, findings: list[str]) -> None:
+    if "v_reset" in group:
+        if np.any(group["v_reset"][()]):
+            findings.append(f"node '{name}' resets to other values than 0.")
+        del group["v_reset"]
+    if "nodes" in group:
+        for child in group["nodes"]:
+            _walk(group["nodes"][child], child, findings)

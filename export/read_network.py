@@ -1,0 +1,251 @@
+"""Reads a trained one-timestep network as a draft: the same trace that training runs."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+
+from mpo_snn.errors import ExportError
+from mpo_snn.neurons import MPOLeaky
+from mpo_snn.trace import ADDITIONS, trace_timestep
+
+from . import draft as d
+from .draft import Array, Draft, Node, Shape
+
+_SUPPORTED = (
+    "AdaptiveAvgPool2d (whole windows), AvgPool2d, BatchNorm1d, BatchNorm2d (behind Conv or"
+    " Linear), Conv1d, Conv2d, Dropout, Flatten, Identity, Linear, MPOLeaky, additions, products"
+    " with a number"
+)
+
+
+def read_network(network: nn.Module, input_shape: Sequence[int]) -> Draft:
+    """The draft of a network in eval mode, all values in float64; the network is not touched.
+
+    Args:
+        network: one timestep, plain torch.nn and MPO neurons (`mpo_snn.trace`).
+        input_shape: shape of one sample, without batch and time.
+
+    Raises:
+        UnrollError: if forward is not one timestep.
+        ExportError: naming every layer that has no form in NIR, and what is supported.
+    """
+    network = copy.deepcopy(network).cpu().double().eval()
+    graph = trace_timestep(network)
+    _propagate_shapes(network, graph, input_shape)
+    nodes: dict[str, Node] = {}
+    edges: list[tuple[str, str]] = []
+    names: dict[fx.Node, str] = {}
+    findings: list[str] = []
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            if not nodes:
+                names[node] = "input"
+                nodes["input"] = d.Input(tuple(input_shape))
+        elif node.op == "output":
+            source = _first(node.args[0])
+            nodes["output"] = d.Output(nodes[names[source]].shape)
+            edges.append((names[source], "output"))
+        elif node.target is operator.getitem:
+            if node.args[1] == 0:
+                names[node] = names[node.args[0]]
+        else:
+            name = str(node.target) if node.op == "call_module" else node.name
+            name = _free_name(name, nodes)
+            inputs = [names[n] for n in node.all_input_nodes if n in names]
+            if node.op == "call_module":
+                inputs = inputs[:1]
+            try:
+                nodes[name] = _convert(network, node, nodes[inputs[0]].shape, names)
+            except ExportError as error:
+                findings.append(str(error))
+                nodes[name] = d.Identity(_shape(node))
+            names[node] = name
+            edges += [(source, name) for source in inputs]
+    if findings:
+        raise ExportError(f"cannot export {type(network).__name__} to NIR", findings)
+    return Draft(nodes, edges)
+
+
+def _convert(network: nn.Module, node: fx.Node, shape: Shape, names: dict[fx.Node, str]) -> Node:
+    if node.op == "call_module":
+        return _convert_layer(str(node.target), network.get_submodule(str(node.target)), node, shape)
+    if node.target in ADDITIONS or node.target in ("add", "add_"):
+        terms = node.args
+        if node.kwargs or not all(isinstance(term, fx.Node) for term in terms):
+            raise ExportError(f"addition '{node.name}' has a constant or scaled term: use a bias.")
+        return d.Addition(_shape(node), tuple(names[term] for term in terms))  # type: ignore[index]
+    if node.target in (operator.mul, torch.mul, "mul"):
+        numbers = [term for term in node.args if isinstance(term, int | float)]
+        if len(numbers) != 1:
+            raise ExportError(
+                f"product '{node.name}' of two tensors has no form in NIR: only a number times a"
+                " tensor has."
+            )
+        return d.Multiplication(_shape(node), float(numbers[0]))
+    if node.target in (torch.flatten, "flatten"):
+        return _flatten(node.name, shape, _shape(node))
+    if node.target is F.avg_pool2d:
+        raise ExportError(f"F.avg_pool2d '{node.name}': use the layer nn.AvgPool2d for export.")
+    what = getattr(node.target, "__name__", str(node.target))
+    raise ExportError(f"operation '{node.name}' ({what}) has no form in NIR.")
+
+
+def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> Node:
+    out = _shape(node)
+    if isinstance(layer, MPOLeaky):
+        beta, threshold = layer.values()
+        return d.Neuron(
+            out,
+            _array(beta),
+            _array(threshold),
+            layer.reset_kind,
+            layer.reset_timing,
+            layer.input_gain,
+        )
+    if isinstance(layer, nn.Linear):
+        if len(shape) != 1:
+            raise ExportError(
+                f"layer '{name}' (Linear) gets shape {shape}: NIR's Affine takes one axis; put"
+                " nn.Flatten in front."
+            )
+        return d.Dense(out, _array(layer.weight), _optional(layer.bias))
+    if isinstance(layer, nn.Conv1d | nn.Conv2d):
+        return _convolution(name, layer, shape, out)
+    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+        return _batchnorm(name, layer, out)
+    if isinstance(layer, nn.AvgPool2d):
+        return _average_pool(name, layer, out)
+    if isinstance(layer, nn.AdaptiveAvgPool2d):
+        kernel = tuple(a // b for a, b in zip(shape[1:], out[1:]))
+        if any(a % b for a, b in zip(shape[1:], out[1:])):
+            raise ExportError(
+                f"layer '{name}' (AdaptiveAvgPool2d) splits {shape[1:]} into {out[1:]}, which are"
+                " not whole windows: use nn.AvgPool2d."
+            )
+        return d.AveragePool(out, kernel, kernel, (0, 0))
+    if isinstance(layer, nn.Flatten):
+        return _flatten(name, shape, out)
+    if isinstance(layer, nn.Identity | nn.Dropout | nn.Dropout2d):
+        return d.Identity(out)
+    if isinstance(layer, nn.MaxPool2d):
+        raise ExportError(
+            f"layer '{name}' (MaxPool2d): NIR has no maximum, and the maximum of spikes over time"
+            " is not what a chip computes; train with nn.AvgPool2d or a strided convolution."
+        )
+    raise ExportError(
+        f"layer '{name}' ({type(layer).__name__}) has no form in NIR. Supported: {_SUPPORTED}."
+    )
+
+
+def _convolution(name: str, layer: nn.Conv1d | nn.Conv2d, shape: Shape, out: Shape) -> Node:
+    if layer.padding_mode != "zeros":
+        raise ExportError(
+            f"layer '{name}' pads with '{layer.padding_mode}': NIR's convolutions pad with zeros."
+        )
+    padding: Any = layer.padding
+    if padding == "valid":
+        padding = tuple(0 for _ in layer.kernel_size)
+    elif padding == "same":
+        total = [dil * (k - 1) for dil, k in zip(layer.dilation, layer.kernel_size)]
+        if any(t % 2 for t in total):
+            raise ExportError(
+                f"layer '{name}' pads '{padding}' unevenly for kernel {layer.kernel_size}: use an"
+                " odd kernel."
+            )
+        padding = tuple(t // 2 for t in total)
+    return d.Convolution(
+        out,
+        _array(layer.weight),
+        _optional(layer.bias),
+        shape[1:],
+        tuple(layer.stride),
+        tuple(padding),
+        tuple(layer.dilation),
+        layer.groups,
+    )
+
+
+def _batchnorm(name: str, layer: nn.BatchNorm1d | nn.BatchNorm2d, out: Shape) -> Node:
+    if layer.running_mean is None or layer.running_var is None:
+        raise ExportError(
+            f"layer '{name}' keeps no running statistics (track_running_stats=False): it cannot"
+            " be folded, for it has no fixed effect in eval mode."
+        )
+    mean, var = _array(layer.running_mean), _array(layer.running_var)
+    weight = np.ones_like(mean) if layer.weight is None else _array(layer.weight)
+    bias = np.zeros_like(mean) if layer.bias is None else _array(layer.bias)
+    scale = weight / np.sqrt(var + layer.eps)
+    return d.BatchNorm(out, scale, bias - scale * mean)
+
+
+def _average_pool(name: str, layer: nn.AvgPool2d, out: Shape) -> Node:
+    kernel, stride, padding = (_pair(v) for v in (layer.kernel_size, layer.stride, layer.padding))
+    if layer.ceil_mode or layer.divisor_override:
+        raise ExportError(f"layer '{name}' uses ceil_mode or divisor_override: NIR has neither.")
+    if any(padding) and not layer.count_include_pad:
+        raise ExportError(
+            f"layer '{name}' leaves padding out of its mean (count_include_pad=False): NIR's"
+            " AvgPool2d counts it."
+        )
+    return d.AveragePool(out, kernel, stride, padding)
+
+
+def _flatten(name: str, shape: Shape, out: Shape) -> Node:
+    if out != (int(np.prod(shape)),):
+        raise ExportError(
+            f"'{name}' flattens {shape} to {out}: only flattening all features is supported,"
+            " start_dim=1."
+        )
+    return d.Flatten(out, shape)
+
+
+def _propagate_shapes(network: nn.Module, graph: fx.Graph, input_shape: Sequence[int]) -> None:
+    module = fx.GraphModule(network, graph)
+    extra = [None for node in graph.nodes if node.op == "placeholder"][1:]
+    x = torch.zeros(1, *input_shape, dtype=torch.float64)
+    try:
+        with torch.no_grad():
+            ShapeProp(module).propagate(x, *extra)
+    except RuntimeError as error:
+        raise ExportError(
+            f"cannot export: the network does not run on one sample of shape {tuple(input_shape)}:"
+            f" {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _shape(node: fx.Node) -> Shape:
+    meta = node.meta["tensor_meta"]
+    meta = meta if hasattr(meta, "shape") else meta[0]
+    return tuple(int(n) for n in meta.shape[1:])
+
+
+def _first(output: Any) -> fx.Node:
+    while isinstance(output, tuple | list):
+        output = output[0]
+    return output  # type: ignore[no-any-return]
+
+
+def _free_name(name: str, taken: dict[str, Node]) -> str:
+    candidates = [name, *(f"{name}_{i}" for i in range(2, len(taken) + 3))]
+    return next(c for c in candidates if c not in taken and c not in ("input", "output"))
+
+
+def _array(value: Tensor) -> Array:
+    return value.detach().cpu().double().numpy()  # type: ignore[no-any-return]
+
+
+def _optional(value: Tensor | None) -> Array | None:
+    return None if value is None else _array(value)
+
+
+def _pair(value: int | tuple[int, int]) -> Shape:
+    return (value, value) if isinstance(value, int) else tuple(value)

@@ -1,0 +1,60 @@
+"""Writes convolutions in the form whose shapes NIR 1.0.8 infers right: dense and square.
+
+NIR's own inference ignores `groups` and looks at the kernel's height alone. A grouped convolution
+becomes a dense one with zero blocks; a kernel (kh, kw) is set in the middle of a square one of
+zeros, with padding grown by half the difference times the dilation. Sums of products are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mpo_snn.errors import ExportError
+
+from .draft import Array, Convolution, Draft
+
+
+def square_convolutions(draft: Draft) -> Draft:
+    """The draft with ungrouped, square convolutions; the argument is not modified.
+
+    Raises:
+        ExportError: naming every kernel that cannot be centred in a square one.
+    """
+    nodes, folds, findings = dict(draft.nodes), [], []
+    for name, node in draft.nodes.items():
+        if not isinstance(node, Convolution):
+            continue
+        if node.groups > 1:
+            node = replace(node, weight=_ungrouped(node), groups=1)
+            folds.append(f"groups of '{name}' into zero blocks")
+        kernel = node.weight.shape[2:]
+        side = max(kernel)
+        if any((side - k) % 2 for k in kernel):
+            findings.append(
+                f"layer '{name}' has kernel {kernel}: NIR 1.0.8 takes square kernels, and this one"
+                " cannot be centred in a square; make both sides odd or both even."
+            )
+        elif any(k != side for k in kernel):
+            margins = [(side - k) // 2 for k in kernel]
+            weight = np.pad(node.weight, [(0, 0), (0, 0), *((m, m) for m in margins)])
+            padding = tuple(
+                p + m * dil for p, m, dil in zip(node.padding, margins, node.dilation)
+            )
+            node = replace(node, weight=weight, padding=padding)
+            folds.append(f"kernel {kernel} of '{name}' into {side}x{side}")
+        nodes[name] = node
+    if findings:
+        raise ExportError("cannot export to NIR", findings)
+    return draft.with_changes(nodes, folds=folds)
+
+
+def _ungrouped(node: Convolution) -> Array:
+    out, per_group, *kernel = node.weight.shape
+    dense = np.zeros((out, per_group * node.groups, *kernel))
+    rows = out // node.groups
+    for g in range(node.groups):
+        block = slice(g * rows, (g + 1) * rows)
+        dense[block, g * per_group : (g + 1) * per_group] = node.weight[block]
+    return dense

@@ -1,0 +1,242 @@
+r"""The NIR nodes with state, advanced step by step in place.
+
+Forward Euler with step dt; state first, then the test, then the reset; everything starts at 0:
+
+.. math::
+    \text{I, IF:}\quad & v \mathrel{+}= dt\, r\, x \\
+    \text{LI, LIF:}\quad & v \mathrel{+}= \tfrac{dt}{\tau} (v_{leak} - v + r\, x) \\
+    \text{CubaLI, CubaLIF:}\quad & i \mathrel{+}= \tfrac{dt}{\tau_{syn}} (-i + w_{in}\, x), \quad
+        v \mathrel{+}= \tfrac{dt}{\tau_{mem}} (v_{leak} - v + r\, i)
+        \text{ with the new } i \\
+    \text{IF, LIF, CubaLIF:}\quad & s = 1 \text{ where } v > v_{threshold}, \text{ else } 0; \quad
+        v = v_{reset} \text{ where } s = 1 \\
+    \text{Delay:}\quad & y[t] = x[t - delay / dt]
+
+with x the sum of what arrives in the step. I, LI and CubaLI give v, the spiking ones s. A leak is
+evaluated as v <- a v + b x + c with a = 1 - dt/tau, b = r dt/tau and c = v_leak dt/tau computed in
+float64 and rounded once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mpo_snn.errors import GraphError
+
+from .kinds import NEURON_ARRAYS, kind_of
+from .ops import parameter, per_element
+
+DELAY_TOLERANCE = 1e-6
+"""How far a delay may be from a whole number of steps, relative to that number."""
+
+
+@dataclass
+class State:
+    """What a layer remembers: tensors of shape [B, *features], and the number of its next step."""
+
+    tensors: list[Tensor]
+    step: int = 0
+
+
+class Layer(ABC):
+    """A node with state, for inputs of one shape."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
+        """Take the shape of one sample, without batch and time."""
+        self.shape = shape
+        self.dtype = dtype
+        self.device = device
+
+    @abstractmethod
+    def start(self, batch: int) -> State:
+        """Return the state before the first step."""
+
+    def drive(self, x: Tensor) -> Tensor:
+        """Do the part of the update that needs no state, for any number of steps at once."""
+        return x
+
+    @abstractmethod
+    def advance(self, drive: Tensor, state: State, out: Tensor, v_out: Tensor | None) -> None:
+        """Do one step: update `state`, write the output and the membrane before reset.
+
+        Args:
+            drive: `drive(x)` of this step, shape [B, *features]; is only read.
+            state: changed in place.
+            out: takes the output, shape [B, *features].
+            v_out: takes the membrane before reset, if it is wanted.
+        """
+
+    def scan(
+        self, x: Tensor, state: State, timesteps: int, *, keep_v: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Do several steps: [T, B, *features] in, output and membrane before reset out.
+
+        The time axis of `x` may have length 1 for an input that is the same in all steps.
+        """
+        drive = self.drive(x)
+        drive = drive.expand(timesteps, *drive.shape[1:])
+        out = torch.empty(drive.shape, dtype=self.dtype, device=self.device)
+        v_out = torch.empty_like(out) if keep_v else None
+        for t in range(timesteps):
+            self.advance(drive[t], state, out[t], None if v_out is None else v_out[t])
+        return out, v_out
+
+    def zeros(self, *leading: int) -> Tensor:
+        """Return zeros of shape [*leading, *features]."""
+        return torch.zeros(*leading, *self.shape, dtype=self.dtype, device=self.device)
+
+
+class Neurons(Layer):
+    """I, LI, IF, LIF, CubaLI and CubaLIF: one membrane equation with parts left out."""
+
+    def __init__(
+        self,
+        node: Any,
+        dt: float,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        """Discretise the node's equation with the step `dt` in seconds."""
+        super().__init__(shape, dtype, device)
+        kind = kind_of(node)
+        field = {name: per_element(getattr(node, name), shape) for name in NEURON_ARRAYS[kind]}
+
+        def number(value: Any) -> Tensor | float:
+            tensor = parameter(value, dtype, device)
+            first = tensor.flatten()[0]
+            return float(first) if bool((tensor == first).all()) else tensor
+
+        tau = field.get("tau", field.get("tau_mem"))
+        step = np.full(shape, dt) if tau is None else dt / tau
+        self.decay = 1.0 if tau is None else number(1 - step)
+        self.gain = number(step * field["r"])
+        self.rest = number(step * field["v_leak"]) if tau is not None else 0.0
+        self.has_synapse = "tau_syn" in field
+        if self.has_synapse:
+            step = dt / field["tau_syn"]
+            self.synapse_decay = number(1 - step)
+            self.synapse_gain = number(step * field["w_in"])
+        self.is_spiking = "v_threshold" in field
+        if self.is_spiking:
+            self.threshold = number(field["v_threshold"])
+            self.reset = number(field["v_reset"])
+
+    def start(self, batch: int) -> State:
+        """Return membranes, and synaptic currents where the kind has them, of zero."""
+        return State([self.zeros(batch) for _ in range(1 + self.has_synapse)])
+
+    def drive(self, x: Tensor) -> Tensor:
+        """Return the input current in units of the first equation it enters."""
+        if self.has_synapse:
+            return _times(x, self.synapse_gain)
+        return _plus(_times(x, self.gain), self.rest)
+
+    def advance(self, drive: Tensor, state: State, out: Tensor, v_out: Tensor | None) -> None:
+        """Do one step of the equations in the head of this module."""
+        v = state.tensors[0]
+        if self.has_synapse:
+            current = state.tensors[1]
+            current.mul_(self.synapse_decay).add_(drive)
+            drive = _plus(_times(current, self.gain), self.rest)
+        if not _is(self.decay, 1.0):
+            v.mul_(self.decay)
+        v.add_(drive)
+        if v_out is not None:
+            v_out.copy_(v)
+        if not self.is_spiking:
+            out.copy_(v)
+            return
+        spk = v > self.threshold
+        out.copy_(spk)
+        if isinstance(self.reset, float):
+            v.masked_fill_(spk, self.reset)
+        else:
+            torch.where(spk, self.reset, v, out=v)
+
+
+class DelayLine(Layer):
+    """Delay: a ring of the last inputs, read at each element's own distance."""
+
+    def __init__(
+        self,
+        node: Any,
+        dt: float,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        """Turn the node's delays from seconds into steps of `dt` seconds.
+
+        Raises:
+            GraphError: if a delay is negative or no whole number of steps.
+        """
+        super().__init__(shape, dtype, device)
+        steps = delay_steps(node, dt)
+        self.longest = int(steps.max(initial=0))
+        self.steps = torch.from_numpy(per_element(steps, shape).astype(np.int64)).to(device)
+        self.is_uniform = bool((steps == self.longest).all())
+
+    def start(self, batch: int) -> State:
+        """Return a ring of silent steps."""
+        return State([self.zeros(self.longest + 1, batch)])
+
+    def advance(self, drive: Tensor, state: State, out: Tensor, v_out: Tensor | None) -> None:
+        """Store the input of this step and give the one that is due."""
+        (ring,) = state.tensors
+        now = state.step % len(ring)
+        ring[now] = drive
+        if self.is_uniform:
+            out.copy_(ring[now - self.longest])
+        else:
+            due = (now - self.steps) % len(ring)
+            out.copy_(ring.gather(0, due.expand(1, *drive.shape))[0])
+        state.step += 1
+
+
+def layer(
+    node: Any, dt: float, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> Layer:
+    """Make the layer of a node with state, for inputs of shape [T, B, *shape].
+
+    Raises:
+        GraphError: if a delay is negative or no whole number of steps.
+    """
+    make = DelayLine if kind_of(node) == "Delay" else Neurons
+    return make(node, dt, shape, dtype, device)
+
+
+def delay_steps(node: Any, dt: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the delays of a Delay node as whole numbers of steps.
+
+    Raises:
+        GraphError: if one is negative, or further from a whole number than DELAY_TOLERANCE allows.
+    """
+    steps = np.asarray(node.delay, dtype=np.float64) / dt
+    whole = np.round(steps)
+    wrong = (steps < 0) | (np.abs(steps - whole) > DELAY_TOLERANCE * np.maximum(steps, 1))
+    if wrong.any():
+        value = float(np.asarray(node.delay, dtype=np.float64)[wrong].flat[0])
+        raise GraphError(
+            f"delay {value:g} s is not a whole number of steps of dt = {dt:g} s "
+            f"({int(wrong.sum())} of {wrong.size} delays)"
+        )
+    return whole
+
+
+def _is(value: Tensor | float, number: float) -> bool:
+    return isinstance(value, float) and value == number
+
+
+def _times(x: Tensor, factor: Tensor | float) -> Tensor:
+    return x if _is(factor, 1.0) else x * factor
+
+
+def _plus(x: Tensor, summand: Tensor | float) -> Tensor:
+    return x if _is(summand, 0.0) else x + summand

@@ -1,0 +1,104 @@
+"""The stateless NIR nodes as functions on [N, *features], with time folded into the first axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .geometry import convolution_window, flatten_axes, pooling_window
+from .kinds import kind_of
+
+Operation = Callable[[Tensor], Tensor]
+
+
+def parameter(value: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return a node's parameter as a tensor of the given precision, rounded once from float64."""
+    array = np.ascontiguousarray(np.asarray(value, dtype=np.float64))
+    return torch.from_numpy(array.reshape(np.shape(value))).to(device=device, dtype=dtype)
+
+
+def per_element(value: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return a parameter in float64 with one value per element of `shape`.
+
+    A parameter with a single value, whatever its shape, holds for every element.
+    """
+    array = np.asarray(value, dtype=np.float64)
+    if array.size == 1:
+        array = array.reshape(())
+    return np.broadcast_to(array, shape)
+
+
+def operation(
+    node: Any, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> Operation:
+    """Make the operation of a stateless node for inputs of shape [N, *shape].
+
+    Affine and Linear multiply the last axis; a weight with leading axes holds one matrix for each
+    of their elements. Convolutions follow torch's (cross-correlation). AvgPool2d divides by the
+    size of the window, padded zeros included; SumPool2d does not divide. Scale multiplies element
+    by element; Threshold gives 1 where its input is larger than the threshold, else 0.
+    """
+    match kind_of(node):
+        case "Input" | "Output":
+            return lambda x: x
+        case "Affine" | "Linear":
+            return _affine(node, dtype, device)
+        case "Conv1d" | "Conv2d":
+            return _convolution(node, dtype, device)
+        case "AvgPool2d" | "SumPool2d":
+            return _pooling(node)
+        case "Flatten":
+            start, end = flatten_axes(node, len(shape))
+            return lambda x: x.flatten(start + 1, end + 1)
+        case "Scale":
+            scale = parameter(per_element(node.scale, shape), dtype, device)
+            return lambda x: x * scale
+        case "Threshold":
+            threshold = parameter(per_element(node.threshold, shape), dtype, device)
+            return lambda x: (x > threshold).to(x.dtype)
+        case kind:
+            raise AssertionError(f"no stateless operation for {kind}")
+
+
+def _affine(node: Any, dtype: torch.dtype, device: torch.device) -> Operation:
+    weight = parameter(node.weight, dtype, device)
+    bias = None
+    if kind_of(node) == "Affine":
+        bias = parameter(per_element(node.bias, tuple(weight.shape[:-1])), dtype, device)
+    if weight.ndim == 2:
+        return lambda x: F.linear(x, weight, bias)
+
+    def matrices(x: Tensor) -> Tensor:
+        product = torch.matmul(weight, x.unsqueeze(-1)).squeeze(-1)
+        return product if bias is None else product + bias
+
+    return matrices
+
+
+def _convolution(node: Any, dtype: torch.dtype, device: torch.device) -> Operation:
+    weight = parameter(node.weight, dtype, device)
+    bias = parameter(per_element(node.bias, tuple(weight.shape[:1])), dtype, device)
+    window = convolution_window(node)
+    convolve = F.conv1d if kind_of(node) == "Conv1d" else F.conv2d
+    return lambda x: convolve(
+        x, weight, bias, window.stride, window.padding, window.dilation, window.groups
+    )
+
+
+def _pooling(node: Any) -> Operation:
+    window = pooling_window(node)
+    divisor = 1 if kind_of(node) == "SumPool2d" else None
+    assert not isinstance(window.padding, str)
+    vertical, horizontal = window.padding
+
+    def pool(x: Tensor) -> Tensor:
+        if vertical or horizontal:  # torch's own padding stops at half a window
+            x = F.pad(x, (horizontal, horizontal, vertical, vertical))
+        return F.avg_pool2d(x, window.kernel, window.stride, divisor_override=divisor)
+
+    return pool
