@@ -1,10 +1,10 @@
-"""Activity: what a graph does with a data set, streamed through it batch by batch.
+r"""Activity: what a graph does with a data set, streamed through it batch by batch.
 
 Only counts are kept (spikes of each neuron, correct answers), so memory depends neither on the
 number of samples nor on that of timesteps.
 
 .. math::
-    \\text{density} = \\frac{\\text{spikes}}{\\text{neurons} \\cdot T \\cdot \\text{samples}}
+    \text{density} = \frac{\text{spikes}}{\text{neurons} \cdot T \cdot \text{samples}}
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mpo_snn.errors import GraphError
+from mpo_snn.graph.geometry import Window, convolution_window, pooling_window
 from mpo_snn.graph.kinds import is_spiking, kind_of
 
 from .roles import POOLING, predecessors, signal_edges
@@ -57,17 +58,14 @@ def synaptic_fan_out(node: Any, shape: Shape, convention: Convention) -> Tensor:
     if kind_of(node) in ("Affine", "Linear"):
         meets = torch.from_numpy(counted.sum(axis=-2, dtype=np.float64))
         return meets.expand(shape).clone()
+    window = convolution_window(node)
+    mask = torch.from_numpy(counted.astype(np.float64))
     probe = torch.zeros(1, *shape, dtype=torch.float64, requires_grad=True)
     convolve = functional.conv1d if kind_of(node) == "Conv1d" else functional.conv2d
-    out = convolve(
-        probe,
-        torch.from_numpy(counted.astype(np.float64)),
-        stride=_integers(node.stride),
-        padding=_padding(node.padding),
-        dilation=_integers(node.dilation),
-        groups=int(node.groups),
+    products = convolve(
+        _pad(probe, window), mask, None, window.stride, 0, window.dilation, window.groups
     )
-    (gradient,) = torch.autograd.grad(out.sum(), probe)
+    (gradient,) = torch.autograd.grad(products.sum(), probe)
     return gradient[0]
 
 
@@ -153,18 +151,19 @@ def _pass(node: Any, value: Tensor, shape: Shape) -> Tensor:
 
 
 def _sum_pool(node: Any, value: Tensor) -> Tensor:
-    return functional.avg_pool2d(
-        value.unsqueeze(0),
-        kernel_size=_integers(node.kernel_size),
-        stride=_integers(node.stride),
-        padding=_integers(node.padding),
-        divisor_override=1,
-    )[0]
+    window = pooling_window(node)
+    padded = _pad(value.unsqueeze(0), window)
+    return functional.avg_pool2d(padded, window.kernel, window.stride, divisor_override=1)[0]
 
 
-def _integers(value: Any) -> tuple[int, ...]:
-    return tuple(int(part) for part in np.atleast_1d(np.asarray(value)))
-
-
-def _padding(value: Any) -> tuple[int, ...] | str:
-    return value if isinstance(value, str) else _integers(value)
+def _pad(value: Tensor, window: Window) -> Tensor:
+    """Zeros around the spatial axes; "same" puts an odd one behind."""
+    around: list[int] = []
+    for axis, (size, dilation) in enumerate(zip(window.kernel, window.dilation, strict=True)):
+        if isinstance(window.padding, str):
+            total = dilation * (size - 1)
+            before, after = total // 2, total - total // 2
+        else:
+            before = after = window.padding[axis]
+        around = [before, after, *around]
+    return functional.pad(value, around)

@@ -165,6 +165,7 @@ def count_additions(
         if not spiking_edges:
             continue
         shape = shapes[spiking_edges[0]]
+        kind: Literal["pooling", "skip"]
         if kind_of(node) in POOLING:
             kind, each = "pooling", window_fan_out(node, shape)
         elif kind_of(node) in NEURON_ARRAYS:

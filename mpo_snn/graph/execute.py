@@ -6,15 +6,16 @@ time axis of length 1.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from .loops import Source
 from .neurons import Layer, State
 from .ops import Operation
-from .order import Group, Schedule, Source, Step
+from .order import Group, Schedule, Step
 from .record import Recorder
 
 Values = dict[str, Tensor]
@@ -28,17 +29,23 @@ class Program:
         schedule: what is evaluated in which order.
         operations: what a stateless node does to [N, *features].
         layers: the nodes with state.
-        spiking: the nodes that are recorded.
+        shapes: the output shape of each node.
+        spiking: the nodes that can be recorded.
         input: the name of the Input.
         output: the name of the Output.
+        dtype: the precision of all values.
+        device: where all values are.
     """
 
     schedule: Schedule
     operations: Mapping[str, Operation]
     layers: Mapping[str, Layer]
-    spiking: Container[str]
+    shapes: Mapping[str, tuple[int, ...]]
+    spiking: Collection[str]
     input: str
     output: str
+    dtype: torch.dtype
+    device: torch.device
     exported: frozenset[str] = field(init=False)
     expiring: tuple[tuple[str, ...], ...] = field(init=False)
 
@@ -62,7 +69,7 @@ class Program:
             ),
         )
 
-    def timeless(self, forced: Container[str]) -> frozenset[str]:
+    def timeless(self, forced: Collection[str]) -> frozenset[str]:
         """Return the steps with the same value in every timestep if the input has.
 
         These are stateless and depend on the input alone. What is recorded or forced is left out:
@@ -81,7 +88,8 @@ class Program:
 
     def fold(self, step: Step, x: Tensor) -> Tensor:
         """Apply a stateless node to [T, B, *features]."""
-        return self.operations[step.node](x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        y = self.operations[step.node](x.flatten(0, 1))
+        return y.reshape(*x.shape[:2], *y.shape[1:])
 
 
 class Execution:
@@ -106,6 +114,7 @@ class Execution:
     ) -> None:
         """Set all states and delayed values to those before the first step."""
         self.program = program
+        self.batch = batch
         self.recorder = recorder
         self.forced = forced
         self.states: dict[str, State] = {
@@ -140,21 +149,23 @@ class Execution:
         else:
             value, v = self.program.fold(step, total), total
         self.recorder.add(step.name, value, v, start, stop)
-        values[step.name] = self._seen(step.name, value, start, stop)
+        forced = self._forced(step.name, start, stop)
+        values[step.name] = value if forced is None else forced
         if step.name in self.timeless and self._is_read_in_time(step.name):
             self.kept[step.name] = values[step.name]
 
     def _run_loop(self, group: Group, values: Values, start: int, stop: int) -> None:
         """Do all steps of a loop for one timestep after the other."""
         own = {step.name for step in group.steps}
+        inner = {
+            s.name: [source for source in s.sources if source.name in own] for s in group.steps
+        }
         outer: Values = {}
-        inner: dict[str, tuple[Source, ...]] = {}
         for step in group.steps:
-            inner[step.name] = tuple(source for source in step.sources if source.name in own)
             total = _add_up([s for s in step.sources if s.name not in own], values)
             if total is not None:
                 outer[step.name] = total.expand(stop - start, *total.shape[1:])
-        tapes = _Tapes(self, group, start, stop)
+        tapes = {step.name: self._tape(step, start, stop) for step in group.steps}
         for t in range(stop - start):
             now: Values = {}
             for step in group.steps:
@@ -162,13 +173,48 @@ class Execution:
                 if step.name in outer:
                     total = outer[step.name][t] if total is None else total + outer[step.name][t]
                 assert total is not None, f"{step.name!r} has no input"
-                now[step.name] = tapes.write(t, step, total)
+                value = self._evaluate(step, total, tapes[step.name], t)
+                forced = tapes[step.name].forced
+                now[step.name] = value if forced is None else forced[t]
             self.previous.update((name, now[name]) for name in own & self.previous.keys())
-        tapes.close(values)
+        for name, tape in tapes.items():
+            if tape.value is not None:
+                self.recorder.add(name, tape.value, tape.v, start, stop)
+            seen = tape.value if tape.forced is None else tape.forced
+            if name in self.program.exported and seen is not None:
+                values[name] = seen
 
-    def _seen(self, name: str, value: Tensor, start: int, stop: int) -> Tensor:
+    def _tape(self, step: Step, start: int, stop: int) -> _Tape:
+        forced = self._forced(step.name, start, stop)
+        recorded = step.name in self.program.spiking
+        shape = (stop - start, self.batch, *self.program.shapes[step.node])
+        tape = _Tape(forced=forced)
+        if recorded or (step.name in self.program.exported and forced is None):
+            tape.value = torch.empty(shape, dtype=self.program.dtype, device=self.program.device)
+        if recorded and self.recorder.keeps_v:
+            tape.v = torch.empty(shape, dtype=self.program.dtype, device=self.program.device)
+        return tape
+
+    def _evaluate(self, step: Step, total: Tensor, tape: _Tape, t: int) -> Tensor:
+        """Evaluate one node in one timestep of a loop."""
+        layer = self.program.layers.get(step.name)
+        v = None if tape.v is None else tape.v[t]
+        if layer is not None:
+            value = torch.empty_like(total) if tape.value is None else tape.value[t]
+            layer.advance(layer.drive(total), self.states[step.name], value, v)
+            return value
+        value = self.program.operations[step.node](total)
+        if tape.value is not None:
+            tape.value[t] = value
+        if v is not None:
+            v.copy_(total)
+        return value
+
+    def _forced(self, name: str, start: int, stop: int) -> Tensor | None:
         forced = self.forced.get(name)
-        return value if forced is None else forced[start:stop].to(value)
+        if forced is None:
+            return None
+        return forced[start:stop].to(dtype=self.program.dtype, device=self.program.device)
 
     def _is_read_in_time(self, name: str) -> bool:
         return name == self.program.output or any(
@@ -178,15 +224,55 @@ class Execution:
         )
 
 
-class _Tapes:
-    """The values of a loop over one chunk: what is recorded, and what others read after it."""
+@dataclass
+class _Tape:
+    """A node of a loop over one chunk; what nobody asks for is left out.
 
-    def __init__(self, execution: Execution, group: Group, start: int, stop: int) -> None:
-        self.execution = execution
-        self.start, self.stop = start, stop
-        self.outputs: Values = {}
-        self.membranes: Values = {}
-        self.forced: Values = {}
-        program, recorder = execution.program, execution.recorder
-        for step in group.steps:
-            ...
+    Args:
+        forced: what the others see in place of the node's own value.
+        value: its own value.
+        v: its membrane before reset.
+    """
+
+    forced: Tensor | None = None
+    value: Tensor | None = None
+    v: Tensor | None = None
+
+
+def _add_up(
+    sources: Sequence[Source], now: Values, previous: Values | None = None
+) -> Tensor | None:
+    total = None
+    for source in sources:
+        value = (
+            previous[source.name] if source.delayed and previous is not None else now[source.name]
+        )
+        total = value if total is None else total + value
+    return total
+
+
+def _before_first_step(program: Program, batch: int) -> Values:
+    """Return the delayed values of step -1: what a tail makes of nodes with state that are at 0."""
+    steps = {step.name: step for step in program.schedule.steps}
+    needed: set[str] = set()
+    waiting = list(program.schedule.delayed)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            if name not in program.layers:
+                waiting.extend(source.name for source in steps[name].sources)
+    values: Values = {}
+    for name, step in steps.items():
+        if name not in needed:
+            continue
+        if name in program.layers:
+            values[name] = program.layers[name].zeros(1)
+        else:
+            total = _add_up(step.sources, values)
+            assert total is not None, f"{name!r} has no input"
+            values[name] = program.operations[step.node](total)
+    return {
+        name: values[name].expand(batch, *values[name].shape[1:])
+        for name in program.schedule.delayed
+    }

@@ -74,7 +74,7 @@ def border(graph: nir.NIRGraph, kind: str, where: str) -> str:
     Raises:
         GraphError: if it has none or several.
     """
-    names = [name for name, node in graph.nodes.items() if kind_of(node) == kind]
+    names: list[str] = [name for name, node in graph.nodes.items() if kind_of(node) == kind]
     if len(names) != 1:
         found = ", ".join(repr(name) for name in names) or "none"
         raise GraphError(f"subgraph {where!r} must have exactly one {kind}, found {found}")

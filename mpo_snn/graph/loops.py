@@ -25,8 +25,8 @@ place. A cycle without any stateful node is an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import networkx as nx
 
@@ -37,11 +37,10 @@ from .kinds import is_stateful
 
 
 @dataclass(frozen=True)
-class Link:
-    """An edge whose target reads the source's value of this step, or of the previous one."""
+class Source:
+    """What is read: the value of this timestep, or of the previous one."""
 
-    source: str
-    target: str
+    name: str
     delayed: bool = False
 
 
@@ -52,11 +51,11 @@ class Delayed:
     Args:
         origin: for each thing to evaluate, the node whose operation it is; its own name unless it
             is a clone.
-        links: the edges; without the delayed ones they have no cycle.
+        edges: (source, target); without the delayed sources they have no cycle.
     """
 
     origin: dict[str, str]
-    links: list[Link]
+    edges: list[tuple[Source, str]]
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,8 @@ def walk(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> Walk:
 
 def stateless_cycles(flat: FlatGraph) -> list[list[str]]:
     """Find the cycles without a stateful node: one for each set of nodes that are entangled."""
-    stateless = [name for name, node in flat.nodes.items() if not is_stateful(node)]
-    graph = _digraph(stateless, _within(flat.edges, set(stateless)))
+    graph = _digraph(flat.nodes, flat.edges)
+    graph.remove_nodes_from([name for name, node in flat.nodes.items() if is_stateful(node)])
     cycles = []
     for nodes in nx.strongly_connected_components(graph):
         part = graph.subgraph(nodes)
@@ -113,121 +112,134 @@ def place_delays(flat: FlatGraph) -> Delayed:
     if cycles:
         raise GraphError("cannot order the graph", [describe_cycle(cycle) for cycle in cycles])
     names = [*flat.inputs, *(name for name in flat.nodes if name not in flat.inputs)]
-    graph = Delayed({name: name for name in names}, [Link(*edge) for edge in flat.edges])
     stateful = {name for name, node in flat.nodes.items() if is_stateful(node)}
-    while back_edges := walk(graph.origin, _present(graph.links)).back_edges:
-        graph = _open_loops(graph, back_edges, stateful)
+    graph = Delayed(
+        {name: name for name in names}, [(Source(source), target) for source, target in flat.edges]
+    )
+    while back_edges := walk(names, _present(graph.edges)).back_edges:
+        graph = _Opening(graph, stateful, set(back_edges)).opened()
+        names = list(graph.origin)
     return graph
 
 
-def _open_loops(graph: Delayed, back_edges: list[tuple[str, str]], stateful: set[str]) -> Delayed:
-    """Replace every back edge u -> h by an edge from the late value of u."""
-    back = set(back_edges)
-    forward = [edge for edge in _present(graph.links) if edge not in back]
-    without = _digraph(graph.origin, forward)
-    position = {name: index for index, name in enumerate(nx.topological_sort(without))}
-    incoming: dict[str, list[Link]] = {name: [] for name in graph.origin}
-    for link in graph.links:
-        incoming[link.target].append(link)
+class _Opening:
+    """One application of the rule: every back edge u -> h gets the late value of u as its source.
 
-    late_ends: dict[tuple[str, str], Link] = {}
-    clones: dict[tuple[str, tuple[Link, ...]], str] = {}
-    origin = dict(graph.origin)
-    # A tail may hold the head of another loop, never one that comes before its own: later first.
-    for end, head in sorted(back, key=lambda edge: position[edge[1]], reverse=True):
-        loop = (nx.descendants(without, head) | {head}) & (nx.ancestors(without, end) | {end})
-        late: dict[str, Link] = {}
-        for name in sorted(_tail(without, end, loop, graph.origin, stateful), key=position.get):
-            if graph.origin[name] in stateful:
-                late[name] = Link(name, "", delayed=True)
+    Args:
+        graph: what the back edges were found in.
+        stateful: the nodes with state.
+        back: the back edges.
+    """
+
+    def __init__(self, graph: Delayed, stateful: set[str], back: set[tuple[str, str]]) -> None:
+        self.graph = graph
+        self.stateful = {name for name, node in graph.origin.items() if node in stateful}
+        self.back = back
+        forward = [edge for edge in _present(graph.edges) if edge not in back]
+        self.acyclic = _digraph(graph.origin, forward)
+        self.position = {
+            name: index for index, name in enumerate(nx.topological_sort(self.acyclic))
+        }
+        self.incoming: dict[str, list[Source]] = {name: [] for name in graph.origin}
+        for source, target in graph.edges:
+            self.incoming[target].append(source)
+        self.late: dict[tuple[str, str], Source] = {}
+        """The late value of u by back edge (u, h)."""
+        self.clones: dict[tuple[str, tuple[Source, ...]], str] = {}
+        """The names of the clones by what they are clones of and what they read."""
+
+    def opened(self) -> Delayed:
+        """Return the graph with all back edges replaced."""
+        # A tail may hold the head of another loop, and that comes after its own head: later first.
+        for end, head in sorted(self.back, key=lambda edge: self.position[edge[1]], reverse=True):
+            self.late[end, head] = self._late_value(end, head)
+        edges = [(self._source(source, target), target) for source, target in self.graph.edges]
+        origin = dict(self.graph.origin)
+        for (name, sources), clone in self.clones.items():
+            origin[clone] = origin[name]
+            edges.extend((source, clone) for source in sources)
+        cloned = {clone: name for (name, _), clone in self.clones.items()}
+        return _drop_unread(Delayed(origin, edges), cloned)
+
+    def _source(self, source: Source, target: str) -> Source:
+        """Return what stands for an edge of the graph once the loops are open."""
+        if source.delayed:
+            return source
+        return self.late.get((source.name, target), source)
+
+    def _late_value(self, end: str, head: str) -> Source:
+        loop = (nx.descendants(self.acyclic, head) | {head}) & (
+            nx.ancestors(self.acyclic, end) | {end}
+        )
+        values: dict[str, Source] = {}
+        for name in self._tail(end, loop):
+            if name in self.stateful:
+                values[name] = Source(name, delayed=True)
                 continue
-            sources = []
-            inside = True
-            for link in incoming[name]:
-                if (link.source, name) in back and not link.delayed:
-                    source, inside = late_ends[link.source, name], False
-                elif link.source in late and not link.delayed:
-                    source = late[link.source]
-                    inside = inside and source.delayed
-                else:
-                    source, inside = link, False
-                sources.append(replace(source, target=""))
-            if inside:
-                late[name] = Link(name, "", delayed=True)
+            sources = tuple(
+                values[source.name]
+                if source.name in values and self._is_forward(source, name)
+                else self._source(source, name)
+                for source in self.incoming[name]
+            )
+            if all(
+                source.name in values and self._is_forward(source, name) and late.delayed
+                for source, late in zip(self.incoming[name], sources, strict=True)
+            ):
+                values[name] = Source(name, delayed=True)
             else:
-                key = (name, tuple(sources))
-                if key not in clones:
-                    clones[key] = _fresh(name, origin)
-                    origin[clones[key]] = graph.origin[name]
-                late[name] = Link(clones[key], "")
-        late_ends[end, head] = late[end]
+                clone = self.clones.setdefault((name, sources), self._new_name(name))
+                values[name] = Source(clone)
+        return values[end]
 
-    links = []
-    for link in graph.links:
-        if (link.source, link.target) in back and not link.delayed:
-            links.append(replace(late_ends[link.source, link.target], target=link.target))
-        else:
-            links.append(link)
-    for (_, sources_of_clone), clone in clones.items():
-        links.extend(replace(source, target=clone) for source in sources_of_clone)
-    return _drop_unread(Delayed(origin, links), {clone: name for (name, _), clone in clones.items()})
+    def _tail(self, end: str, loop: set[str]) -> list[str]:
+        """Return the tail of a loop and the stateful nodes in front of it, in order."""
+        found = {end}
+        waiting = [end]
+        while waiting:
+            name = waiting.pop()
+            if name not in self.stateful:
+                sources = loop.intersection(self.acyclic.predecessors(name)) - found
+                found |= sources
+                waiting.extend(sources)
+        return sorted(found, key=self.position.__getitem__)
 
+    def _is_forward(self, source: Source, target: str) -> bool:
+        return not source.delayed and (source.name, target) not in self.back
 
-def _tail(
-    without: nx.DiGraph, end: str, loop: set[str], origin: Mapping[str, str], stateful: set[str]
-) -> set[str]:
-    """Return the tail of a loop together with the stateful nodes in front of it."""
-    found = {end}
-    waiting = [end]
-    while waiting:
-        name = waiting.pop()
-        if origin[name] not in stateful:
-            sources = {source for source in without.predecessors(name) if source in loop} - found
-            found |= sources
-            waiting.extend(sources)
-    return found
+    def _new_name(self, name: str) -> str:
+        taken = {*self.graph.origin, *self.clones.values()}
+        clone = f"{name}@late"
+        while clone in taken:
+            clone += "'"
+        return clone
 
 
 def _drop_unread(graph: Delayed, cloned: dict[str, str]) -> Delayed:
     """Let a clone take the place of its original where nothing reads the original any more."""
-    origin, links = dict(graph.origin), list(graph.links)
-    unread = True
-    while unread:
-        read = {link.source for link in links}
+    origin, edges = dict(graph.origin), list(graph.edges)
+    while True:
+        read = {source.name for source, _ in edges}
         unread = {name for name in cloned.values() if name in origin and name not in read}
+        if not unread:
+            break
         for name in unread:
             del origin[name]
-        links = [link for link in links if link.target not in unread]
-    names: dict[str, str] = {}
+        edges = [(source, target) for source, target in edges if target not in unread]
+    names = {name: name for name in origin}
+    free = {name for name in cloned.values() if name not in origin}
     for clone, name in cloned.items():
-        if name not in origin and name not in names.values():
+        if name in free:
             names[clone] = name
+            free.remove(name)
     return Delayed(
-        {names.get(name, name): node for name, node in origin.items()},
-        [
-            replace(
-                link,
-                source=names.get(link.source, link.source),
-                target=names.get(link.target, link.target),
-            )
-            for link in links
-        ],
+        {names[name]: node for name, node in origin.items()},
+        [(Source(names[s.name], s.delayed), names[target]) for s, target in edges],
     )
 
 
-def _fresh(name: str, taken: Mapping[str, str]) -> str:
-    clone = f"{name}@late"
-    while clone in taken:
-        clone += "'"
-    return clone
-
-
-def _present(links: Iterable[Link]) -> list[tuple[str, str]]:
-    return [(link.source, link.target) for link in links if not link.delayed]
-
-
-def _within(edges: Iterable[tuple[str, str]], names: set[str]) -> list[tuple[str, str]]:
-    return [edge for edge in edges if names.issuperset(edge)]
+def _present(edges: Iterable[tuple[Source, str]]) -> list[tuple[str, str]]:
+    return [(source.name, target) for source, target in edges if not source.delayed]
 
 
 def _digraph(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> nx.DiGraph:

@@ -18,8 +18,8 @@ Operation = Callable[[Tensor], Tensor]
 
 def parameter(value: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return a node's parameter as a tensor of the given precision, rounded once from float64."""
-    array = np.ascontiguousarray(np.asarray(value, dtype=np.float64))
-    return torch.from_numpy(array.reshape(np.shape(value))).to(device=device, dtype=dtype)
+    array = np.array(value, dtype=np.float64, order="C")
+    return torch.from_numpy(array).to(device=device, dtype=dtype)
 
 
 def per_element(value: Any, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -8,15 +8,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from .inline import FlatGraph
-from .loops import Link, place_delays
-
-
-@dataclass(frozen=True)
-class Source:
-    """What an evaluation reads: the value of another one, of this step or of the previous one."""
-
-    name: str
-    delayed: bool
+from .loops import Source, place_delays
 
 
 @dataclass(frozen=True)
@@ -85,14 +77,16 @@ def schedule(flat: FlatGraph) -> Schedule:
         GraphError: if a cycle has no stateful node.
     """
     delayed = place_delays(flat)
-    everything = nx.DiGraph()
-    everything.add_nodes_from(delayed.origin)
-    everything.add_edges_from((link.source, link.target) for link in delayed.links)
-    present = nx.DiGraph()
-    present.add_nodes_from(delayed.origin)
-    present.add_edges_from((link.source, link.target) for link in delayed.links if not link.delayed)
-
-    steps = _steps(delayed.origin, delayed.links)
+    sources: dict[str, list[Source]] = {name: [] for name in delayed.origin}
+    everything, present = nx.DiGraph(), nx.DiGraph()
+    for graph in (everything, present):
+        graph.add_nodes_from(delayed.origin)
+    for source, target in delayed.edges:
+        sources[target].append(source)
+        everything.add_edge(source.name, target)
+        if not source.delayed:
+            present.add_edge(source.name, target)
+    steps = {name: Step(name, node, tuple(sources[name])) for name, node in delayed.origin.items()}
     position = {name: index for index, name in enumerate(nx.topological_sort(present))}
     parts = nx.condensation(everything)
     groups = []
@@ -103,10 +97,3 @@ def schedule(flat: FlatGraph) -> Schedule:
         is_loop = len(members) > 1 or everything.has_edge(members[0], members[0])
         groups.append(Group(tuple(steps[name] for name in members), is_loop))
     return Schedule(tuple(groups))
-
-
-def _steps(origin: dict[str, str], links: list[Link]) -> dict[str, Step]:
-    sources: dict[str, list[Source]] = {name: [] for name in origin}
-    for link in links:
-        sources[link.target].append(Source(link.source, link.delayed))
-    return {name: Step(name, node, tuple(sources[name])) for name, node in origin.items()}

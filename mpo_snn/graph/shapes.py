@@ -123,7 +123,7 @@ def _output_shape(node: Any, shape: Shape) -> Shape | None:
     if kind in ELEMENTWISE_ARRAYS:
         return _exactly(element_shape(node), shape)
     if kind in ("Affine", "Linear"):
-        weight = np.shape(node.weight)
+        weight: Shape = np.shape(node.weight)
         _exactly((*weight[:-2], *weight[-1:]), shape)
         return weight[:-1]
     if kind in ("Conv1d", "Conv2d"):
@@ -150,7 +150,8 @@ def _own_output_shape(node: Any) -> Shape | None:
     if kind in ELEMENTWISE_ARRAYS:
         return element_shape(node)
     if kind in ("Affine", "Linear"):
-        return np.shape(node.weight)[:-1]
+        weight: Shape = np.shape(node.weight)
+        return weight[:-1]
     return None
 
 

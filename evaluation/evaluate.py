@@ -1,0 +1,149 @@
+"""Evaluation of one graph on one data set: activity and operations, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mpo_snn.errors import DataError, RecipeError, ShapeError
+from mpo_snn.graph.simulate import Simulator
+
+from .activity import Activity, batches, measure_activity
+from .energy import Operations
+from .layers import Layer, group_layers
+from .roles import assign_roles
+from .synops import Additions, SynapseCount, count_additions, count_synapses
+
+if TYPE_CHECKING:
+    from mpo_snn.data import Dataset
+
+    from .setting import Setting
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured and counted.
+
+    Attributes:
+        setting: how the graph was run.
+        activity: spikes and answers.
+        layers: the layers, in the order in which signals pass through them.
+        synapses: operations of each synaptic node.
+        additions: additions of spikes without a synapse.
+        input_shape: of one sample.
+        output_shape: of one answer.
+    """
+
+    setting: Setting
+    activity: Activity
+    layers: tuple[Layer, ...]
+    synapses: Mapping[str, SynapseCount]
+    additions: tuple[Additions, ...]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+
+    def operations(self, layer: Layer, *, every_step: bool | None = None) -> Operations:
+        """Operations of one layer per inference.
+
+        Args:
+            layer: one of `layers`.
+            every_step: whether what is constant in time counts at every timestep; None: as the
+                setting says.
+        """
+        every = self.setting.recompute_input if every_step is None else every_step
+        samples = self.activity.samples
+        total = Operations(updates=float(layer.membranes * self.setting.timesteps))
+        for count in (self.synapses[name] for name in layer.synapses):
+            per_inference = count.synops / samples
+            total += Operations(
+                mac=float(count.mac_every_step if every else count.mac_once),
+                ac=per_inference if count.input_role == "spikes" else 0.0,
+                graded_ac=per_inference if count.input_role == "graded" else 0.0,
+            )
+        return total
+
+
+def evaluate(
+    graph: Any,
+    dataset: Dataset,
+    setting: Setting,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Run the test split of a data set through a graph and count.
+
+    Args:
+        graph: a `nir.NIRGraph`.
+        dataset: its `test_x` and `test_y` are used.
+        setting: how to run it.
+        progress: called with the number of samples after each batch.
+
+    Raises:
+        GraphError: if the graph cannot be run.
+        ShapeError: if samples do not have the graph's input shape.
+        DataError: if the data set is empty, or has another number of classes than the graph.
+        RecipeError: if the device is unknown or absent.
+    """
+    simulator = Simulator(graph, setting.dt, device=_device(setting.device))
+    _check_fit(simulator, dataset)
+    activity = measure_activity(
+        simulator,
+        batches(dataset.test_x, dataset.test_y, setting.batch_size),
+        timesteps=setting.timesteps,
+        encoding=setting.encoding,
+        readout=setting.readout,
+        device=setting.device,
+        progress=progress,
+    )
+    flat, shapes = simulator.flat, simulator.node_shapes
+    roles = assign_roles(flat)
+    synapses = count_synapses(
+        flat,
+        roles,
+        shapes,
+        activity.spike_counts,
+        setting.timesteps,
+        constant_input=setting.encoding == "direct",
+    )
+    return Evaluation(
+        setting=setting,
+        activity=activity,
+        layers=tuple(group_layers(flat, roles, shapes, simulator.spiking)),
+        synapses={count.name: count for count in synapses},
+        additions=tuple(count_additions(flat, roles, shapes, activity.spike_counts)),
+        input_shape=tuple(simulator.input_shape),
+        output_shape=tuple(simulator.output_shape),
+    )
+
+
+def _check_fit(simulator: Simulator, dataset: Dataset) -> None:
+    """Everything that can be known to be wrong before the first sample runs."""
+    name = f"data set '{dataset.name}'"
+    if len(dataset.test_x) == 0:
+        raise DataError(f"cannot evaluate on {name}: its test split has no samples.")
+    expected, found = tuple(simulator.input_shape), tuple(dataset.input_shape)
+    if expected != found:
+        raise ShapeError(
+            f"{name} does not fit the graph: its samples have shape {found}, the graph's input "
+            f"has shape {expected}. Choose the data set that the graph was made for with --data."
+        )
+    classes, outputs = len(dataset.class_names), math.prod(simulator.output_shape)
+    if classes != outputs:
+        raise DataError(
+            f"{name} does not fit the graph: it has {classes} classes, the graph has {outputs} "
+            "outputs. Choose the data set that the graph was made for with --data."
+        )
+
+
+def _device(name: str) -> str:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise RecipeError(f"unknown device '{name}': use cpu, cuda or cuda:N.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise RecipeError(f"device '{name}' is not there: torch finds no GPU. Use --device cpu.")
+    return name

@@ -1,0 +1,274 @@
+"""Whether a graph computes what a network computes, spike for spike, measured on real samples.
+
+Two runs of the same input, in float64 and in float32:
+
+- free run: share of identical (neuron, step, sample) entries AND Jaccard index (spikes in both /
+  spikes in either) per layer. Both, because a share flatters sparse spiking: a layer that never
+  fires is nearly identical to one that rarely does;
+- layer replay (`replay`): every difference is either rounding at threshold, and listed, or
+  unexplained.
+
+Equal means: no unexplained difference in either precision, outputs of the last layer equal to
+rounding, and the same predictions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mpo_snn.encoding import encode
+from mpo_snn.errors import ExportError
+from mpo_snn.readout import read_out
+
+from .replay import TOLERANCE, LayerReplay, Place, replay_layers
+from .sources import GraphSource, Recording, Source
+
+PRECISIONS = (torch.float64, torch.float32)
+
+
+@dataclass
+class LayerTally:
+    """Free run of one layer, summed over all batches."""
+
+    layer: str
+    neurons: int = 0
+    entries: int = 0
+    differing: int = 0
+    both: int = 0
+    either: int = 0
+    first: Place | None = None
+    replay: LayerReplay = field(default_factory=LayerReplay)
+
+    @property
+    def identical(self) -> float:
+        """Share of identical entries."""
+        return 1.0 - self.differing / self.entries if self.entries else 1.0
+
+    @property
+    def jaccard(self) -> float:
+        """Spikes in both over spikes in either; 1 where neither spikes."""
+        return self.both / self.either if self.either else 1.0
+
+    def add(self, a: Tensor, b: Tensor, first_sample: int) -> None:
+        """Compare one batch, bool, (time, batch, *features)."""
+        differs = a ^ b
+        self.neurons = int(a[0, 0].numel())
+        self.entries += a.numel()
+        self.differing += int(differs.sum())
+        self.both += int((a & b).sum())
+        self.either += int((a | b).sum())
+        if bool(differs.any()):
+            t, sample, *neuron = differs.nonzero()[0].tolist()
+            if self.first is None or t < self.first.timestep:
+                self.first = Place(self.layer, t, sample + first_sample, tuple(neuron))
+
+
+@dataclass
+class PrecisionResult:
+    """Comparison in one precision."""
+
+    precision: str
+    layers: list[LayerTally]
+    samples: int = 0
+    predictions_differing: int = 0
+    output_difference: float = 0.0
+    output_first: Place | None = None
+
+    @property
+    def first_divergence(self) -> Place | None:
+        """Where the first layer that computes something else does so first."""
+        for layer in self.layers:
+            if layer.replay.first_unexplained is not None:
+                return layer.replay.first_unexplained
+        return self.output_first
+
+    @property
+    def unattributed(self) -> bool:
+        """Whether the free runs differ although every layer replays the same."""
+        roots = sum(layer.replay.roots for layer in self.layers)
+        return roots == 0 and any(layer.differing for layer in self.layers)
+
+    @property
+    def is_equal(self) -> bool:
+        """No unexplained difference, and the same predictions."""
+        return (
+            self.first_divergence is None
+            and not self.unattributed
+            and self.predictions_differing == 0
+        )
+
+
+@dataclass
+class Equivalence:
+    """The whole record of a comparison."""
+
+    first: str
+    second: str
+    data: str
+    samples: int
+    timesteps: int
+    results: list[PrecisionResult]
+
+    @property
+    def is_equal(self) -> bool:
+        """The verdict."""
+        return all(result.is_equal for result in self.results)
+
+    @property
+    def first_divergence(self) -> Place | None:
+        """Where the first unexplained difference is, in the finest precision that shows one."""
+        places = [r.first_divergence for r in self.results]
+        return next((place for place in places if place is not None), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; neurons as index lists, timesteps from 0."""
+        return {
+            "equal": self.is_equal,
+            "first": self.first,
+            "second": self.second,
+            "data": self.data,
+            "samples": self.samples,
+            "timesteps": self.timesteps,
+            "first_divergence": _plain(self.first_divergence),
+            **{result.precision: _precision_dict(result) for result in self.results},
+        }
+
+
+def compare(
+    first: Source,
+    second: GraphSource,
+    samples: Tensor,
+    timesteps: int,
+    *,
+    encoding: str = "direct",
+    readout: str = "mean",
+    data: str = "",
+    batch_size: int = 128,
+) -> Equivalence:
+    """Compare a graph with a network or another graph.
+
+    Args:
+        first: what is taken as the truth; its spikes are replayed.
+        second: the graph under test.
+        samples: (samples, *features), before encoding.
+        timesteps: T.
+        encoding: how samples become input.
+        readout: how outputs become a prediction.
+        data: what the samples are, for the record.
+        batch_size: samples at a time; results do not depend on it.
+
+    Raises:
+        ExportError: if the two do not have the same layers and shapes, or there are no samples.
+    """
+    if not len(samples):
+        raise ExportError("cannot compare on no samples at all.")
+    layers = first.layers()
+    _check_layers(first, second, layers)
+    results = []
+    for dtype in PRECISIONS:
+        result = PrecisionResult(str(dtype).removeprefix("torch."), [LayerTally(n) for n in layers])
+        for start, batch in _batches(samples, batch_size):
+            x = encode(batch, timesteps, encoding)
+            _compare_batch(first, second, x, dtype, readout, start, result)
+        results.append(result)
+    return Equivalence(first.title, second.title, data, len(samples), timesteps, results)
+
+
+def _compare_batch(
+    first: Source,
+    second: GraphSource,
+    x: Tensor,
+    dtype: torch.dtype,
+    readout: str,
+    start: int,
+    result: PrecisionResult,
+) -> None:
+    a, b = first.run(x, dtype), second.run(x, dtype)
+    _check_shapes(first, second, a, b)
+    for tally in result.layers:
+        tally.add(a.spikes[tally.layer], b.spikes[tally.layer], start)
+    replays = {tally.layer: tally.replay for tally in result.layers}
+    replayed = replay_layers(second, x, a, dtype, replays, start)
+    _compare_outputs(a.output.double(), replayed.output.double(), dtype, start, result)
+    scores_a, scores_b = read_out(a.output, readout), read_out(b.output, readout)
+    same = scores_a.flatten(1).argmax(1) == scores_b.flatten(1).argmax(1)
+    result.predictions_differing += int((~same).sum())
+    result.samples += x.shape[1]
+
+
+def _compare_outputs(
+    a: Tensor, b: Tensor, dtype: torch.dtype, start: int, result: PrecisionResult
+) -> None:
+    """Outputs on the same spikes, relative to the largest output of the batch."""
+    scale = a.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
+    gap = torch.nan_to_num((a - b).abs() / scale, nan=float("inf"))
+    result.output_difference = max(result.output_difference, float(gap.max()))
+    wrong = gap > TOLERANCE[dtype]
+    if bool(wrong.any()):
+        t, sample, *neuron = wrong.nonzero()[0].tolist()
+        if result.output_first is None or t < result.output_first.timestep:
+            result.output_first = Place("output", t, sample + start, tuple(neuron))
+
+
+def _check_layers(first: Source, second: GraphSource, layers: list[str]) -> None:
+    if set(layers) != set(second.layers()):
+        raise ExportError(
+            f"cannot compare {first.title} with {second.title}: the first has spiking layers"
+            f" {', '.join(layers)}, the second {', '.join(second.layers())}."
+        )
+
+
+def _check_shapes(first: Source, second: Source, a: Recording, b: Recording) -> None:
+    pairs = [(n, a.spikes[n].shape[2:], b.spikes[n].shape[2:]) for n in a.spikes]
+    pairs.append(("output", a.output.shape[2:], b.output.shape[2:]))
+    findings = [
+        f"layer '{name}' has shape {tuple(one)} in the first, {tuple(other)} in the second."
+        for name, one, other in pairs
+        if one != other
+    ]
+    if findings:
+        raise ExportError(f"cannot compare {first.title} with {second.title}", findings)
+
+
+def _batches(samples: Tensor, size: int) -> Iterator[tuple[int, Tensor]]:
+    for start in range(0, len(samples), size):
+        yield start, samples[start : start + size]
+
+
+def _precision_dict(result: PrecisionResult) -> dict[str, Any]:
+    return {
+        "equal": result.is_equal,
+        "samples": result.samples,
+        "predictions_differing": result.predictions_differing,
+        "output_difference": result.output_difference,
+        "first_divergence": _plain(result.first_divergence),
+        "layers": [
+            {
+                "layer": tally.layer,
+                "neurons": tally.neurons,
+                "entries": tally.entries,
+                "spikes_in_both": tally.both,
+                "spikes_in_either": tally.either,
+                "differing": tally.differing,
+                "identical": tally.identical,
+                "jaccard": tally.jaccard,
+                "first_difference": _plain(tally.first),
+                "membrane_difference": tally.replay.membrane_difference,
+                "roots": tally.replay.roots,
+                "unexplained": tally.replay.unexplained,
+                "listed_roots": [
+                    {**asdict(root), "explained": root.is_explained} for root in tally.replay.listed
+                ],
+            }
+            for tally in result.layers
+        ],
+    }
+
+
+def _plain(place: Place | None) -> dict[str, Any] | None:
+    return None if place is None else {**asdict(place), "neuron": list(place.neuron)}

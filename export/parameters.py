@@ -1,0 +1,61 @@
+"""Compares the parameters of two graphs of the same form, value by value.
+
+Spikes can only show what the data reaches: a damaged weight behind a neuron that stays silent on
+every sample changes nothing that a run could see. Where a file has the form that the export of the
+network has, its parameters are therefore compared as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import nir
+import numpy as np
+
+RELATIVE_TOLERANCE = 1e-9
+_NOT_PARAMETERS = {"input_type", "output_type", "metadata", "nodes", "edges"}
+
+
+def have_same_form(expected: nir.NIRGraph, found: nir.NIRGraph) -> bool:
+    """Whether both graphs have the same nodes by name and kind, and the same edges."""
+    kinds = [{name: type(node) for name, node in g.nodes.items()} for g in (expected, found)]
+    edges = [{(str(a), str(b)) for a, b in g.edges} for g in (expected, found)]
+    return kinds[0] == kinds[1] and edges[0] == edges[1]
+
+
+def parameter_differences(expected: nir.NIRGraph, found: nir.NIRGraph) -> list[str]:
+    """One line for every parameter that differs beyond 1e-9 of its largest value.
+
+    Args:
+        expected: graph as the network exports.
+        found: graph of the same form (`have_same_form`).
+    """
+    lines = []
+    for name, node in expected.nodes.items():
+        for field in fields(node):
+            if field.name in _NOT_PARAMETERS:
+                continue
+            a, b = getattr(node, field.name), getattr(found.nodes[name], field.name)
+            line = _difference(a, b)
+            if line:
+                lines.append(f"{field.name} of node '{name}' {line}")
+    return lines
+
+
+def _difference(a: object, b: object) -> str:
+    one, other = np.asarray(a), np.asarray(b)
+    if one.shape != other.shape:
+        return f"has shape {other.shape}, expected {one.shape}."
+    if one.dtype.kind not in "fiu" or other.dtype.kind not in "fiu":
+        return "" if np.array_equal(one, other) else f"is {b}, expected {a}."
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    tolerance = RELATIVE_TOLERANCE * float(np.abs(one).max(initial=0.0))
+    wrong = ~(np.abs(one - other) <= tolerance)
+    if not wrong.any():
+        return ""
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    where = f"[{', '.join(map(str, index))}]" if index else ""
+    return (
+        f"differs in {int(wrong.sum())} of {one.size} values, first {where or 'the only one'}:"
+        f" {other[index]:.6g}, expected {one[index]:.6g}."
+    )

@@ -1,0 +1,182 @@
+"""Export of a finished run with its proof, and the proof of any file against a run or a graph."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import nir
+
+import mpo_snn
+from mpo_snn.data import load_dataset
+from mpo_snn.errors import ExportError
+from mpo_snn.graph.metadata import GraphMetadata, read_metadata, write_metadata
+from mpo_snn.graph.read import read_graph
+from mpo_snn.training.rundir import Run
+
+from .equivalence import Equivalence, compare
+from .nir_export import DEFAULT_DT, Export, export_nir
+from .nir_file import LEGACY_NOTE, write_nir
+from .parameters import have_same_form, parameter_differences
+from .sources import GraphSource, NetworkSource
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a comparison of a file with what it should be has shown.
+
+    Attributes:
+        equivalence: the measured part.
+        disagreements: settings and parameters that differ, one line each.
+    """
+
+    equivalence: Equivalence
+    disagreements: tuple[str, ...] = ()
+
+    @property
+    def is_equal(self) -> bool:
+        """The verdict."""
+        return self.equivalence.is_equal and not self.disagreements
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        record = self.equivalence.to_dict()
+        return {**record, "equal": self.is_equal, "disagreements": list(self.disagreements)}
+
+    def summary(self) -> dict[str, Any]:
+        """The record without its lists of single neurons, small enough to travel in the file."""
+        record = self.to_dict()
+        for result in self.equivalence.results:
+            for layer in record[result.precision]["layers"]:
+                del layer["listed_roots"]
+        return record
+
+
+def export_run(run: Run, dt: float = DEFAULT_DT, plain_reset: bool = False) -> Export:
+    """Export the network of a finished run."""
+    dataset = load_dataset(run.recipe.data.name)
+    return export_nir(run.load_network().network, dataset.input_shape, dt, plain_reset)
+
+
+def metadata_of(run: Run, export: Export, dt: float, nir_version: str) -> GraphMetadata:
+    """What the graph cannot say itself: timestep, T, input, read-out, reset, classes, folds."""
+    dataset, recipe = load_dataset(run.recipe.data.name), run.recipe
+    notes = (*export.notes, LEGACY_NOTE) if nir_version == "1.0.4" else export.notes
+    return GraphMetadata(
+        dt=dt,
+        timesteps=recipe.timesteps,
+        encoding=recipe.encoding,
+        readout=recipe.readout,
+        dataset=dataset.name,
+        input_scaling=dataset.input_scaling,
+        reset=recipe.neuron.reset,
+        reset_timing=recipe.neuron.reset_timing,
+        class_names=dataset.class_names,
+        spiking=export.spiking,
+        folds=export.folds,
+        notes=notes,
+        writer=f"mpo-snn {mpo_snn.__version__}",
+        nir_version=nir_version,
+        equivalence=None,
+    )
+
+
+def prove_export(
+    run: Run, export: Export, metadata: GraphMetadata
+) -> tuple[Proof, GraphMetadata]:
+    """Write the graph, read it back, compare it with the network on the whole test split.
+
+    Returns:
+        the proof, and the metadata with its summary.
+    """
+    write_metadata(export.graph, metadata)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.nir"
+        write_nir(path, export.graph, metadata.nir_version)
+        proof = prove_run(run, read_graph(path), "exported graph")
+    return proof, replace(metadata, equivalence=proof.summary())
+
+
+def prove_run(run: Run, graph: nir.NIRGraph, title: str, data: str | None = None) -> Proof:
+    """Compare a graph with the network of a run, on the test split of its data.
+
+    Args:
+        run: what is true.
+        graph: what is tested; without metadata of ours it is read with the run's settings.
+        title: what to call the graph.
+        data: another data set's name.
+    """
+    metadata = read_metadata(graph)
+    recipe = run.recipe
+    dt = metadata.dt if metadata else _plain_dt(graph)
+    dataset = load_dataset(data or recipe.data.name)
+    source = GraphSource(graph, dt, dict(metadata.spiking) if metadata else None, title)
+    equivalence = compare(
+        NetworkSource(run.load_network(), str(run.path)),
+        source,
+        dataset.test_x,
+        recipe.timesteps,
+        encoding=recipe.encoding,
+        readout=recipe.readout,
+        data=f"{dataset.name}, test split",
+    )
+    disagreements = [] if metadata is None else _settings_differences(run, metadata)
+    expected = export_run(run, dt).graph
+    if have_same_form(expected, graph):
+        disagreements += parameter_differences(expected, graph)
+    return Proof(equivalence, tuple(disagreements))
+
+
+def prove_graph(
+    first: nir.NIRGraph, second: nir.NIRGraph, titles: tuple[str, str], data: str | None = None
+) -> Proof:
+    """Compare two graphs on the test split of the data that the first one names.
+
+    Raises:
+        ExportError: if neither metadata nor the caller says what to run them on.
+    """
+    metadata = read_metadata(first)
+    name = data or (metadata.dataset if metadata else None)
+    if metadata is None or name is None:
+        raise ExportError(
+            f"cannot compare {titles[0]} with {titles[1]}: the first has no metadata of this"
+            " project (dt, timesteps, data set); give the run, or a file that mpo-export wrote,"
+            " as the first."
+        )
+    other = read_metadata(second)
+    sources = [
+        GraphSource(graph, meta.dt if meta else metadata.dt, dict(meta.spiking) if meta else None, t)
+        for graph, meta, t in zip((first, second), (metadata, other), titles)
+    ]
+    equivalence = compare(
+        sources[0],
+        sources[1],
+        load_dataset(name).test_x,
+        metadata.timesteps,
+        encoding=metadata.encoding,
+        readout=metadata.readout,
+        data=f"{name}, test split",
+    )
+    same_form = have_same_form(first, second)
+    return Proof(equivalence, tuple(parameter_differences(first, second)) if same_form else ())
+
+
+def _settings_differences(run: Run, metadata: GraphMetadata) -> list[str]:
+    recipe = run.recipe
+    pairs = {
+        "timesteps": (recipe.timesteps, metadata.timesteps),
+        "encoding": (recipe.encoding, metadata.encoding),
+        "readout": (recipe.readout, metadata.readout),
+    }
+    return [
+        f"metadata: {key} is {found}, the run has {expected}."
+        for key, (expected, found) in pairs.items()
+        if expected != found
+    ]
+
+
+def _plain_dt(graph: nir.NIRGraph) -> float:
+    dt = graph.metadata.get("dt") if isinstance(graph.metadata, dict) else None
+    return DEFAULT_DT if dt is None else float(dt)

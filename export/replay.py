@@ -1,0 +1,133 @@
+"""Layer replay: which differences between two runs are rounding, and which are not.
+
+Each layer is fed with the first run's recorded spikes, so that one flip does not cascade. There a
+neuron's FIRST difference must lie within the rounding bound of its threshold, in both runs; what
+follows in that neuron, and downstream in a free run, is attributed to it. In float64 the membranes
+are compared as well, up to each neuron's first difference: that finds damage which happens not to
+flip a spike on this data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .rounding import membrane_bounds
+from .sources import GraphSource, Recording
+
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
+"""Distance from threshold, relative to it, that rounding explains without further proof."""
+LISTED_ROOTS = 20
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something happened; `neuron` is the index within the layer."""
+
+    layer: str
+    timestep: int
+    sample: int
+    neuron: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Root:
+    """A neuron's first difference in replay.
+
+    Attributes:
+        place: where.
+        distance: of the membrane from threshold, relative to it, the larger of both runs.
+        bound: what rounding explains there, relative to threshold.
+    """
+
+    place: Place
+    distance: float
+    bound: float
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether rounding accounts for it."""
+        return self.distance <= self.bound
+
+
+@dataclass
+class LayerReplay:
+    """What replay found in one layer, over all batches."""
+
+    roots: int = 0
+    unexplained: int = 0
+    membrane_difference: float = 0.0
+    first_unexplained: Place | None = None
+    listed: list[Root] = field(default_factory=list)
+
+    def note(self, place: Place) -> None:
+        """Keep the earliest unexplained place."""
+        first = self.first_unexplained
+        if first is None or place.timestep < first.timestep:
+            self.first_unexplained = place
+
+
+def replay_layers(
+    source: GraphSource,
+    x: Tensor,
+    reference: Recording,
+    dtype: torch.dtype,
+    results: dict[str, LayerReplay],
+    first_sample: int,
+) -> Recording:
+    """Replay one batch and add what it shows to `results`; returns the replayed recording."""
+    replayed = source.replay(x, dtype, reference)
+    thresholds = source.thresholds()
+    bounds: dict[str, Tensor] | None = None
+    for layer, result in results.items():
+        theta = thresholds[layer].abs().clamp(min=torch.finfo(torch.float64).tiny)
+        a, b = reference.v[layer].double(), replayed.v[layer].double()
+        differs = reference.spikes[layer] ^ replayed.spikes[layer]
+        earlier = differs.cumsum(0) - differs.long()
+        distance = torch.maximum((a - thresholds[layer]).abs(), (b - thresholds[layer]).abs()) / theta
+        bound = torch.full_like(distance, TOLERANCE[dtype])
+        is_root = differs & (earlier == 0)
+        if dtype == torch.float32 and bool((is_root & ~(distance <= bound)).any()):
+            bounds = bounds or membrane_bounds(source, x, reference, dtype)
+            bound = torch.maximum(bound, bounds[layer] / theta)
+        _add_roots(result, layer, is_root, distance, bound, first_sample)
+        gap = torch.where(earlier == 0, (a - b).abs() / torch.maximum(theta, a.abs()), 0.0)
+        result.membrane_difference = max(result.membrane_difference, _largest(gap))
+        if dtype == torch.float64:
+            for place in _places(layer, ~(gap <= TOLERANCE[dtype]), first_sample):
+                result.note(place)
+    return replayed
+
+
+def _add_roots(
+    result: LayerReplay,
+    layer: str,
+    is_root: Tensor,
+    distance: Tensor,
+    bound: Tensor,
+    first_sample: int,
+) -> None:
+    unexplained = is_root & ~(distance <= bound)
+    result.roots += int(is_root.sum())
+    result.unexplained += int(unexplained.sum())
+    for place in _places(layer, unexplained, first_sample):
+        result.note(place)
+    for index in is_root.nonzero()[: max(0, LISTED_ROOTS - len(result.listed))].tolist():
+        at = tuple(index)
+        place = Place(layer, at[0], at[1] + first_sample, at[2:])
+        result.listed.append(Root(place, float(distance[at]), float(bound[at])))
+
+
+def _places(layer: str, mask: Tensor, first_sample: int) -> list[Place]:
+    """The earliest place where the mask holds, if any."""
+    if not bool(mask.any()):
+        return []
+    t, sample, *neuron = mask.nonzero()[0].tolist()
+    return [Place(layer, t, sample + first_sample, tuple(neuron))]
+
+
+def _largest(gap: Tensor) -> float:
+    """Maximum, with NaN counted as infinite."""
+    return float(torch.nan_to_num(gap, nan=float("inf")).max()) if gap.numel() else 0.0

@@ -1,0 +1,152 @@
+"""Two things that can be driven with the same input and show every spike: networks and graphs."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Protocol
+
+import nir
+import torch
+from torch import Tensor
+
+from mpo_snn.errors import ExportError
+from mpo_snn.graph.simulate import Simulator
+from mpo_snn.unroll import Unrolled
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one run showed.
+
+    Attributes:
+        spikes: per layer, bool, (time, batch, *features).
+        v: per layer, membrane before reset, volt, same shape.
+        output: (time, batch, *outputs).
+    """
+
+    spikes: dict[str, Tensor]
+    v: dict[str, Tensor]
+    output: Tensor
+
+
+class Source(Protocol):
+    """Anything that runs on encoded input, (time, batch, *features), in a given precision."""
+
+    title: str
+
+    def layers(self) -> list[str]:
+        """Names of the spiking layers in the order in which they run."""
+        ...
+
+    def run(self, x: Tensor, dtype: torch.dtype) -> Recording:
+        """Run freely and record every spiking layer."""
+        ...
+
+
+class NetworkSource:
+    """A trained network, in eval mode, run by `Unrolled`."""
+
+    def __init__(self, network: Unrolled, title: str = "network") -> None:
+        """Keep copies in each precision; the network is not touched."""
+        self.title = title
+        self._network = network
+        self._copies: dict[torch.dtype, Unrolled] = {}
+
+    def layers(self) -> list[str]:
+        """Names of the neuron layers."""
+        return list(self._network.neurons)
+
+    @torch.no_grad()
+    def run(self, x: Tensor, dtype: torch.dtype) -> Recording:
+        """See `Source.run`."""
+        if dtype not in self._copies:
+            self._copies[dtype] = copy.deepcopy(self._network).to(dtype).eval()
+        spikes: dict[str, Tensor] = {}
+        v: dict[str, Tensor] = {}
+
+        def observe(name: str, spk: Tensor, membrane: Tensor) -> None:
+            spikes[name], v[name] = spk.bool(), membrane
+
+        output = self._copies[dtype](_cast(x, dtype), observe=observe)
+        return Recording(spikes, v, output)
+
+
+class GraphSource:
+    """A NIR graph, run by the project's own simulator.
+
+    Args:
+        graph: the graph.
+        dt: timestep in seconds.
+        spiking: layer name -> node that spikes; None takes the nodes' own names.
+        title: what messages call it.
+
+    Raises:
+        ExportError: if a named node is not a spiking node of the graph.
+    """
+
+    def __init__(
+        self,
+        graph: nir.NIRGraph,
+        dt: float,
+        spiking: dict[str, str] | None = None,
+        title: str = "graph",
+    ) -> None:
+        """Build simulators when they are first needed."""
+        self.title, self.graph, self.dt = title, graph, dt
+        self._simulators: dict[torch.dtype, Simulator] = {}
+        found = self.simulator(torch.float64).spiking
+        self.spiking = spiking or {name: name for name in found}
+        lost = [f"layer '{a}' -> node '{b}'" for a, b in self.spiking.items() if b not in found]
+        if lost:
+            raise ExportError(
+                f"cannot compare {title}: {', '.join(lost)} is named in its metadata but does not"
+                f" spike in the graph, which has {', '.join(found) or 'no spiking node'}."
+            )
+
+    def layers(self) -> list[str]:
+        """Names of the layers, in the order in which their nodes run."""
+        order = {node: i for i, node in enumerate(self.simulator(torch.float64).spiking)}
+        return sorted(self.spiking, key=lambda layer: order[self.spiking[layer]])
+
+    def simulator(self, dtype: torch.dtype) -> Simulator:
+        """The simulator in a precision."""
+        if dtype not in self._simulators:
+            self._simulators[dtype] = Simulator(self.graph, self.dt, dtype=dtype)
+        return self._simulators[dtype]
+
+    def run(self, x: Tensor, dtype: torch.dtype) -> Recording:
+        """See `Source.run`."""
+        return self._record(x, dtype, None)
+
+    def replay(self, x: Tensor, dtype: torch.dtype, reference: Recording) -> Recording:
+        """Every layer on its own: each is fed with the reference's spikes, not this graph's."""
+        forced = {self.spiking[layer]: spk for layer, spk in reference.spikes.items()}
+        return self._record(x, dtype, forced)
+
+    def thresholds(self) -> dict[str, Tensor]:
+        """Firing threshold of every layer, volt, per neuron, float64."""
+        nodes = self.simulator(torch.float64).flat.nodes
+        values = {}
+        for layer, name in self.spiking.items():
+            node = nodes[name]
+            value = node.threshold if hasattr(node, "threshold") else node.v_threshold
+            values[layer] = torch.as_tensor(value, dtype=torch.float64)
+        return values
+
+    def _record(
+        self, x: Tensor, dtype: torch.dtype, forced: dict[str, Tensor] | None
+    ) -> Recording:
+        run = self.simulator(dtype).run(_cast(x, dtype), record="membrane", forced=forced)
+        return Recording(
+            {layer: run.spikes[node] for layer, node in self.spiking.items()},
+            {layer: run.v[node] for layer, node in self.spiking.items()},
+            run.output,
+        )
+
+
+def _cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """The input in a precision, constant in time as before."""
+    if x.shape[0] > 1 and x.stride(0) == 0:
+        return x[0].to(dtype).expand(x.shape)
+    return x.to(dtype)

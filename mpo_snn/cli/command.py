@@ -1,0 +1,164 @@
+"""What all commands share: exit codes, one-line errors, and the parser of the command line.
+
+Exit codes: 0 done; 1 done, and the answer is no; 2 wrong input or a disk that refuses; 130
+interrupted. A fault of ours shows its traceback.
+
+    def main(argv: list[str] | None = None) -> int:
+        return run_command(lambda: _body(argv), "mpo-export")
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NoReturn
+
+import jsonargparse
+
+from mpo_snn.errors import MpoError
+
+OK, ANSWER_IS_NO, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+_REFUSED_BY_THE_DISK = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+}
+_WRONG_TYPE = (
+    re.compile(r'Parser key "([^"]+)":\s+Expected an? (.+?)\. Got value: (.*)', re.DOTALL),
+    re.compile(r'Parser key "([^"]+)":.*?Subtypes: \[(.*?\])\n.*Given value: (.*)', re.DOTALL),
+)
+"""Two ways in which jsonargparse says that a value has the wrong type."""
+
+
+class UsageError(MpoError):
+    """The command line has an unknown option, a missing one, or a value of the wrong type."""
+
+
+def run_command(body: Callable[[], int], name: str | None = None) -> int:
+    """Run a command and turn what goes wrong because of the user's input into one line.
+
+    Args:
+        body: does the work and returns the exit code.
+        name: the command as the user knows it; None takes the program's own name.
+
+    Returns:
+        the exit code of the process.
+    """
+    name = name or Path(sys.argv[0]).name
+    try:
+        return body()
+    except MpoError as error:
+        tell_error(name, str(error))
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); keep Python from saying so at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except OSError as error:
+        if error.errno not in _REFUSED_BY_THE_DISK:
+            raise
+        where = f"'{error.filename}'" if error.filename else "a file"
+        tell_error(name, f"cannot use {where}: {error.strerror}.")
+        return WRONG_INPUT
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else OK if stop.code is None else WRONG_INPUT
+
+
+def tell_error(name: str, message: str) -> None:
+    """Print `name: error: message` on stderr, behind what is on stdout already."""
+    sys.stdout.flush()
+    print(f"{name}: error: {message}", file=sys.stderr)
+
+
+class CommandParser(jsonargparse.ArgumentParser):
+    """jsonargparse's parser, whose errors are one line and name what was probably meant.
+
+    Args:
+        name: the command.
+        usage: what follows it, in one line: `RUN --format nir [--output FILE]`.
+        description: what it does, first thing in the help.
+        example: command lines that a user can copy, shown at the end of the help.
+
+    Raises:
+        UsageError: from any of the parsing methods.
+    """
+
+    def __init__(self, name: str, usage: str, description: str, example: str) -> None:
+        """Set up a parser without the options of the command."""
+        super().__init__(
+            prog=name,
+            usage=f"{name} {usage}",
+            description=description,
+            epilog="examples:\n" + "\n".join(f"  {line}" for line in example.splitlines()),
+            formatter_class=_HelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise instead of printing the usage and leaving the process."""
+        raise UsageError(self._in_one_line(message)) from ex
+
+    def _in_one_line(self, message: str) -> str:
+        unknown = re.match(r"unrecognized arguments: (.*)", message, re.IGNORECASE | re.DOTALL)
+        if unknown:
+            return self._unknown(unknown[1].split())
+        for pattern in _WRONG_TYPE:
+            wrong = pattern.match(message)
+            if wrong:
+                key, expected, found = wrong.groups()
+                return f"{key} is '{_flat(found)}', allowed is {_type_in_words(expected)}."
+        return f"{_flat(message).rstrip('.')}."
+
+    def _unknown(self, words: list[str]) -> str:
+        options = [word.partition("=")[0] for word in words if word.startswith("-")]
+        if not options:
+            return f"unknown argument '{words[0]}'; --help shows what is taken."
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        return f"unknown option {options[0]}{nearest(options[0], known)}; --help lists them all."
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`: did you mean a?` for the known words closest to this one, or nothing.
+
+    A dotted word is close to all that end in its last part: `beta` to `neuron.beta`.
+    """
+    known = list(known)
+    last = word.rpartition(".")[2].lstrip("-")
+    close = [other for other in known if other.rpartition(".")[2].lstrip("-") == last]
+    close = close or get_close_matches(word, known, n=1, cutoff=0.6)
+    return f": did you mean {', '.join(dict.fromkeys(close))}?" if close else ""
+
+
+class _HelpFormatter(jsonargparse.DefaultHelpFormatter):
+    """jsonargparse's formatter, but lines of description and examples stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(indent + line for line in text.splitlines())
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _type_in_words(annotation: str) -> str:
+    """`int`, `float`, or the words to choose from, out of a type as jsonargparse prints it."""
+    annotation = _flat(annotation)
+    literals = re.findall(r"Literal\[(.*?)\]", annotation)
+    if literals:
+        words = [word.strip().strip("'\"") for part in literals for word in part.split(",")]
+        empty = ["null"] if "NoneType" in annotation or "Optional" in annotation else []
+        return ", ".join(words + empty)
+    plain = re.fullmatch(r"<class '(?:\w+\.)*(\w+)'>", annotation)
+    names = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+    name = plain[1] if plain else annotation
+    return names.get(name, {"tuple": "a list such as [1,2]", "str": "text"}.get(name, name))

@@ -1,0 +1,99 @@
+"""`mpo-export`: a finished run as a NIR file, with the proof that it fires the same spikes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
+
+FORMATS = ("nir",)
+_EXAMPLE = """\
+mpo-export runs/digits --format nir
+mpo-export runs/digits --format nir --nir-version 1.0.4 --output legacy.nir"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of `mpo-export`."""
+    return run_command(lambda: _body(argv), "mpo-export")
+
+
+def _body(argv: list[str] | None) -> int:
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.list:
+        print("formats: " + ", ".join(FORMATS))
+        return OK
+    if args.run is None:
+        raise UsageError("which run? mpo-export RUN --format nir; --help has an example.")
+    if args.format not in FORMATS:
+        raise UsageError(f"unknown format '{args.format}': choose one of {', '.join(FORMATS)}.")
+    return _export(args)
+
+
+def _export(args: Any) -> int:
+    from mpo_snn.cli.proof_table import print_proof
+    from mpo_snn.export.nir_file import NIR_VERSIONS, write_nir
+    from mpo_snn.export.proof import export_run, metadata_of, prove_export
+    from mpo_snn.files import write_file
+    from mpo_snn.graph.metadata import write_metadata
+    from mpo_snn.training.rundir import open_run
+
+    if args.nir_version not in NIR_VERSIONS:
+        raise UsageError(
+            f"unknown --nir-version '{args.nir_version}': choose one of {', '.join(NIR_VERSIONS)}."
+        )
+    run = open_run(args.run)
+    output = Path(args.output) if args.output else run.path / "model.nir"
+    export = export_run(run, args.dt, args.plain_reset)
+    metadata = metadata_of(run, export, args.dt, args.nir_version)
+    proof, metadata = prove_export(run, export, metadata)
+    print_proof(proof)
+    for note in metadata.notes:
+        print(f"note: {note}")
+    if not proof.is_equal and not args.allow_different:
+        print("Nothing was written. --allow-different writes the file and marks it as different.")
+        return ANSWER_IS_NO
+    write_metadata(export.graph, metadata)
+    record = output.with_suffix(".equivalence.json")
+    write_nir(output, export.graph, args.nir_version)
+    write_file(record, json.dumps(proof.to_dict(), indent=1) + "\n")
+    print(f"\nwrote  {output}\n       {record}")
+    print(f"next   mpo-evaluate {output} --data {run.recipe.data.name}")
+    return OK if proof.is_equal else ANSWER_IS_NO
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "mpo-export",
+        "RUN --format nir [--output FILE] [--nir-version V] [--allow-different]",
+        "Fold batchnorm, leak and gain into a NIR graph, prove that it fires the same spikes as the"
+        "\nnetwork on the whole test split, and write it. Exit code 1 if it does not.",
+        _EXAMPLE,
+    )
+    parser.add_argument("run", nargs="?", help="run directory that mpo-train finished")
+    parser.add_argument("--format", default="nir", help="format of the file: nir (default)")
+    parser.add_argument("--output", help="file to write; default RUN/model.nir")
+    parser.add_argument(
+        "--nir-version",
+        default="1.0.8",
+        help="nir package that will read the file: 1.0.8 (default) or 1.0.4",
+    )
+    parser.add_argument(
+        "--dt", type=float, default=1e-4, help="timestep in seconds; only dt/tau matters"
+    )
+    parser.add_argument(
+        "--plain-reset",
+        action="store_true",
+        help="write a reset by subtraction as a plain LIF, which is a DIFFERENT neuron",
+    )
+    parser.add_argument(
+        "--allow-different", action="store_true", help="write the file even if it is not equal"
+    )
+    parser.add_argument("--list", action="store_true", help="list the formats")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,92 @@
+"""Prints a proof of equivalence as a calm table with the verdict under it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from mpo_snn.export.equivalence import PrecisionResult
+from mpo_snn.export.proof import Proof
+from mpo_snn.export.replay import Place
+
+
+def print_proof(proof: Proof) -> None:
+    """Print layers in both precisions, predictions, and the verdict."""
+    console = Console(highlight=False, soft_wrap=True)
+    record = proof.equivalence
+    console.print(
+        f"[bold]Equivalence[/]  {record.first} against {record.second}\n"
+        f"{record.data}: {record.samples} samples, {record.timesteps} timesteps"
+    )
+    for result in record.results:
+        console.print(_table(result))
+        same = result.samples - result.predictions_differing
+        console.print(f"  predictions the same: {same} of {result.samples}")
+    for line in proof.disagreements:
+        console.print(f"  [red]differs[/]  {line}", markup=True)
+    console.print(f"\n{_verdict(proof)}")
+
+
+def _table(result: PrecisionResult) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2), title_justify="left")
+    table.add_column(f"\n  {result.precision}", style="dim")
+    for title in (
+        "\nneurons",
+        "spikes\nin either",
+        "identical\n%",
+        "\nJaccard",
+        "membrane\ndifference",
+        "rounding\nroots",
+        "\nunexplained",
+    ):
+        table.add_column(title, justify="right")
+    for tally in result.layers:
+        table.add_row(
+            f"  {tally.layer}",
+            f"{tally.neurons:,}",
+            f"{tally.either:,}",
+            _percent(tally.identical),
+            _share(tally.jaccard),
+            f"{tally.replay.membrane_difference:.0e}",
+            f"{tally.replay.roots}",
+            f"{tally.replay.unexplained}",
+        )
+    table.add_row("  output", "", "", "", "", f"{result.output_difference:.0e}", "", "")
+    return table
+
+
+def _verdict(proof: Proof) -> str:
+    if proof.is_equal:
+        roots = sum(layer.replay.roots for r in proof.equivalence.results for layer in r.layers)
+        why = (
+            "every spike is the same"
+            if not roots
+            else f"{roots} differences, each within rounding of its threshold"
+        )
+        return f"[bold green]equal[/]: {why}."
+    place = proof.equivalence.first_divergence
+    if place is not None:
+        return f"[bold red]NOT equal[/]: first divergence in {_place(place)}."
+    if any(result.unattributed for result in proof.equivalence.results):
+        return "[bold red]NOT equal[/]: the free runs differ although every layer replays the same."
+    if any(result.predictions_differing for result in proof.equivalence.results):
+        return "[bold red]NOT equal[/]: predictions differ."
+    return (
+        "[bold red]NOT equal[/]: no timestep of this data shows it, but settings or parameters"
+        " differ."
+    )
+
+
+def _place(place: Place) -> str:
+    neuron = ", ".join(map(str, place.neuron))
+    where = "the output" if place.layer == "output" else f"layer '{place.layer}'"
+    return f"{where} at timestep {place.timestep} (sample {place.sample}, neuron [{neuron}])"
+
+
+def _percent(share: float) -> str:
+    """Per cent that never rounds up to 100."""
+    return "100" if share == 1.0 else f"{min(100.0 * share, 99.999999):.6f}"
+
+
+def _share(share: float) -> str:
+    return "1" if share == 1.0 else f"{min(share, 0.999999):.6f}"

@@ -1,0 +1,74 @@
+"""`mpo-verify`: whether two things fire the same spikes: a run and a NIR file, or two NIR files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
+
+_EXAMPLE = """\
+mpo-verify runs/digits runs/digits/model.nir
+mpo-verify ours.nir changed.nir --output difference.json"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of `mpo-verify`."""
+    return run_command(lambda: _body(argv), "mpo-verify")
+
+
+def _body(argv: list[str] | None) -> int:
+    args = _parser().parse_args(argv)
+    if args.list:
+        from mpo_snn.data import dataset_names
+
+        print("data sets: " + ", ".join(dataset_names()))
+        return OK
+    if args.first is None or args.second is None:
+        raise UsageError("compare what? mpo-verify RUN model.nir; --help has an example.")
+    return _verify(Path(args.first), Path(args.second), args.data, args.output)
+
+
+def _verify(first: Path, second: Path, data: str | None, output: str | None) -> int:
+    from mpo_snn.cli.proof_table import print_proof
+    from mpo_snn.export.proof import prove_graph, prove_run
+    from mpo_snn.files import write_file
+    from mpo_snn.graph.read import read_graph
+    from mpo_snn.training.rundir import open_run
+
+    if second.is_dir():
+        first, second = second, first
+    if second.is_dir():
+        raise UsageError("cannot compare two runs: export one of them, then RUN model.nir.")
+    if first.is_dir() or not first.exists():
+        run = open_run(first)
+        proof = prove_run(run, read_graph(second), str(second), data)
+    else:
+        titles = (str(first), str(second))
+        proof = prove_graph(read_graph(first), read_graph(second), titles, data)
+    print_proof(proof)
+    if output:
+        write_file(output, json.dumps(proof.to_dict(), indent=1) + "\n")
+        print(f"\nwrote  {output}")
+    return OK if proof.is_equal else ANSWER_IS_NO
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "mpo-verify",
+        "A B [--data NAME] [--output FILE]",
+        "Compare two of: a run directory, a NIR file. Spikes of every layer in a free run, then\n"
+        "layer by layer on the first one's spikes, in float64 and float32, on the test split.\n"
+        "Exit code 1 if they are not equal.",
+        _EXAMPLE,
+    )
+    parser.add_argument("first", nargs="?", help="run directory or NIR file, taken as the truth")
+    parser.add_argument("second", nargs="?", help="NIR file to test")
+    parser.add_argument("--data", help="data set; default is the one that the run or file names")
+    parser.add_argument("--output", help="write the whole record to this JSON file")
+    parser.add_argument("--list", action="store_true", help="list the data sets")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

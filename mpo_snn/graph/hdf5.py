@@ -1,0 +1,78 @@
+"""Reading an HDF5 group as plain data, whatever the file may contain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from mpo_snn.errors import GraphError
+
+Tree = dict[str, Any]
+
+# What h5py raises on damaged content: broken blocks and filters (OSError, RuntimeError), dangling
+# references (KeyError), types without an equivalent in numpy (TypeError), names that are no UTF-8
+# (ValueError), sizes that no memory holds (MemoryError).
+_DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError)
+
+
+def read_group(path: str | Path, name: str) -> Tree:
+    """Return a group of an HDF5 file: groups as dictionaries, datasets as numpy values or text.
+
+    Only what lies in the file itself, and is reached in one way, is read: links to elsewhere and
+    groups that contain themselves are refused.
+
+    Raises:
+        GraphError: if the file is missing, no file, not readable, not HDF5, damaged, or has no
+            such group.
+    """
+    path = Path(path)
+    attempt = f"cannot read '{path}'"
+    try:
+        if path.is_dir():
+            raise GraphError(f"{attempt}: it is a folder, expected a NIR file")
+        with path.open("rb") as file:
+            is_empty = not file.read(1)
+        if is_empty or not h5py.is_hdf5(path):
+            raise GraphError(f"{attempt}: it is {'empty' if is_empty else 'not an HDF5 file'}")
+    except FileNotFoundError as error:
+        raise GraphError(f"{attempt}: there is no such file") from error
+    except (OSError, ValueError) as error:
+        raise GraphError(f"{attempt}: {_reason(error)}") from error
+    try:
+        with h5py.File(path, "r") as file:
+            group = file.get(name)
+            if not isinstance(group, h5py.Group):
+                raise GraphError(f"it is an HDF5 file without the group {name!r} of a NIR graph")
+            return _read(group, set())
+    except GraphError as error:
+        raise GraphError(f"{attempt}: {error}") from error
+    except _DAMAGE as error:
+        raise GraphError(f"{attempt}: the file is truncated or damaged ({_reason(error)})") from error
+
+
+def _read(group: Any, seen: set[Any]) -> Tree:
+    address = h5py.h5o.get_info(group.id).addr
+    if address in seen:
+        raise GraphError(f"the group {group.name!r} is linked more than once")
+    seen.add(address)
+    tree: Tree = {}
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise GraphError(f"{group.name + '/' + name!r} is a link to elsewhere, expected data")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            tree[name] = _read(item, seen)
+        elif isinstance(item, h5py.Dataset):
+            if item.is_virtual or item.external:
+                raise GraphError(f"the data of {item.name!r} lies in another file")
+            value = item[()]
+            tree[name] = value.decode("utf-8") if isinstance(value, bytes) else value
+    return tree
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__

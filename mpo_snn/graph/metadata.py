@@ -1,0 +1,175 @@
+"""What a NIR graph does not say by itself: timestep, encoding, readout, where it comes from.
+
+NIR is continuous in time and knows neither input coding nor class names. They are written into the
+graph's own metadata, which survives `nir.write` and `nir.read` (that of some nodes does not), under
+three keys: "dt" in seconds, "timesteps", and "mpo_snn", a JSON object with everything.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+import nir
+import numpy as np
+
+from mpo_snn.errors import GraphError
+
+KEY: Final = "mpo_snn"
+READOUTS: Final = ("mean", "sum", "last")
+
+
+@dataclass(frozen=True)
+class GraphMetadata:
+    """How a graph is to be run and what is known about it.
+
+    Args:
+        dt: the timestep in seconds that its time constants were written for, > 0.
+        timesteps: the number of steps of one inference, >= 1.
+        encoding: how a sample becomes a sequence ("direct": the sample itself in every step).
+        readout: how the output sequence becomes one value per class: "mean", "sum" or "last".
+        dataset: the name of the data set it was trained on, if any.
+        input_scaling: how raw data becomes input, for a human reader.
+        reset: the reset kind of its neurons.
+        reset_timing: when they are reset.
+        class_names: the classes in the order of the output.
+        spiking: names of the network's neuron modules and of the nodes that stand for them.
+        folds: what was folded into the weights on the way, a line each.
+        notes: what else a reader should know, a line each.
+        writer: the program and version that wrote the graph.
+        nir_version: the version of NIR that it is written for.
+        equivalence: a summary of the comparison with the network, if there was one.
+
+    Raises:
+        GraphError: if a value has the wrong type or is out of range.
+    """
+
+    dt: float
+    timesteps: int
+    encoding: str
+    readout: str
+    dataset: str | None
+    input_scaling: str
+    reset: str
+    reset_timing: str
+    class_names: tuple[str, ...]
+    spiking: dict[str, str]
+    folds: tuple[str, ...]
+    notes: tuple[str, ...]
+    writer: str
+    nir_version: str
+    equivalence: dict[str, Any] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        """Check types and ranges."""
+        findings = [
+            f"{name} is {getattr(self, name)!r}, expected {expected}"
+            for name, (is_right, expected) in _FIELDS.items()
+            if not is_right(getattr(self, name))
+        ]
+        if findings:
+            raise GraphError("wrong metadata", findings)
+
+
+def write_metadata(graph: nir.NIRGraph, metadata: GraphMetadata) -> None:
+    """Put the metadata into the graph, in place of what stood under the same keys."""
+    graph.metadata["dt"] = float(metadata.dt)
+    graph.metadata["timesteps"] = int(metadata.timesteps)
+    graph.metadata[KEY] = json.dumps(asdict(metadata), allow_nan=False)
+
+
+def read_metadata(graph: nir.NIRGraph) -> GraphMetadata | None:
+    """Return the metadata of a graph, None if it was not written here.
+
+    Raises:
+        GraphError: if it was written here, but something in it is missing, unknown or wrong.
+    """
+    if KEY not in graph.metadata:
+        return None
+    attempt = f"cannot read the metadata {KEY!r} of the graph"
+    try:
+        content = json.loads(graph.metadata[KEY])
+    except (TypeError, ValueError) as error:
+        raise GraphError(f"{attempt}: it is no JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise GraphError(f"{attempt}: it is no JSON object")
+    names = {item.name for item in fields(GraphMetadata)}
+    findings = [f"{name!r} is missing" for name in sorted(names - content.keys() - {"equivalence"})]
+    findings += [f"{name!r} is unknown" for name in sorted(content.keys() - names)]
+    for name in ("dt", "timesteps"):
+        outside = graph.metadata.get(name)
+        if name in content and not _same_number(outside, content[name]):
+            findings.append(f"{name} is {content[name]!r}, but beside it stands {outside!r}")
+    if findings:
+        raise GraphError(attempt, findings)
+    for name in ("class_names", "folds", "notes"):
+        if isinstance(content[name], list):
+            content[name] = tuple(content[name])
+    try:
+        return GraphMetadata(**content)
+    except GraphError as error:
+        raise GraphError(attempt, error.findings) from error
+
+
+def known_timestep(graph: nir.NIRGraph) -> float | None:
+    """Return the timestep in seconds that the graph's metadata states, None if it states none.
+
+    It may be that of another program, as long as it is a positive number called "dt".
+    """
+    dt = np.asarray(graph.metadata.get("dt"))
+    if dt.size == 1 and dt.dtype.kind in "iuf" and math.isfinite(dt.item()) and dt.item() > 0:
+        return float(dt.item())
+    return None
+
+
+def _same_number(value: Any, expected: Any) -> bool:
+    array = np.asarray(value)
+    return array.size == 1 and array.dtype.kind in "iuf" and bool(array.item() == expected)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_lines(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(line, str) for line in value)
+
+
+def _is_number(value: Any, kinds: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) for item in value.items() for name in item
+    )
+
+
+_TEXT = (_is_text, "text")
+_LINES = (_is_lines, "a tuple of texts")
+_FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "dt": (
+        lambda dt: _is_number(dt, (int, float)) and 0 < dt < math.inf,
+        "a positive number of seconds",
+    ),
+    "timesteps": (lambda steps: _is_number(steps, int) and steps >= 1, "an integer >= 1"),
+    "encoding": _TEXT,
+    "readout": (lambda readout: readout in READOUTS, f"one of {READOUTS}"),
+    "dataset": (lambda name: name is None or _is_text(name), "text or None"),
+    "input_scaling": _TEXT,
+    "reset": _TEXT,
+    "reset_timing": _TEXT,
+    "class_names": _LINES,
+    "spiking": (_is_names, "a mapping of texts to texts"),
+    "folds": _LINES,
+    "notes": _LINES,
+    "writer": _TEXT,
+    "nir_version": _TEXT,
+    "equivalence": (
+        lambda record: record is None or isinstance(record, dict),
+        "a mapping or None",
+    ),
+}

@@ -1,0 +1,197 @@
+"""Simulating a NIR graph in discrete time, batched, on any torch device.
+
+The equations of the nodes are in `mpo_snn.graph.neurons`, the place of a loop's delay in
+`mpo_snn.graph.loops`. What has no loop runs over many timesteps at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import nir
+import torch
+from torch import Tensor
+
+from mpo_snn.errors import GraphError, ShapeError
+
+from .check import check_graph
+from .execute import Execution, Program
+from .inline import inline
+from .kinds import is_spiking, is_stateful
+from .neurons import layer
+from .ops import operation
+from .order import schedule
+from .record import Record, Recorder
+from .shapes import infer_shapes
+
+CHUNK_BYTES = 256 * 2**20
+"""How much the values of one chunk may take if all were kept, where the caller does not say."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a simulation gave.
+
+    Args:
+        output: the value of the Output, shape [T, B, *output_shape].
+        counts: spikes of each spiking node, added up over time and samples, float64, shape
+            [*shape]; empty if nothing was recorded.
+        spikes: the spikes themselves, bool, shape [T, B, *shape], where they were recorded.
+        v: the membrane before reset, shape [T, B, *shape], where it was recorded; for a Threshold,
+            its input.
+        timesteps: T.
+        samples: B.
+    """
+
+    output: Tensor
+    counts: dict[str, Tensor]
+    spikes: dict[str, Tensor]
+    v: dict[str, Tensor]
+    timesteps: int
+    samples: int
+
+
+class Simulator:
+    """A NIR graph, ready to run.
+
+    Args:
+        graph: is not changed; later changes to it have no effect.
+        dt: the step in seconds; NIR graphs are continuous in time and do not state one.
+        dtype: the precision of all states and values, float32 or float64.
+        device: where they are.
+
+    Raises:
+        GraphError: if the graph does not make sense (`mpo_snn.graph.check`), dt is not a positive
+            number or does not fit the graph's time constants and delays.
+    """
+
+    def __init__(
+        self,
+        graph: nir.NIRGraph,
+        dt: float,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Check, order and discretise the graph."""
+        if dtype not in (torch.float32, torch.float64):
+            raise GraphError(f"cannot simulate in {dtype}, expected torch.float32 or torch.float64")
+        check_graph(graph, dt)
+        self.dt = dt
+        self.dtype = dtype
+        self.device = torch.device(device)
+        self.flat = inline(graph)
+        self.schedule = schedule(self.flat)
+        self.node_shapes = infer_shapes(self.flat).outputs
+        (self._input,), (self._output,) = self.flat.inputs, self.flat.outputs
+        self.input_shape = self.node_shapes[self._input]
+        self.output_shape = self.node_shapes[self._output]
+        self.spiking = [
+            step.node
+            for step in self.schedule.steps
+            if step.clone_of is None and is_spiking(self.flat.nodes[step.node])
+        ]
+        incoming = {target: source for source, target in self.flat.edges}
+        layers, operations = {}, {}
+        for name, node in self.flat.nodes.items():
+            if is_stateful(node):
+                layers[name] = layer(node, dt, self.node_shapes[name], dtype, self.device)
+            else:
+                shape = self.node_shapes[incoming.get(name, name)]
+                operations[name] = operation(node, shape, dtype, self.device)
+        self._program = Program(
+            self.schedule,
+            operations,
+            layers,
+            self.node_shapes,
+            self.spiking,
+            self._input,
+            self._output,
+            dtype,
+            self.device,
+        )
+
+    @torch.no_grad()
+    def run(
+        self,
+        x: Tensor,
+        *,
+        record: Record = "none",
+        forced: Mapping[str, Tensor] | None = None,
+        chunk: int | None = None,
+    ) -> Simulation:
+        """Run the graph from silence.
+
+        Args:
+            x: the input, shape [T, B, *input_shape], any real type and device. With stride 0 in
+                time (`sample.expand(T, ...)`) it is known to be constant, and what only depends on
+                it and has no state is computed once.
+            record: "none"; "counts" of spikes, in memory that does not grow with T; "spikes", which
+                includes the counts; "membrane", which includes both.
+            forced: for some spiking nodes, spikes of shape [T, B, *shape] that everything
+                downstream sees, loops included, in place of the node's own. The node itself goes on
+                from its own spikes, and these are what is recorded.
+            chunk: how many timesteps are handled at once; states are carried on, so the result is
+                the same for any number, up to the order in which torch adds up a product with
+                another number of rows. None chooses by memory.
+
+        Raises:
+            ShapeError: if x or a forced value does not have its shape.
+            GraphError: if `forced` names a node that is not spiking, `record` is unknown or `chunk`
+                is smaller than 1.
+        """
+        timesteps, batch = self._check_input(x)
+        forced = self._check_forced(forced or {}, timesteps, batch)
+        if chunk is None:
+            chunk = self._chunk(batch)
+        elif chunk < 1:
+            raise GraphError(f"cannot run {chunk} timesteps at once, expected at least 1")
+        shapes = {name: self.node_shapes[name] for name in self.spiking}
+        recorder = Recorder(record, shapes, timesteps, batch, self.dtype, self.device)
+        is_constant = timesteps == 1 or x.stride(0) == 0
+        execution = Execution(self._program, batch, recorder, forced, is_constant=is_constant)
+        output = torch.empty(
+            timesteps, batch, *self.output_shape, dtype=self.dtype, device=self.device
+        )
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # all digits of float32
+            for start in range(0, timesteps, chunk):
+                stop = min(start + chunk, timesteps)
+                part = x[:1] if is_constant else x[start:stop]
+                part = part.to(dtype=self.dtype, device=self.device)
+                output[start:stop] = execution.advance(part, start, stop)
+        return Simulation(output, recorder.counts, recorder.spikes, recorder.v, timesteps, batch)
+
+    def _chunk(self, batch: int) -> int:
+        values = sum(math.prod(shape) for shape in self.node_shapes.values())
+        return max(1, CHUNK_BYTES // (batch * values * self.dtype.itemsize))
+
+    def _check_input(self, x: Tensor) -> tuple[int, int]:
+        if x.ndim < 2 or x.shape[2:] != self.input_shape or 0 in x.shape[:2]:
+            expected = ", ".join(["T >= 1", "B >= 1", *map(str, self.input_shape)])
+            raise ShapeError(
+                f"cannot run the graph on an input of shape {tuple(x.shape)}: its Input "
+                f"{self._input!r} takes [{expected}]"
+            )
+        return x.shape[0], x.shape[1]
+
+    def _check_forced(
+        self, forced: Mapping[str, Tensor], timesteps: int, batch: int
+    ) -> Mapping[str, Tensor]:
+        clones = {step.clone_of for step in self.schedule.steps}
+        for name, value in forced.items():
+            if name not in self.spiking:
+                raise GraphError(
+                    f"cannot force {name!r}: it is no spiking node, expected one of {self.spiking}"
+                )
+            if name in clones:
+                raise GraphError(
+                    f"cannot force {name!r}: a loop evaluates it a second time, on other values"
+                )
+            expected = (timesteps, batch, *self.node_shapes[name])
+            if tuple(value.shape) != expected:
+                raise ShapeError(
+                    f"cannot force {name!r} to values of shape {tuple(value.shape)}, "
+                    f"expected {expected}"
+                )
+        return forced
