@@ -67,7 +67,7 @@ class Evaluation:
         return total
 
 
-def evaluate(
+def evaluate_graph(
     graph: Any,
     dataset: Dataset,
     setting: Setting,

@@ -15,6 +15,7 @@ from mpo_snn.errors import RecipeError
 from mpo_snn.readout import READOUTS
 
 if TYPE_CHECKING:
+    from mpo_snn.data import Dataset
     from mpo_snn.graph.metadata import GraphMetadata
 
 
@@ -103,4 +104,29 @@ def resolve_setting(
         batch_size=batch_size,
         device=device,
         recompute_input=recompute_input,
+    )
+
+
+def departures(
+    setting: Setting, dataset: Dataset, metadata: GraphMetadata | None
+) -> tuple[str, ...]:
+    """What differs between how the graph is run and what its file says, one line each."""
+    if metadata is None:
+        return (
+            "The file carries no metadata of this project: timesteps, dt, encoding and readout "
+            "are those of the command, and the input's scaling is taken on trust.",
+        )
+    pairs = {
+        "Data set": (setting.dataset, metadata.dataset or setting.dataset),
+        "Timesteps": (setting.timesteps, metadata.timesteps),
+        "dt in s": (setting.dt, metadata.dt),
+        "Encoding": (setting.encoding, metadata.encoding),
+        "Readout": (setting.readout, metadata.readout),
+        "Input scaling": (dataset.input_scaling, metadata.input_scaling),
+        "Class names": (", ".join(dataset.class_names), ", ".join(metadata.class_names)),
+    }
+    return tuple(
+        f"{name}: {used} here, {stated} in the file."
+        for name, (used, stated) in pairs.items()
+        if used != stated
     )

@@ -29,15 +29,16 @@ def adapt(network: Network) -> Network:
         raise MpoError("cannot adapt a bare Leaky: pass the network that contains it.")
     found = {
         name: module
-        for name, module in network.named_modules()
+        for name, module in network.named_modules(remove_duplicate=False)
         if isinstance(module, snntorch.SpikingNeuron) and not isinstance(module, MPOLeaky)
     }
     findings = [line for name, neuron in found.items() for line in _findings(name, neuron)]
     if findings:
         raise MpoError("cannot adapt the network", findings)
+    new = {neuron: _converted(neuron) for neuron in found.values()}
     for name, neuron in found.items():
         parent, _, child = name.rpartition(".")
-        setattr(network.get_submodule(parent), child, _converted(neuron))
+        setattr(network.get_submodule(parent), child, new[neuron])
     if any(neuron.init_hidden for neuron in found.values()):
         warnings.warn(
             "neurons with init_hidden=True were adapted: reset them with"
@@ -48,7 +49,7 @@ def adapt(network: Network) -> Network:
 
 
 def _converted(neuron: snntorch.Leaky) -> MPOLeaky:
-    new = MPOLeaky(
+    adapted = MPOLeaky(
         neuron.beta.detach().clamp(0.0, 1.0),
         neuron.threshold.detach(),
         reset=neuron.reset_mechanism,
@@ -59,7 +60,8 @@ def _converted(neuron: snntorch.Leaky) -> MPOLeaky:
         init_hidden=neuron.init_hidden,
         output=neuron.output,
     )
-    return new.to(neuron.threshold.device).train(neuron.training)
+    adapted.to(neuron.threshold.device).train(neuron.training)
+    return adapted
 
 
 def _findings(name: str, neuron: snntorch.SpikingNeuron) -> list[str]:
@@ -67,6 +69,8 @@ def _findings(name: str, neuron: snntorch.SpikingNeuron) -> list[str]:
     if type(neuron) is not snntorch.Leaky:
         return [f"neuron '{name}' is a {kind}: only snntorch.Leaky can be adapted."]
     findings = []
+    if not bool((neuron.threshold > 0).all()):
+        findings.append(f"neuron '{name}' has a threshold that is not above 0.")
     if neuron.inhibition:
         findings.append(f"neuron '{name}' has inhibition, which has no equal: remove it.")
     if neuron.state_quant:

@@ -1,4 +1,4 @@
-"""Writing a file so that a kill or a full disk leaves the old one or the new one, never half of it."""
+"""Writing a file so that a kill or a full disk leaves the old or the new one, never half of it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ def replace_file(path: str | Path) -> Iterator[Path]:
         os.replace(scratch, path)
         _flush(path.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"cannot write '{path}': {reason}. Nothing was changed.") from error
+        raise OutputError(
+            f"cannot write '{path}': {_reason(error)}. Nothing was changed."
+        ) from error
     finally:
         if scratch is not None:
             scratch.unlink(missing_ok=True)
@@ -57,9 +58,13 @@ def make_folder(path: str | Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"cannot create the folder '{path}': {reason}.") from error
+        raise OutputError(f"cannot create the folder '{path}': {_reason(error)}.") from error
     return path
+
+
+def _reason(error: OSError) -> str:
+    """The system's short words: those that HDF5 passes on run over two lines."""
+    return os.strerror(error.errno) if error.errno else " ".join(str(error).split())
 
 
 def _flush(path: Path) -> None:

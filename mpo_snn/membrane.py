@@ -82,9 +82,7 @@ class Sample:
 
     def detached(self) -> Sample:
         """The same values, cut from the graph."""
-        return Sample(
-            self.layer.detached(), self.neurons, self.rho, self.coverage, self.density
-        )
+        return Sample(self.layer.detached(), self.neurons, self.rho, self.coverage, self.density)
 
 
 def combine(a: Sample, b: Sample) -> Sample:
@@ -121,7 +119,10 @@ class MembraneRecord:
         self.statistic, self.gamma = statistic, gamma
         self.open: Sample | None = None
         self.read: Sample | None = None
-        self._clear_steps()
+        self._v: Tensor | None = None
+        self._covered: Tensor | float = 0.0
+        self._density: Tensor | float = 0.0
+        self._steps = 0
 
     def fresh(self) -> MembraneRecord:
         """An empty record with the same settings."""
@@ -139,8 +140,7 @@ class MembraneRecord:
         """Add one timestep of a hand-written loop, (batch, *features)."""
         if self._v is not None and self._v.shape != v.shape:
             self.close()
-        keep = self._v is None or self.statistic == "final"
-        self._v = v if keep else self._v + v
+        self._v = v if self._v is None or self.statistic == "final" else self._v + v
         with torch.no_grad():
             self._covered = self._covered + coverage(v, p.threshold, p.slope)
             self._density = self._density + spk.float().mean()
@@ -174,7 +174,5 @@ class MembraneRecord:
         self.open = sample if self.open is None else combine(self.open, sample)
 
     def _clear_steps(self) -> None:
-        self._v: Tensor | None = None
-        self._covered: Tensor | float = 0.0
-        self._density: Tensor | float = 0.0
-        self._steps = 0
+        self._v, self._steps = None, 0
+        self._covered, self._density = 0.0, 0.0

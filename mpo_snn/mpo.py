@@ -34,8 +34,10 @@ GAIN_RAILS = (0.5, 2.0)
 
 
 def kl_normal(layer: Moments, target_mean: float = 0.0, target_std: float = 1.0) -> Tensor:
-    r"""L_Dist of one layer: :math:`\ln\frac{s}{\sigma} + \frac{\sigma^2 + (\mu-m)^2}{2s^2} -
-    \frac12` (Eq. 21: m = 0, s = 1); finite where the layer does not move."""
+    r"""L_Dist of one layer (Eq. 21: m = 0, s = 1); finite where the layer does not move.
+
+    .. math:: \ln\frac{s}{\sigma} + \frac{\sigma^2 + (\mu-m)^2}{2s^2} - \frac12
+    """
     variance = layer.variance
     log_ratio = math.log(target_std) - 0.5 * torch.log(variance.clamp(min=VARIANCE_FLOOR))
     shift = layer.mean - target_mean
@@ -241,7 +243,8 @@ class MPO:
         neurons = [self.layers[name].neuron for name in samples]
         heights = torch.stack([neuron.height for neuron in neurons])
         rho = torch.stack([sample.rho for sample in samples.values()]).to(heights.dtype)
-        for neuron, height in zip(neurons, adjust_heights(heights, rho, self.settings)):
+        adjusted = adjust_heights(heights, rho, self.settings)
+        for neuron, height in zip(neurons, adjusted, strict=True):
             neuron.height.copy_(height)
 
     def _add_to_totals(self, layer: _Layer, sample: Sample) -> None:

@@ -56,6 +56,7 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
     width: Tensor
     height: Tensor
     gain: Tensor
+    mem: Tensor
 
     def __init__(
         self,
@@ -87,6 +88,8 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
             learn_threshold=learn_threshold,
             reset_mechanism=reset,
             reset_delay=reset_timing == "next",
+            # Not used here; snnTorch's default is a closure, which cannot be pickled.
+            spike_grad=snntorch.SpikingNeuron._surrogate_bypass,
         )
         _forget_instance(self)
         self.reset_timing: ResetTiming = reset_timing
@@ -139,8 +142,15 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
         """The parameters, shaped to broadcast against one step of input (batch, *features).
 
         Raises:
-            ShapeError: if a per-channel parameter does not match the channels of the input.
+            ShapeError: if a per-channel parameter, or the gain that MPO found for each neuron,
+                does not match the input.
         """
+        if self.gain.dim() and self.gain.shape != step.shape[1:]:
+            raise ShapeError(
+                f"MPOLeaky was trained on features of shape {tuple(self.gain.shape)} and now gets"
+                f" {tuple(step.shape[1:])}: its gain per neuron does not fit; keep the shape, or"
+                " use MPOSettings(neuron_gain=False)."
+            )
         beta, threshold = self.values()
         return LIFParameters(
             beta=_per_channel("beta", beta, step),
@@ -187,7 +197,15 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
 
         Returns:
             spikes and membrane before reset, of the shape of current.
+
+        Raises:
+            ShapeError: if there is no time step or no batch axis.
         """
+        if current.dim() < 2 or current.shape[0] == 0:
+            raise ShapeError(
+                f"input of MPOLeaky.scan has shape {tuple(current.shape)}, expected"
+                " (time, batch, ...) with at least one time step."
+            )
         p = self.parameters_for(current[0])
         spk, v = lif_scan(current, p, self.backend)
         if self._is_recording():
@@ -272,10 +290,11 @@ def _forget_instance(neuron: MPOLeaky) -> None:
 def _per_channel(name: str, value: Tensor, step: Tensor) -> Tensor:
     if value.numel() == 1:
         return value.reshape(())
-    channels = step.shape[1] if step.dim() > 1 else 0
-    if value.dim() == 1 and value.shape[0] == channels:
-        return value.reshape(-1, *[1] * (step.dim() - 2))
-    if value.shape == torch.broadcast_shapes(value.shape, (channels, *[1] * (step.dim() - 2))):
+    features = step.shape[1:]
+    channels = features[0] if features else 0
+    if value.shape == (channels,):
+        return value.reshape(-1, *[1] * (len(features) - 1))
+    if value.shape in (features, (channels, *[1] * (len(features) - 1))):
         return value
     raise ShapeError(
         f"{name} of MPOLeaky has shape {tuple(value.shape)}, expected () or ({channels},) to match"

@@ -1,4 +1,4 @@
-"""Lets torchvision, torchmetrics and Lightning import where torchvision's compiled part cannot load.
+"""Lets torchvision, torchmetrics and Lightning import where torchvision's compiled part does not.
 
 The torchvision wheel on the usual index is built for CUDA. Beside a CPU build of torch its
 compiled operators do not load, and `import torchvision` then stops at the first operator it wants

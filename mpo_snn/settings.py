@@ -71,7 +71,7 @@ class MPOSettings:
         target_mean: mean m of the target distribution of U, in volt (Eq. 21: 0).
         target_std: standard deviation s of it, in volt, > 0 (Eq. 21: 1).
         height: dynamic adjustment of the height (DAS, Eq. 22): `stabilised`, `literal` or `off`.
-        height_rate: eta of Eq. 22, > 0.
+        height_rate: eta of Eq. 22, in (0, 1).
         height_gamma: half-width of the band around the mean, in sigmas, > 0.
         height_dead_band: |rho - rho*| that is left alone (`stabilised`), >= 0.
         neuron_gain: neuron-wise gradient scaling (SFH, Algorithm 1 line 13).
@@ -97,7 +97,9 @@ class MPOSettings:
 
     def findings(self) -> list[str]:
         """What is out of range, one line each."""
-        found = _positive(self, "mpo", "width_scale", "target_std", "height_rate", "height_gamma")
+        found = _positive(self, "mpo", "width_scale", "target_std", "height_gamma")
+        if not 0.0 < self.height_rate < 1.0:
+            found.append(f"mpo.height_rate is {self.height_rate:g}, allowed is above 0, below 1.")
         for name in ("lambda_width", "lambda_dist", "height_dead_band"):
             if not getattr(self, name) >= 0.0:
                 found.append(f"mpo.{name} is {getattr(self, name):g}, allowed is 0 or more.")

@@ -44,7 +44,9 @@ def slope_of_width(width: Tensor, form: WidthForm) -> Tensor:
         return 1.0 / width
     if form == "matched":
         return math.pi / (math.sqrt(3.0) * width)
-    raise RecipeError(f"unknown width form '{form}': choose one of {', '.join(get_args(WidthForm))}.")
+    raise RecipeError(
+        f"unknown width form '{form}': choose one of {', '.join(get_args(WidthForm))}."
+    )
 
 
 def sigmoid_derivative(x: Tensor, slope: Tensor | float) -> Tensor:
@@ -55,7 +57,8 @@ def sigmoid_derivative(x: Tensor, slope: Tensor | float) -> Tensor:
         slope: k in 1/volt, broadcast against x.
     """
     half = torch.sigmoid((x * slope).abs_().neg_())
-    return torch.ops.aten.sigmoid_backward(half.new_ones(()), half) * slope
+    derivative: Tensor = torch.ops.aten.sigmoid_backward(half.new_ones(()), half)
+    return derivative * slope
 
 
 def half_support(slope: Tensor, share: float = SUPPORT_SHARE) -> Tensor:

@@ -111,7 +111,9 @@ class Unrolled(nn.Module):
             raise UnrollError("the network returns nothing: return the logits of one timestep.")
         return result
 
-    def _run_layer(self, node: fx.Node, values: dict[fx.Node, Any], observe: Observer | None) -> _Value:
+    def _run_layer(
+        self, node: fx.Node, values: dict[fx.Node, Any], observe: Observer | None
+    ) -> _Value:
         layer = layer_of(self.network, node)
         x: _Value = values[node.args[0]]  # type: ignore[index]
         if isinstance(layer, MPOLeaky):
@@ -119,7 +121,7 @@ class Unrolled(nn.Module):
             if observe is not None:
                 observe(str(node.target), spk, v)
             return _Value(spk, False)
-        if isinstance(layer, _BatchNorm) and layer.training:
+        if isinstance(layer, _BatchNorm) and (layer.training or layer.running_mean is None):
             return self._run_batchnorm(layer, x)
         if isinstance(layer, nn.Dropout | nn.Dropout2d) and layer.training:
             x = _Value(self._over_time(x), False)
@@ -130,7 +132,7 @@ class Unrolled(nn.Module):
         constant = all(value.constant for value in inputs)
         tensors = {
             n: value.tensor if constant else self._over_time(value).flatten(0, 1)
-            for n, value in zip(node.all_input_nodes, inputs)
+            for n, value in zip(node.all_input_nodes, inputs, strict=True)
         }
         args = fx.map_arg(node.args, lambda n: tensors[n])
         kwargs = fx.map_arg(node.kwargs, lambda n: tensors[n])
@@ -148,7 +150,7 @@ class Unrolled(nn.Module):
         return _Value(result if constant else result.unflatten(0, (self.timesteps, -1)), constant)
 
     def _run_batchnorm(self, layer: _BatchNorm, x: _Value) -> _Value:
-        if self.batchnorm == "per_step":
+        if self.batchnorm == "per_step" or not layer.training:
             if not x.constant:
                 return _Value(torch.stack([layer(step) for step in x.tensor]), False)
             result = layer(x.tensor)
@@ -156,14 +158,26 @@ class Unrolled(nn.Module):
                 for _ in range(self.timesteps - 1):
                     layer(x.tensor)
             return _Value(result, True)
-        if x.constant:
+        if x.constant and x.tensor.numel() > x.tensor.shape[1]:
             return _Value(_batchnorm_of_repeats(layer, x.tensor, self.timesteps), True)
-        return self._fold(x, layer)
+        return self._fold(_Value(self._over_time(x), False), layer)
 
     def _fold(self, x: _Value, layer: nn.Module) -> _Value:
         if x.constant:
             return _Value(layer(x.tensor), True)
         return _Value(layer(x.tensor.flatten(0, 1)).unflatten(0, (self.timesteps, -1)), False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: without the trace, which belongs to this very network."""
+        state = self.__dict__.copy()
+        del state["graph"], state["_last_use"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Trace the network of the copy."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self.graph = trace_timestep(self.network)
+        self._last_use = _last_uses(self.graph)
 
     def _over_time(self, x: _Value) -> Tensor:
         return x.tensor.expand(self.timesteps, *x.tensor.shape) if x.constant else x.tensor

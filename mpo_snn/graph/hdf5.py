@@ -30,16 +30,16 @@ def read_group(path: str | Path, name: str) -> Tree:
     path = Path(path)
     attempt = f"cannot read '{path}'"
     try:
-        if path.is_dir():
-            raise GraphError(f"{attempt}: it is a folder, expected a NIR file")
-        with path.open("rb") as file:
-            is_empty = not file.read(1)
-        if is_empty or not h5py.is_hdf5(path):
-            raise GraphError(f"{attempt}: it is {'empty' if is_empty else 'not an HDF5 file'}")
-    except FileNotFoundError as error:
-        raise GraphError(f"{attempt}: there is no such file") from error
-    except (OSError, ValueError) as error:
+        if not path.exists():
+            raise GraphError(f"{attempt}: there is no such file")
+        if not path.is_file():
+            raise GraphError(f"{attempt}: it is not a file, expected a NIR file")
+        with path.open("rb"):
+            pass
+    except OSError as error:
         raise GraphError(f"{attempt}: {_reason(error)}") from error
+    if not h5py.is_hdf5(path):
+        raise GraphError(f"{attempt}: it is not an HDF5 file")
     try:
         with h5py.File(path, "r") as file:
             group = file.get(name)
@@ -49,7 +49,9 @@ def read_group(path: str | Path, name: str) -> Tree:
     except GraphError as error:
         raise GraphError(f"{attempt}: {error}") from error
     except _DAMAGE as error:
-        raise GraphError(f"{attempt}: the file is truncated or damaged ({_reason(error)})") from error
+        raise GraphError(
+            f"{attempt}: the file is truncated or damaged ({_reason(error)})"
+        ) from error
 
 
 def _read(group: Any, seen: set[Any]) -> Tree:

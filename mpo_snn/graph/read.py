@@ -16,6 +16,9 @@ from .hdf5 import Tree, read_group
 from .kinds import SUPPORTED
 from .metadata import known_timestep, read_metadata
 
+# What nir's constructors raise on parameters that do not fit together.
+_MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+
 
 def read_graph(path: str | Path) -> nir.NIRGraph:
     """Read a NIR graph and check it as `check_graph` does.
@@ -56,30 +59,94 @@ def _build(content: Tree, name: str, findings: list[str]) -> nir.NIRNode | None:
     if kind not in SUPPORTED:
         findings.append(f"{where} is of the unknown kind {kind}; supported: {', '.join(SUPPORTED)}")
         return None
-    where = f"{where} ({kind})"
     known = len(findings)
-    arguments = {key: value for key, value in content.items() if key != "type"}
-    if not isinstance(arguments.get("metadata", {}), dict):
+    where = f"{where} ({kind})"
+    if not isinstance(content.get("metadata", {}), dict):
         findings.append(f"metadata of {where} is no group")
-    if kind == "NIRGraph":
-        return _build_graph(arguments, name, where, findings)
     required, optional = _fields(kind)
-    missing = sorted(required - arguments.keys())
-    unknown = sorted(arguments.keys() - required - optional)
-    findings += [f"{where} has no {field}" for field in missing]
-    findings += [f"{where} has the unknown field {field!r}" for field in unknown]
-    for field in sorted((required | optional) & arguments.keys() - {"metadata"}):
-        if not _is_number(arguments[field]) and not (
-            field == "padding" and isinstance(arguments[field], str)
-        ):
-            findings.append(f"{field} of {where} is {_show(arguments[field])}, expected numbers")
+    findings += [f"{where} has no {field}" for field in sorted(required - content.keys())]
+    findings += [
+        f"{where} has the unknown field {field!r}"
+        for field in sorted(content.keys() - required - optional)
+    ]
+    if kind == "NIRGraph":
+        arguments = {**content, **_graph_parts(content, name, where, findings)}
+    else:
+        arguments = {**{field: None for field in ("input_shape",) if field in optional}, **content}
+        for field in sorted((required | optional) & content.keys() - {"type", "metadata"}):
+            if not _is_number(content[field], or_text=field == "padding"):
+                findings.append(f"{field} of {where} is {_show(content[field])}, expected numbers")
     if len(findings) > known:
         return None
     try:
-        arguments.setdefault("input_shape", None) if kind in ("Conv1d", "Conv2d") else None
-        return getattr(nir, kind).from_dict({**arguments, "type": kind})
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError) as error:
-        findings.append(f"{where} is malformed: {_one_line(error)}")
-    except ValueError as error:
-        findings.append(f"{where} is malformed: {_one_line(error)}")
-    return None
+        if kind == "NIRGraph":
+            del arguments["type"]
+            return nir.NIRGraph(**arguments, type_check=False)
+        return getattr(nir, kind).from_dict(arguments)
+    except _MALFORMED as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        findings.append(f"{where} is malformed: {reason}")
+        return None
+
+
+def _fields(kind: str) -> tuple[set[str], set[str]]:
+    """Return the fields that a node of this kind must, and those that it may, have in a file."""
+    own = {item.name: item for item in fields(getattr(nir, kind)) if item.init}
+    stored = {"input_type": "shape", "output_type": "shape"} if kind in ("Input", "Output") else {}
+    optional = {
+        "metadata",
+        *(name for name, item in own.items() if item.default is not MISSING),
+        *({"input_shape", "input_type"} & own.keys() - stored.keys()),
+    } - {"start_dim", "end_dim"}
+    required = {"type", *(stored.get(name, name) for name in own.keys() - optional)}
+    return required, optional
+
+
+def _graph_parts(
+    content: Tree, name: str, where: str, findings: list[str]
+) -> dict[str, dict[str, nir.NIRNode] | list[tuple[str, str]]]:
+    """Build what a graph consists of."""
+    nodes: dict[str, nir.NIRNode] = {}
+    stored = content.get("nodes", {})
+    if not isinstance(stored, dict):
+        findings.append(f"nodes of {where} is no group")
+        stored = {}
+    for key, part in stored.items():
+        full = f"{name}.{key}" if name else key
+        if isinstance(part, dict):
+            nodes[key] = _build(part, full, findings)
+        else:
+            findings.append(f"node {full!r} is no group")
+    edges = np.asarray(content.get("edges", ()))
+    if edges.size == 0:
+        return {"nodes": nodes, "edges": []}
+    try:
+        if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind not in "OSU":
+            raise TypeError(f"they have shape {edges.shape} and type {edges.dtype}")
+        pairs = [tuple(_text(end) for end in pair) for pair in edges.tolist()]
+    except (TypeError, UnicodeDecodeError) as error:
+        findings.append(f"edges of {where} are no list of pairs of node names: {error}")
+        pairs = []
+    return {"nodes": nodes, "edges": pairs}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"{_show(value)} is no text")
+
+
+def _is_number(value: Any, *, or_text: bool) -> bool:
+    if isinstance(value, str):
+        return or_text
+    return isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf"
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a group"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and type {value.dtype}"
+    return repr(value)

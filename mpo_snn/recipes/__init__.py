@@ -1,1 +1,1 @@
-"""recipes."""
+"""The shipped recipes: YAML files, found by `mpo_snn.training.recipe_file`."""

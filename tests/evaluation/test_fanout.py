@@ -28,9 +28,7 @@ def lif(*shape):
 
 
 def conv2d(weight, stride=1, padding=0, dilation=1, groups=1):
-    return nir.Conv2d(
-        None, weight, stride, padding, dilation, groups, np.zeros(weight.shape[0])
-    )
+    return nir.Conv2d(None, weight, stride, padding, dilation, groups, np.zeros(weight.shape[0]))
 
 
 def graph(nodes, *chains):
@@ -66,7 +64,11 @@ def windows_over(y, x, size, kernel, stride, padding):
     rows = positions(size[0], kernel, stride, padding)
     columns = positions(size[1], kernel, stride, padding)
     return [
-        (i, j) for i, row in enumerate(rows) if y in row for j, col in enumerate(columns) if x in col
+        (i, j)
+        for i, row in enumerate(rows)
+        if y in row
+        for j, col in enumerate(columns)
+        if x in col
     ]
 
 
@@ -103,7 +105,9 @@ def every_spike(counts):
 def convolutions(draw, channels):
     groups = draw(st.sampled_from([g for g in (1, 2, 4) if channels % g == 0]))
     kernel = draw(st.integers(1, 3))
-    weight = draw_weight(draw, (groups * draw(st.integers(1, 2)), channels // groups, kernel, kernel))
+    weight = draw_weight(
+        draw, (groups * draw(st.integers(1, 2)), channels // groups, kernel, kernel)
+    )
     return {
         "weight": weight,
         "stride": draw(st.integers(1, 3)),
@@ -216,7 +220,9 @@ def test_dense_layer_after_pool_and_flatten(data):
             "in": nir.Input((2, 4, 4)),
             "lif": lif(2, 4, 4),
             "pool": nir.SumPool2d(
-                kernel_size=np.full(2, kernel), stride=np.full(2, pool["stride"]), padding=np.zeros(2)
+                kernel_size=np.full(2, kernel),
+                stride=np.full(2, pool["stride"]),
+                padding=np.zeros(2),
             ),
             "flatten": nir.Flatten({"input": np.array([2, places, places])}, start_dim=0),
             "fc": nir.Affine(weight, np.zeros(3)),
@@ -238,9 +244,7 @@ def test_conv1d_with_named_padding(padding, kernel):
     weight[0, 0, 0] = 0.0
     conv = nir.Conv1d(None, weight, 1, padding, 1, 1, np.zeros(3))
     spikes = rng.integers(0, 3, size=(2, 6))
-    flat = graph(
-        {"in": nir.Input((2, 6)), "lif": lif(2, 6), "conv": conv}, "in lif conv"
-    )
+    flat = graph({"in": nir.Input((2, 6)), "lif": lif(2, 6), "conv": conv}, "in lif conv")
     before = (kernel - 1) // 2 if padding == "same" else 0
     places = 6 if padding == "same" else 6 - kernel + 1
     loop = 0

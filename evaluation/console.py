@@ -1,0 +1,74 @@
+"""The report on a console: a table per layer and in total, and the summary under it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from .quantities import show_count, show_density, show_energy, show_percent, show_ratio
+
+_COLUMNS = ("neurons", "density", "MAC", "AC", "graded AC", "energy")
+
+
+def console_view(report: dict[str, Any]) -> RenderableType:
+    """What a terminal shows of a report, for `rich.console.Console.print`."""
+    setting = report["setting"]
+    steps = "timestep" if setting["timesteps"] == 1 else "timesteps"
+    title = (
+        f"[bold]Evaluation[/]  {escape(report['graph']['file'])} on {escape(setting['dataset'])}: "
+        f"{setting['samples']:,} {setting['split']} samples, {setting['timesteps']} {steps}"
+    )
+    warnings = [f"[yellow]warning[/]  {escape(text)}" for text in report["warnings"]]
+    parts: list[RenderableType] = [title, "", _layers(report), "", _summary(report)]
+    return Group(*parts, *([""] if warnings else []), *warnings)
+
+
+def _layers(report: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2), show_footer=True)
+    total = _cells(report["total"])
+    table.add_column(
+        "  per inference", "  total", style="dim", header_style="dim", footer_style="bold"
+    )
+    for title, footer in zip(_COLUMNS, total, strict=True):
+        table.add_column(title, footer, justify="right", no_wrap=True, footer_style="bold")
+    for layer in report["layers"]:
+        table.add_row(f"  {escape(layer['name'])}", *_cells(layer))
+    return table
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    return [
+        show_count(row["neurons"]),
+        show_density(row["density"]),
+        show_count(row["mac_per_inference"]),
+        show_count(row["ac_per_inference"]),
+        show_count(row["graded_ac_per_inference"]),
+        show_energy(row["energy_pj_per_inference"]),
+    ]
+
+
+def _summary(report: dict[str, Any]) -> Table:
+    summary, profile = report["summary"], report["profile"]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(justify="right", style="bold", no_wrap=True)
+    grid.add_column()
+    grid.add_row(
+        "  accuracy",
+        show_percent(summary["accuracy_percent"]),
+        f"{summary['correct']:,} of {summary['samples']:,}",
+    )
+    dense = show_energy(summary["dense_energy_pj_per_inference"])
+    grid.add_row(
+        "  energy",
+        show_energy(summary["energy_pj_per_inference"]),
+        escape(f"per inference; dense {dense}; {profile['name']}, {profile['kind']}"),
+    )
+    grid.add_row("  SynOps", show_count(summary["synops_per_inference"]), "per inference")
+    grid.add_row("  density", show_density(summary["density"]), "spikes / (neurons x steps)")
+    grid.add_row("  SEEI", show_ratio(summary["seei"]), summary["seei_caveat"])
+    grid.add_row("  equivalence", summary["equivalence"], "")
+    return grid

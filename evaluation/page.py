@@ -1,0 +1,114 @@
+"""The page: `report.html`, one self-contained file, drawn from the report's dictionary alone.
+
+Every figure on the page stands in a `<data>` element that names the report's key it comes from
+(`data-of="summary.density"`) and holds the exact value beside what is shown.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from .charts import Bar, bar_chart
+from .quantities import (
+    ABSENT,
+    show_count,
+    show_density,
+    show_energy,
+    show_percent,
+    show_ratio,
+    show_seconds,
+)
+from .record import facts_and_tables
+
+SHOW = {
+    "count": show_count,
+    "density": show_density,
+    "energy": show_energy,
+    "percent": show_percent,
+    "ratio": show_ratio,
+    "seconds": show_seconds,
+}
+
+
+def render_page(report: dict[str, Any]) -> str:
+    """Draw the page.
+
+    Args:
+        report: what `build_report` gave, or the same read back from `report.json`.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mpo_snn.evaluation", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(SHOW)
+
+    def figure(path: str, quantity: str) -> Markup:
+        value = look_up(report, path)
+        if value is None:
+            return Markup('<data data-of="{}" value="">{}</data>').format(path, ABSENT)
+        shown = SHOW[quantity](value)
+        return Markup('<data data-of="{}" value="{}">{}</data>').format(path, value, shown)
+
+    return environment.get_template("report.html").render(
+        report=report,
+        figure=figure,
+        charts=_charts(report),
+        equivalence=facts_and_tables(report["equivalence"]),
+    )
+
+
+def look_up(report: Any, path: str) -> Any:
+    """The value at a path such as `layers.0.density`."""
+    return reduce(
+        lambda part, key: part[int(key)] if isinstance(part, list) else part[key],
+        path.split("."),
+        report,
+    )
+
+
+def _charts(report: dict[str, Any]) -> dict[str, Markup]:
+    layers, total = report["layers"], report["total"]
+    spiking = [layer for layer in layers if layer["density"] is not None]
+    working = [
+        layer for layer in layers if layer["mac_per_inference"] + layer["synops_per_inference"]
+    ]
+    operations = total["mac_per_inference"] + total["synops_per_inference"]
+    energy = total["energy_pj_per_inference"]
+    drawn = {
+        "density": bar_chart(
+            [Bar(one["name"], [one["density"]], show_density(one["density"])) for one in spiking],
+            1.0,
+            "Spike density of each layer",
+            "density",
+        ),
+        "operations": bar_chart(
+            [Bar(one["name"], _kinds(one), show_count(sum(_kinds(one)))) for one in working],
+            operations,
+            "Operations of each layer per inference, by kind",
+            "operations",
+        ),
+        "energy": bar_chart(
+            [_energy_bar(one, energy) for one in layers if one["energy_pj_per_inference"]],
+            energy,
+            "Energy of each layer per inference",
+            "energy",
+        ),
+    }
+    return {name: Markup(svg) for name, svg in drawn.items()}
+
+
+def _kinds(layer: dict[str, Any]) -> list[float]:
+    keys = ("mac_per_inference", "ac_per_inference", "graded_ac_per_inference")
+    return [layer[key] for key in keys]
+
+
+def _energy_bar(layer: dict[str, Any], total: float) -> Bar:
+    value = layer["energy_pj_per_inference"]
+    return Bar(layer["name"], [value], f"{show_energy(value)}  {100 * value / total:.0f} %")

@@ -1,0 +1,251 @@
+"""The report as plain data: what `report.json` holds, and everything else is drawn from.
+
+Keys carry their unit; `per_inference` means averaged over the samples. There is no date in it: the
+same graph, data, setting and versions give the same report. `SCHEMA_VERSION` rises when a key
+changes its meaning or goes away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpo_snn.errors import GraphError
+from mpo_snn.profiles.energy import EnergyConstant, EnergyProfile
+
+from .energy import SEEI_CAVEAT, Operations, dense_energy_pj, energy_pj, seei
+
+if TYPE_CHECKING:
+    from mpo_snn.graph.metadata import GraphMetadata
+
+    from .evaluate import Evaluation
+    from .layers import Layer
+
+SCHEMA_VERSION = 1
+
+_PACKAGES = ("mpo-snn", "torch", "nir", "numpy")
+
+
+def build_report(
+    evaluation: Evaluation,
+    profile: EnergyProfile,
+    metadata: GraphMetadata | None,
+    *,
+    graph_file: str | Path,
+    command: str,
+    warnings: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """Put a report together: dictionaries, lists, text, numbers and None.
+
+    Args:
+        evaluation: what was measured and counted.
+        profile: the energy constants.
+        metadata: what the graph's file says of itself; None for a foreign file.
+        graph_file: the file, for its name and hash.
+        command: the command line that makes this report again.
+        warnings: what a reader must know, beside what the figures themselves give cause for.
+    """
+    layers = [_layer(evaluation, layer, profile) for layer in evaluation.layers]
+    total = _total(evaluation, profile, layers)
+    equivalence = None if metadata is None else metadata.equivalence
+    activity = evaluation.activity
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "summary": {
+            "accuracy_percent": activity.accuracy_percent,
+            "correct": activity.correct,
+            "samples": activity.samples,
+            "energy_pj_per_inference": total["energy_pj_per_inference"],
+            "dense_energy_pj_per_inference": total["dense_energy_pj_per_inference"],
+            "synops_per_inference": total["synops_per_inference"],
+            "density": total["density"],
+            "seei": seei(
+                activity.accuracy_percent,
+                total["dense_energy_pj_per_inference"],
+                total["energy_pj_per_inference"],
+            ),
+            "seei_caveat": SEEI_CAVEAT,
+            "equivalence": verdict(equivalence),
+        },
+        "warnings": [*_findings(evaluation, equivalence), *warnings],
+        "layers": layers,
+        "total": total,
+        "synapses": [asdict(count) for count in evaluation.synapses.values()],
+        "additions": [asdict(addition) for addition in evaluation.additions],
+        "equivalence": equivalence,
+        "profile": _profile(profile),
+        "setting": _setting(evaluation),
+        "graph": _graph(evaluation, metadata, Path(graph_file)),
+        "versions": versions(),
+    }
+
+
+def verdict(equivalence: dict[str, Any] | None) -> str:
+    """`equal`, `different` or `not recorded`, out of the record in a graph's metadata."""
+    equal = None if equivalence is None else equivalence.get("equal")
+    if not isinstance(equal, bool):
+        return "not recorded"
+    return "equal" if equal else "different"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that the figures depend on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _operations(operations: Operations, profile: EnergyProfile) -> dict[str, float]:
+    return {
+        "mac_per_inference": operations.mac,
+        "ac_per_inference": operations.ac,
+        "graded_ac_per_inference": operations.graded_ac,
+        "synops_per_inference": operations.synops,
+        "neuron_updates_per_inference": operations.updates,
+        "energy_pj_per_inference": energy_pj(operations, profile),
+    }
+
+
+def _layer(evaluation: Evaluation, layer: Layer, profile: EnergyProfile) -> dict[str, Any]:
+    activity = evaluation.activity
+    spikes = density = None
+    if layer.neurons is not None:
+        spikes = activity.spikes(layer.name) / activity.samples
+        density = activity.density(layer.name)
+    return {
+        "name": layer.name,
+        "node_type": layer.node_type,
+        "synapses": list(layer.synapses),
+        "neurons": layer.neurons,
+        "spikes_per_inference": spikes,
+        "density": density,
+        **_operations(evaluation.operations(layer), profile),
+    }
+
+
+def _total(
+    evaluation: Evaluation, profile: EnergyProfile, layers: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Sums over layers, and beside them what another way of counting would give."""
+    activity, counts = evaluation.activity, evaluation.synapses.values()
+    used, once, every_step = (
+        sum(
+            (evaluation.operations(layer, every_step=way) for layer in evaluation.layers),
+            Operations(),
+        )
+        for way in (None, False, True)
+    )
+    dense_mac = sum(count.dense_mac for count in counts)
+    added = {"pooling": 0, "skip": 0}
+    for addition in evaluation.additions:
+        added[addition.kind] += addition.count
+    return {
+        "neurons": sum(layer["neurons"] or 0 for layer in layers),
+        "spikes_per_inference": sum(layer["spikes_per_inference"] or 0.0 for layer in layers),
+        "density": activity.network_density,
+        **_operations(used, profile),
+        "synops_with_zero_weights_per_inference": (
+            sum(count.synops_dense for count in counts) / activity.samples
+        ),
+        "constant_input_once": {
+            "mac_per_inference": once.mac,
+            "energy_pj_per_inference": energy_pj(once, profile),
+        },
+        "constant_input_every_timestep": {
+            "mac_per_inference": every_step.mac,
+            "energy_pj_per_inference": energy_pj(every_step, profile),
+        },
+        "dense_mac_per_inference": dense_mac,
+        "dense_energy_pj_per_inference": dense_energy_pj(dense_mac, profile),
+        "pooling_additions_per_inference": added["pooling"] / activity.samples,
+        "skip_additions_per_inference": added["skip"] / activity.samples,
+        "weights": sum(count.weights for count in counts),
+        "zero_weights": sum(count.zero_weights for count in counts),
+    }
+
+
+def _findings(evaluation: Evaluation, equivalence: dict[str, Any] | None) -> list[str]:
+    """What the figures themselves give cause to warn of."""
+    activity = evaluation.activity
+    silent = activity.silent
+    findings = []
+    if not activity.spike_counts:
+        findings.append("The graph has no spiking node: density and SynOps say nothing about it.")
+    elif len(silent) == len(activity.spike_counts):
+        findings.append("No neuron ever spiked: the answers come from biases and analog paths.")
+    elif silent:
+        findings.append(f"Silent on every sample: {', '.join(silent)}.")
+    if verdict(equivalence) == "different":
+        findings.append("The graph does not compute what its network computes (see Equivalence).")
+    return findings
+
+
+def _profile(profile: EnergyProfile) -> dict[str, Any]:
+    constants: dict[str, EnergyConstant | None] = {
+        "mac": profile.mac,
+        "ac": profile.ac,
+        "update": profile.update,
+    }
+    return {
+        "name": profile.name,
+        "title": profile.title,
+        "kind": profile.kind,
+        "notes": profile.notes,
+        "constants": [
+            {"operation": operation, **asdict(constant)}
+            for operation, constant in constants.items()
+            if constant is not None
+        ],
+    }
+
+
+def _setting(evaluation: Evaluation) -> dict[str, Any]:
+    setting = evaluation.setting
+    return {
+        "dataset": setting.dataset,
+        "split": "test",
+        "samples": evaluation.activity.samples,
+        "timesteps": setting.timesteps,
+        "dt_s": setting.dt,
+        "encoding": setting.encoding,
+        "readout": setting.readout,
+        "batch_size": setting.batch_size,
+        "device": setting.device,
+        "precision": "float32",
+        "recompute_input": setting.recompute_input,
+    }
+
+
+def _graph(evaluation: Evaluation, metadata: GraphMetadata | None, path: Path) -> dict[str, Any]:
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise GraphError(f"cannot read '{path}': {error.strerror or error}.") from error
+    described = {"file": path.name, "sha256": digest}
+    shapes = {
+        "input_shape": list(evaluation.input_shape),
+        "output_shape": list(evaluation.output_shape),
+    }
+    if metadata is None:
+        return {**described, **shapes, "writer": None}
+    return {
+        **described,
+        **shapes,
+        "writer": metadata.writer,
+        "nir_version": metadata.nir_version,
+        "reset": metadata.reset,
+        "reset_timing": metadata.reset_timing,
+        "input_scaling": metadata.input_scaling,
+        "class_names": list(metadata.class_names),
+        "folds": list(metadata.folds),
+        "notes": list(metadata.notes),
+    }

@@ -1,0 +1,31 @@
+"""Writing a report: `report.json` for machines, `report.html` for people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mpo_snn.files import make_folder, write_file
+
+from .page import render_page
+
+
+def write_report(report: dict[str, Any], folder: str | Path) -> tuple[Path, Path]:
+    """Write both files into `folder`, which is made if it is not there.
+
+    Both are drawn before the first is written.
+
+    Returns:
+        the paths of `report.json` and `report.html`.
+
+    Raises:
+        OutputError: if the folder or a file cannot be written.
+    """
+    content = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    page = render_page(report)
+    folder = make_folder(folder)
+    json_path, html_path = folder / "report.json", folder / "report.html"
+    write_file(json_path, content)
+    write_file(html_path, page)
+    return json_path, html_path

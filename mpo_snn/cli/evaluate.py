@@ -1,0 +1,133 @@
+"""`mpo-evaluate`: accuracy, spike density, operations and energy of any NIR file."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mpo_snn.cli.command import OK, CommandParser, UsageError, run_command
+from mpo_snn.profiles.energy import DEFAULT_PROFILE, load_energy_profile, profile_names
+
+_EXAMPLE = """\
+mpo-evaluate runs/digits/model.nir --data digits
+mpo-evaluate foreign.nir --data digits --timesteps 8 --dt 1e-4 --encoding direct --readout sum"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of `mpo-evaluate`."""
+    return run_command(lambda: _body(argv), "mpo-evaluate")
+
+
+def _body(argv: list[str] | None) -> int:
+    args = _parser().parse_args(argv)
+    if args.list:
+        from mpo_snn.data import dataset_names
+
+        print("data sets: " + ", ".join(dataset_names()))
+        print("profiles:  " + ", ".join(profile_names()))
+        return OK
+    if args.graph is None:
+        raise UsageError(
+            "evaluate what? mpo-evaluate model.nir --data NAME; --help has an example."
+        )
+    return _evaluate(args, shlex.join(["mpo-evaluate", *(sys.argv[1:] if argv is None else argv)]))
+
+
+def _evaluate(args: Any, command: str) -> int:
+    profile = load_energy_profile(args.profile)
+
+    from rich.console import Console
+
+    from mpo_snn.data import load_dataset
+    from mpo_snn.evaluation.console import console_view
+    from mpo_snn.evaluation.evaluate import evaluate_graph
+    from mpo_snn.evaluation.report import build_report
+    from mpo_snn.evaluation.setting import departures, resolve_setting
+    from mpo_snn.evaluation.write import write_report
+    from mpo_snn.graph.metadata import read_metadata
+    from mpo_snn.graph.read import read_graph
+
+    graph = read_graph(args.graph)
+    metadata = read_metadata(graph)
+    setting = resolve_setting(
+        metadata,
+        dataset=args.data,
+        timesteps=args.timesteps,
+        dt=args.dt,
+        encoding=args.encoding,
+        readout=args.readout,
+        batch_size=args.batch_size,
+        device=args.device,
+        recompute_input=args.recompute_input,
+    )
+    dataset = load_dataset(setting.dataset)
+    with _progress(len(dataset.test_x)) as advance:
+        evaluation = evaluate_graph(graph, dataset, setting, progress=advance)
+    report = build_report(
+        evaluation,
+        profile,
+        metadata,
+        graph_file=args.graph,
+        command=command,
+        warnings=departures(setting, dataset, metadata),
+    )
+    json_path, html_path = write_report(report, args.output or Path(args.graph).parent)
+    Console(highlight=False, soft_wrap=True).print(console_view(report))
+    print(f"\nwrote  {json_path}\n       {html_path}")
+    print(f"next   open {html_path} in a browser")
+    return OK
+
+
+@contextmanager
+def _progress(samples: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while samples run, gone afterwards; nothing where nobody watches."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("simulating", total=samples)
+        yield lambda done: bar.advance(task, done)
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        "mpo-evaluate",
+        "GRAPH [--data NAME] [--profile NAME] [--output DIR]",
+        "Run a data set's test split through a NIR file: accuracy, spike density, exact synaptic\n"
+        "operations, energy. Writes report.json and report.html. What the file does not say\n"
+        "(files of this project say everything) is given by the options.",
+        _EXAMPLE,
+    )
+    add = parser.add_argument
+    add("graph", nargs="?", help="NIR file")
+    add("--data", metavar="NAME", help="data set; default is the one that the file names")
+    add("--timesteps", type=int, metavar="N", help="timesteps of one inference")
+    add("--dt", type=float, metavar="SECONDS", help="length of a timestep in seconds")
+    add("--encoding", metavar="NAME", help="how a sample becomes input over time: direct")
+    add("--readout", metavar="NAME", help="how outputs become an answer: mean, sum or last")
+    add(
+        "--profile",
+        default=DEFAULT_PROFILE,
+        metavar="NAME",
+        help=f"energy profile, or the path of a .toml file (default {DEFAULT_PROFILE})",
+    )
+    add("--output", metavar="DIR", help="where the report goes; default: beside the graph")
+    add(
+        "--recompute-input",
+        "--recompute_input",
+        action="store_true",
+        help="count what is the same at every timestep at every timestep, not once",
+    )
+    add("--batch-size", "--batch_size", type=int, default=256, metavar="N", help="samples at once")
+    add("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:N (default cpu)")
+    add("--list", action="store_true", help="list the data sets and energy profiles")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,83 @@
+"""Batches whose order is a function of (seed, epoch), so that a resumed run sees the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+
+from mpo_snn.training.randomness import derived_seed
+
+Batch = tuple[Tensor, Tensor]
+
+
+class EpochBatches(Sampler[list[int]]):
+    """Indices of every batch of an epoch; Lightning calls `set_epoch` before each.
+
+    An epoch holds every sample once, in ceil(samples / batch_size) batches that differ by one
+    sample at most: no batch is so small that its statistics mean nothing.
+
+    Args:
+        samples: how many there are.
+        batch_size: samples in a batch at most.
+        seed: with the epoch, decides the order.
+    """
+
+    def __init__(self, samples: int, batch_size: int, seed: int) -> None:
+        """Start at epoch 0."""
+        self.samples, self.batch_size, self.seed = samples, batch_size, seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of this epoch from now on."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return -(-self.samples // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """The batches of the current epoch."""
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, "order", self.epoch))
+        order = torch.randperm(self.samples, generator=generator)
+        for batch in order.tensor_split(len(self)):
+            yield batch.tolist()
+
+
+class Samples(TorchDataset[Batch]):
+    """Samples and labels held in memory; a batch is one indexing operation."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        """Keep x, (N, *features), and y, (N,)."""
+        self.x, self.y = x, y
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(self.y)
+
+    def __getitem__(self, index: int) -> Batch:
+        """One sample."""
+        return self.x[index], self.y[index]
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """A whole batch, which the loader passes on as it is."""
+        return self.x[indices], self.y[indices]
+
+
+def train_loader(x: Tensor, y: Tensor, batch_size: int, seed: int) -> DataLoader[Batch]:
+    """Shuffled batches of the training split."""
+    batches = EpochBatches(len(y), batch_size, seed)
+    return DataLoader(Samples(x, y), batch_sampler=batches, collate_fn=_as_it_is)
+
+
+def test_loader(x: Tensor, y: Tensor, batch_size: int = 256) -> DataLoader[Batch]:
+    """Batches of the test split, in order."""
+    return DataLoader(Samples(x, y), batch_size=batch_size, collate_fn=_as_it_is)
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

@@ -1,0 +1,70 @@
+"""Checkpoints that survive a kill and a full disk, and can be loaded without trusting them."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mpo_snn.errors import RunError
+from mpo_snn.files import make_folder, replace_file
+from mpo_snn.operators import declare_torchvision_operators
+
+declare_torchvision_operators()
+
+from lightning.fabric.plugins.io import CheckpointIO  # noqa: E402
+
+
+class AtomicCheckpoints(CheckpointIO):
+    """Writes beside, flushes, renames; reads plain values and tensors only.
+
+    A checkpoint is a zip archive with a checksum for every member, which is held against the
+    content before anything is taken from it.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Replace the checkpoint at `path`.
+
+        Raises:
+            OutputError: if the disk refuses; the checkpoint before this one is untouched.
+        """
+        make_folder(Path(path).parent)
+        with replace_file(path) as scratch:
+            torch.save(checkpoint, scratch)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """The checkpoint at `path`, on the CPU.
+
+        Raises:
+            RunError: if it is damaged or holds more than plain values and tensors.
+        """
+        return read_checkpoint(Path(path))
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Delete the checkpoint at `path`, if there is one."""
+        Path(path).unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint on the CPU.
+
+    Raises:
+        RunError: if it is damaged or holds more than plain values and tensors.
+    """
+    way_out = "Delete it, and --resume starts from the first epoch."
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is None:
+            checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            return checkpoint
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise RunError(f"cannot resume from '{path}': it is damaged. {way_out}") from error
+    raise RunError(f"cannot resume from '{path}': it is damaged. {way_out}")

@@ -1,0 +1,198 @@
+"""Trains a recipe into a run directory, or goes on with one that was interrupted.
+
+On a CPU a resumed run ends with the bytes that an uninterrupted one would have written: the order
+of samples is a function of (seed, epoch), every random draw one of (seed, step), and whatever
+else has a memory (optimiser, schedule, MPO, the rows of the tables) is in the checkpoint that every
+epoch ends with.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+
+from mpo_snn.data import load_dataset
+from mpo_snn.data.dataset import Dataset
+from mpo_snn.errors import RecipeError
+from mpo_snn.networks import build_network
+from mpo_snn.operators import declare_torchvision_operators
+from mpo_snn.training.batches import test_loader, train_loader
+from mpo_snn.training.callbacks import MembraneTable, MetricsTable
+from mpo_snn.training.checkpoint import AtomicCheckpoints, read_checkpoint
+from mpo_snn.training.environment import command_line, describe_environment
+from mpo_snn.training.module import TrainingModule
+from mpo_snn.training.progress import ReportProgress
+from mpo_snn.training.quiet import quiet_lightning
+from mpo_snn.training.randomness import derived_seed
+from mpo_snn.training.recipe import Recipe
+from mpo_snn.training.rundir import (
+    CHECKPOINT,
+    MEMBRANE,
+    METRICS,
+    WEIGHTS,
+    Run,
+    check_output,
+    create_run,
+    read_environment,
+    write_environment,
+)
+from mpo_snn.training.weights import InputDescription, write_weights
+
+declare_torchvision_operators()
+
+from lightning.pytorch import Trainer  # noqa: E402
+from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def fit(
+    recipe: Recipe,
+    output: Path | None = None,
+    *,
+    device: Device = "auto",
+    console: Console | None = None,
+) -> Run:
+    """Train a recipe into a new run directory.
+
+    Args:
+        recipe: what to compute.
+        output: the run directory, absent or empty; None takes the next free name below `runs`.
+        device: where; `auto` takes a GPU if there is one.
+        console: where progress is shown; None shows nothing.
+
+    Returns:
+        the finished run.
+
+    Raises:
+        RecipeError, DataError: if the recipe does not suit the data or the machine.
+        RunError, OutputError: if the output is taken or cannot be written.
+        DivergedError: if the loss stops being a number.
+        KeyboardInterrupt: if the user stops it; `resume` goes on with what was done.
+    """
+    if output is not None:
+        check_output(output)
+    device = _device(device)
+    dataset = load_dataset(recipe.data.name)
+    module = _module(recipe, dataset)
+    run = create_run(recipe, describe_environment(recipe, device), output)
+    if console is not None:
+        console.print(f"run directory {run.path}", highlight=False, soft_wrap=True)
+    return _train(run, module, dataset, device, console)
+
+
+def resume(run: Run, *, device: Device = "auto", console: Console | None = None) -> Run:
+    """Go on with a run from its last finished epoch; a finished run is left as it is.
+
+    Raises:
+        RunError: if its checkpoint is damaged or belongs to another recipe.
+        DivergedError, KeyboardInterrupt, OutputError: as in `fit`.
+    """
+    if run.finished:
+        return run
+    dataset = load_dataset(run.recipe.data.name)
+    return _train(run, _module(run.recipe, dataset), dataset, _device(device), console)
+
+
+def _module(recipe: Recipe, dataset: Dataset) -> TrainingModule:
+    torch.manual_seed(derived_seed(recipe.seed, "weights"))
+    classes = len(dataset.class_names)
+    network = build_network(recipe.network, recipe.neuron, dataset.input_shape, classes)
+    steps = -(-len(dataset.train_y) // recipe.optimizer.batch_size)
+    return TrainingModule(recipe, network, classes, steps)
+
+
+def _train(
+    run: Run, module: TrainingModule, dataset: Dataset, device: Device, console: Console | None
+) -> Run:
+    recipe, checkpoint = run.recipe, run.path / CHECKPOINT
+    resumed = checkpoint.is_file()
+    from_epoch = int(read_checkpoint(checkpoint)["epoch"]) + 1 if resumed else 0
+    environment = _start(run, device, from_epoch)
+    start = time.monotonic()
+    with quiet_lightning():
+        trainer = Trainer(
+            accelerator="gpu" if device == "cuda" else "cpu",
+            devices=1,
+            max_epochs=recipe.epochs,
+            callbacks=_callbacks(run, console),
+            plugins=[AtomicCheckpoints()],
+            default_root_dir=run.path,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        _fit_or_be_interrupted(
+            trainer,
+            module,
+            train_dataloaders=train_loader(
+                dataset.train_x, dataset.train_y, recipe.optimizer.batch_size, recipe.seed
+            ),
+            val_dataloaders=test_loader(dataset.test_x, dataset.test_y),
+            ckpt_path=checkpoint if resumed else None,
+            weights_only=True,
+        )
+    environment["seconds"] += round(time.monotonic() - start, 1)
+    write_environment(run.path, environment)
+    about = InputDescription(dataset.input_shape, dataset.class_names, dataset.input_scaling)
+    write_weights(run.path / WEIGHTS, module.unrolled.network.state_dict(), about)
+    return run
+
+
+def _start(run: Run, device: str, from_epoch: int) -> dict[str, Any]:
+    """environment.json with this start noted: `seconds` are those that ended in the weights."""
+    environment = describe_environment(run.recipe, device)
+    starts = read_environment(run.path).get("starts", [])
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    starts.append({"time": now, "command": command_line(), "epochs_done": from_epoch})
+    environment |= {"starts": starts, "seconds": 0.0}
+    write_environment(run.path, environment)
+    return environment
+
+
+def _callbacks(run: Run, console: Console | None) -> list[Any]:
+    checkpoint = run.path / CHECKPOINT
+    return [
+        MetricsTable(run.path / METRICS),
+        MembraneTable(run.path / MEMBRANE),
+        *([ReportProgress(console)] if console is not None else []),
+        ModelCheckpoint(
+            dirpath=checkpoint.parent,
+            save_last=True,
+            save_top_k=0,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        ),
+    ]
+
+
+def _fit_or_be_interrupted(trainer: Trainer, *arguments: Any, **options: Any) -> None:
+    """`trainer.fit`, but an interruption is a KeyboardInterrupt.
+
+    Lightning turns Ctrl-C into `sys.exit(1)` and leaves the signal ignored; a SIGTERM becomes a
+    SystemExit too.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(*arguments, **options)
+    except SystemExit as stop:
+        raise KeyboardInterrupt from stop
+    finally:
+        if signal.getsignal(signal.SIGINT) is not handler:
+            signal.signal(signal.SIGINT, handler)
+
+
+def _device(device: Device) -> Device:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("cannot train on cuda: torch finds no CUDA device. Use --device cpu.")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device

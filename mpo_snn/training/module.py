@@ -1,0 +1,150 @@
+"""One training step, as Lightning wants it: task loss, MPO's regularizer, MPO's step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mpo_snn.encoding import encode
+from mpo_snn.errors import RunError
+from mpo_snn.mpo import MPO
+from mpo_snn.operators import declare_torchvision_operators
+from mpo_snn.readout import read_out
+from mpo_snn.settings import MPOSettings
+from mpo_snn.training.batches import Batch
+from mpo_snn.training.divergence import DivergedError, first_broken_layer
+from mpo_snn.training.randomness import derived_seed
+from mpo_snn.training.recipe import Recipe
+from mpo_snn.training.schedule import build_optimizer, build_schedule
+from mpo_snn.unroll import Unrolled
+
+declare_torchvision_operators()
+
+from lightning.pytorch import LightningModule  # noqa: E402
+from torchmetrics.classification import MulticlassAccuracy  # noqa: E402
+
+
+class TrainingModule(LightningModule):
+    """A network with its recipe, ready for `lightning.pytorch.Trainer`.
+
+    Logs, as means over an epoch: train_loss, its parts task_loss, dist_loss and width_loss (the
+    last two unweighted), train_accuracy, test_loss, test_accuracy. The test split is looked at
+    after every epoch for the curve alone: nothing is chosen by it, and the weights that a run
+    keeps are those after its last epoch.
+
+    Args:
+        recipe: what to compute.
+        network: one timestep.
+        classes: number of outputs of the network.
+        steps_per_epoch: for the schedule of the learning rate.
+    """
+
+    def __init__(
+        self, recipe: Recipe, network: nn.Module, classes: int, steps_per_epoch: int
+    ) -> None:
+        """Unroll the network and attach MPO."""
+        super().__init__()
+        self.recipe, self.steps_per_epoch = recipe, steps_per_epoch
+        self.unrolled = Unrolled(network, recipe.timesteps, recipe.batchnorm)
+        self.mpo = MPO(
+            network, recipe.mpo if recipe.method == "mpo" else _only_watching(recipe.mpo)
+        )
+        self.train_accuracy = MulticlassAccuracy(classes, average="micro")
+        self.test_accuracy = MulticlassAccuracy(classes, average="micro")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores (batch, classes) of samples (batch, *features)."""
+        current = encode(x, self.recipe.timesteps, self.recipe.encoding)
+        return read_out(self.unrolled(current), self.recipe.readout)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Make what is drawn in this step depend on the step alone, not on what ran before."""
+        torch.manual_seed(derived_seed(self.recipe.seed, "step", self.global_step))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The joint loss (`mpo_snn.mpo`).
+
+        Raises:
+            DivergedError: if it is not finite.
+        """
+        x, y = batch
+        scores = self(x)
+        task = functional.cross_entropy(scores, y)
+        dist, width = self.mpo.losses()
+        weights = self.mpo.settings
+        loss: Tensor = task + weights.lambda_dist * dist + weights.lambda_width * width
+        if not bool(torch.isfinite(loss)):
+            self._stop(loss, x)
+        losses = {"train_loss": loss, "task_loss": task, "dist_loss": dist, "width_loss": width}
+        values = {name: value.detach() for name, value in losses.items()}
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(y), sync_dist=True)
+        self.train_accuracy(scores.detach(), y)
+        self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True)
+        return loss
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """The optimiser's step, then MPO's."""
+        super().optimizer_step(*args, **kwargs)
+        self.mpo.step()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss and accuracy on the test split."""
+        x, y = batch
+        scores = self(x)
+        loss = functional.cross_entropy(scores, y)
+        self.log("test_loss", loss, on_epoch=True, batch_size=len(y), sync_dist=True)
+        self.test_accuracy(scores, y)
+        self.log("test_accuracy", self.test_accuracy, on_epoch=True)
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule of the recipe; the schedule moves at every step."""
+        settings = self.recipe.optimizer
+        optimizer = build_optimizer(self.unrolled, settings)
+        schedule = build_schedule(optimizer, settings, self.recipe.epochs, self.steps_per_epoch)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what MPO keeps beside the network, and the recipe, as plain values."""
+        checkpoint["mpo"] = self.mpo.state_dict()
+        checkpoint["recipe"] = self.recipe.values()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up MPO's state.
+
+        Raises:
+            RunError: if the checkpoint was written by another recipe.
+        """
+        if checkpoint.get("recipe") != self.recipe.values():
+            raise RunError(
+                "cannot resume: the checkpoint was written by another recipe than recipe.yaml"
+                " states now. Put recipe.yaml back as it was, or start a new run."
+            )
+        self.mpo.load_state_dict(checkpoint["mpo"])
+
+    def _stop(self, loss: Tensor, x: Tensor) -> None:
+        current = encode(x, self.recipe.timesteps, self.recipe.encoding)
+        raise DivergedError(
+            f"training stopped in epoch {self.current_epoch + 1}, step {self.global_step + 1}:"
+            f" the loss is {float(loss):g}; {first_broken_layer(self.unrolled, current)}."
+            " A lower optimizer.lr, or optimizer.warmup_epochs, often helps."
+        )
+
+
+def _only_watching(settings: MPOSettings) -> MPOSettings:
+    """Settings with which MPO takes statistics and changes nothing."""
+    return replace(
+        settings,
+        adapt_width=False,
+        width_update="ema",
+        height="off",
+        neuron_gain=False,
+        lambda_dist=0.0,
+        lambda_width=0.0,
+    )

@@ -1,0 +1,32 @@
+"""Keeps Lightning's notes about itself off the console; warnings of substance come through."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_LOGGERS = ("lightning.pytorch", "lightning.fabric")
+_NOT_FOR_US = (
+    r".*does not have many workers.*",
+    r".*Checkpoint directory .* exists and is not empty.*",
+    r".*is available but not used.*",
+)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Inside, Lightning logs warnings only, and does not give these three pieces of advice."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in _NOT_FOR_US:
+                warnings.filterwarnings("ignore", message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

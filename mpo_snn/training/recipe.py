@@ -1,0 +1,170 @@
+"""A recipe: everything that decides what a training run computes, as plain values.
+
+The dataclasses are frozen and check themselves. `recipe_from` builds a recipe from nested plain
+values and reports what is wrong in all groups at once.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from mpo_snn.data import dataset_names
+from mpo_snn.errors import RecipeError
+from mpo_snn.networks.settings import NetworkSettings
+from mpo_snn.settings import MPOSettings, NeuronSettings, refuse
+from mpo_snn.training.typed import typed
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which data to train and test on.
+
+    Attributes:
+        name: name of the data set.
+    """
+
+    name: str = "digits"
+
+    def __post_init__(self) -> None:
+        """Refuse a name that is unknown."""
+        found = []
+        if self.name not in dataset_names():
+            found.append(f"data.name is '{self.name}', allowed is {', '.join(dataset_names())}.")
+        refuse("data settings", found)
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """The optimiser, its schedule and the batches.
+
+    Attributes:
+        name: which optimiser.
+        lr: learning rate at its highest, > 0.
+        weight_decay: decay of weight matrices and kernels, >= 0; no other parameter decays.
+        momentum: of sgd, in [0, 1).
+        schedule: `cosine` anneals the learning rate to 0 over the run, `constant` keeps it.
+        warmup_epochs: epochs over which the learning rate rises from 0, >= 0; less than epochs.
+        batch_size: samples in a step at most, >= 1; an epoch is split into equal batches.
+    """
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_epochs: float = 0.0
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        found = []
+        if not 0.0 < self.lr < math.inf:
+            found.append(f"optimizer.lr is {self.lr:g}, allowed is above 0.")
+        for name in ("weight_decay", "warmup_epochs"):
+            if not 0.0 <= getattr(self, name) < math.inf:
+                found.append(f"optimizer.{name} is {getattr(self, name):g}, allowed is 0 or more.")
+        if not 0.0 <= self.momentum < 1.0:
+            found.append(f"optimizer.momentum is {self.momentum:g}, allowed is 0 to below 1.")
+        if self.batch_size < 1:
+            found.append(f"optimizer.batch_size is {self.batch_size}, allowed is 1 or more.")
+        refuse("optimizer settings", found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides what a run computes; with the machine, it fixes the weights.
+
+    Attributes:
+        name: what the run is called: letters, digits, dot, dash and underscore.
+        seed: decides weights at the start, order of samples and dropout, >= 0.
+        epochs: passes over the training data, >= 1.
+        timesteps: T, steps that the network sees a sample, >= 1.
+        encoding: how a sample becomes the input of every timestep.
+        readout: how the outputs of all timesteps become one score per class.
+        batchnorm: how batchnorm sees time in training (`mpo_snn.unroll`).
+        method: `mpo` steers the surrogates, `fixed` leaves them at neuron.width.
+        data: which data.
+        network: which network, and its size.
+        neuron: settings of every neuron.
+        mpo: parts and constants of the method.
+        optimizer: optimiser, schedule and batches.
+    """
+
+    name: str
+    seed: int = 0
+    epochs: int
+    timesteps: int = 4
+    encoding: Literal["direct"] = "direct"
+    readout: Literal["mean", "sum", "last"] = "mean"
+    batchnorm: Literal["folded", "per_step"] = "folded"
+    method: Literal["mpo", "fixed"] = "mpo"
+    data: DataSettings
+    network: NetworkSettings
+    neuron: NeuronSettings = field(default_factory=NeuronSettings)
+    mpo: MPOSettings = field(default_factory=MPOSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        found = []
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", self.name):
+            found.append(
+                f"name is '{self.name}', allowed are letters, digits, dot, dash and underscore."
+            )
+        for key, least in (("seed", 0), ("epochs", 1), ("timesteps", 1)):
+            if getattr(self, key) < least:
+                found.append(f"{key} is {getattr(self, key)}, allowed is {least} or more.")
+        if 1 <= self.epochs <= self.optimizer.warmup_epochs:
+            found.append(
+                f"optimizer.warmup_epochs is {self.optimizer.warmup_epochs:g},"
+                f" allowed is less than epochs, {self.epochs}."
+            )
+        refuse("recipe", found)
+
+    def values(self) -> dict[str, Any]:
+        """The recipe as nested plain values: dicts, lists, numbers, strings, None."""
+        values = asdict(self)
+        values["network"]["channels"] = list(self.network.channels)
+        return values
+
+
+GROUPS: dict[str, type] = {
+    "data": DataSettings,
+    "network": NetworkSettings,
+    "neuron": NeuronSettings,
+    "mpo": MPOSettings,
+    "optimizer": OptimizerSettings,
+}
+
+
+def recipe_from(values: Mapping[str, Any], what: str = "recipe") -> Recipe:
+    """A recipe from nested plain values, as `Recipe.values` gives them or a file holds them.
+
+    Args:
+        values: a key that has a default may be absent.
+        what: what the values are called in an error, e.g. `recipe 'digits'`.
+
+    Raises:
+        RecipeError: with all findings: unknown and missing keys, wrong types, or, where there is
+            nothing of these, values out of range.
+    """
+    given, findings = typed(values, Recipe)
+    if findings:
+        raise RecipeError(f"cannot use {what}", findings)
+    for name, kind in GROUPS.items():
+        try:
+            given[name] = kind(**given.get(name, {}))
+        except RecipeError as error:
+            findings += error.findings
+            given[name] = kind()
+    try:
+        recipe = Recipe(**given)
+    except RecipeError as error:
+        findings += error.findings
+    if findings:
+        raise RecipeError(f"cannot use {what}", findings)
+    return recipe

@@ -1,0 +1,208 @@
+"""A graph that computes something else is caught, and told where and when it first does."""
+
+import copy
+
+import nir
+import numpy as np
+import pytest
+import torch
+
+from mpo_snn.encoding import encode
+from mpo_snn.errors import ExportError
+from mpo_snn.export.equivalence import compare
+from mpo_snn.export.nir_export import export_nir
+from mpo_snn.export.parameters import have_same_form, parameter_differences
+from mpo_snn.export.rounding import membrane_bounds
+from mpo_snn.export.sources import GraphSource, NetworkSource
+from mpo_snn.unroll import Unrolled
+
+from .networks import NETWORKS, ConvNet, Dense, T, settled
+
+
+def compared(network, graph, samples, spiking=None, timesteps=T):
+    return compare(
+        NetworkSource(Unrolled(network, timesteps)),
+        GraphSource(graph, 1e-4, spiking),
+        samples,
+        timesteps,
+        batch_size=5,
+    )
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("reset", ["zero", "subtract", "none"])
+def test_an_exported_network_is_equal(kind, reset):
+    network, samples = settled(kind, reset=reset)
+    export = export_nir(network, kind.input_shape)
+    result = compared(network, export.graph, samples, export.spiking)
+    assert result.is_equal and result.first_divergence is None
+    exact = result.results[0]
+    assert exact.precision == "float64"
+    for layer in exact.layers:
+        assert layer.identical == 1.0 and layer.jaccard == 1.0
+        assert layer.replay.membrane_difference < 1e-13
+    assert exact.layers[0].either > 100
+
+
+def _weight(graph):
+    graph.nodes["conv2"].weight[2, 1, 1, 1] += 0.5
+
+
+def _small_weight(graph):
+    graph.nodes["conv2"].weight[2, 1, 1, 1] += 1e-6
+
+
+def _threshold(graph):
+    graph.nodes["lif2"].v_threshold[3, 1, 0] *= 0.5
+
+
+def _leak(graph):
+    graph.nodes["lif2"].tau[4, 0, 1] *= 1.5
+
+
+def _reset(graph):
+    graph.nodes["lif2"].v_reset[:] = 0.1
+
+
+def _bias(graph):
+    graph.nodes["conv2"].bias[5] -= 0.25
+
+
+@pytest.mark.parametrize(
+    ("damage", "channel", "earliest"),
+    [
+        (_weight, 2, 0),
+        (_small_weight, 2, 0),
+        (_threshold, 3, 0),
+        (_leak, 4, 0),
+        (_reset, None, 1),
+        (_bias, 5, 0),
+    ],
+)
+def test_damage_is_reported_with_layer_and_timestep(damage, channel, earliest):
+    network, samples = settled(ConvNet)
+    graph = export_nir(network, ConvNet.input_shape).graph
+    damaged = copy.deepcopy(graph)
+    damage(damaged)
+    result = compared(network, damaged, samples)
+    assert not result.is_equal
+    place = result.first_divergence
+    assert place.layer == "lif2" and place.timestep >= earliest
+    assert channel is None or place.neuron[0] == channel
+    assert have_same_form(graph, damaged) and len(parameter_differences(graph, damaged)) == 1
+
+
+def test_damage_in_front_of_a_layer_is_seen_in_the_step_in_which_it_acts():
+    """The layer's own membrane at the reported place, by a float64 loop over the damaged file."""
+    network, samples = settled(ConvNet)
+    graph = export_nir(network, ConvNet.input_shape).graph
+    damaged = copy.deepcopy(graph)
+    damaged.nodes["lif1"].v_threshold[1, 2, 3] = 0.11
+    place = compared(network, damaged, samples).first_divergence
+    weight, bias = graph.nodes["conv1"].weight, graph.nodes["conv1"].bias
+    current = torch.conv2d(
+        samples.double(), torch.from_numpy(weight), torch.from_numpy(bias), padding=1
+    )[:, 1, 2, 3]
+    beta, first = 1 - 1e-4 / graph.nodes["lif1"].tau[1, 2, 3], T
+    for i in current.tolist():
+        spikes = []
+        for theta in (graph.nodes["lif1"].v_threshold[1, 2, 3], 0.11):
+            v, row = 0.0, []
+            for _ in range(T):
+                v = beta * v + (1 - beta) * i
+                row.append(v > theta)
+                v = 0.0 if row[-1] else v
+            spikes.append(row)
+        first = min([first, *(t for t in range(T) if spikes[0][t] != spikes[1][t])])
+    assert first < T, "the damage must show"
+    assert place.layer == "lif1" and place.neuron == (1, 2, 3) and place.timestep == first
+
+
+def test_damage_of_the_readout_shows_in_the_output():
+    network, samples = settled(ConvNet)
+    graph = export_nir(network, ConvNet.input_shape).graph
+    graph.nodes["fc"].bias[2] += 1e-6
+    result = compared(network, graph, samples)
+    assert result.first_divergence.layer == "output"
+    assert result.first_divergence.neuron == (2,)
+    assert all(layer.identical == 1.0 for layer in result.results[0].layers)
+
+
+def test_subtraction_as_a_plain_lif_is_not_equal():
+    network, samples = settled(ConvNet, reset="subtract")
+    export = export_nir(network, ConvNet.input_shape, plain_reset=True)
+    result = compared(network, export.graph, samples, export.spiking)
+    assert not result.is_equal
+    assert result.results[0].layers[0].jaccard < 0.9
+
+
+def test_tallies_equal_a_loop_over_every_spike():
+    network, samples = settled(ConvNet)
+    damaged = export_nir(network, ConvNet.input_shape).graph
+    damaged.nodes["conv1"].weight[:] *= 1.3
+    result = compared(network, damaged, samples).results[0]
+    a = NetworkSource(Unrolled(network, T)).run(encode(samples, T), torch.float64).spikes["lif2"]
+    b = GraphSource(damaged, 1e-4).run(encode(samples, T), torch.float64).spikes["lif2"]
+    pairs = list(zip(a.flatten().tolist(), b.flatten().tolist(), strict=True))
+    layer = result.layers[1]
+    assert layer.identical == pytest.approx(sum(x == y for x, y in pairs) / len(pairs))
+    assert layer.jaccard == pytest.approx(sum(x and y for x, y in pairs) / sum(x or y for x, y in pairs))
+    assert layer.jaccard < 1.0
+
+
+def test_a_flip_within_rounding_is_listed_and_explained():
+    """Threshold moved by one part in 1e6: float32 cannot tell, float64 can."""
+    network, samples = settled(Dense)
+    graph = export_nir(network, Dense.input_shape).graph
+    source = GraphSource(graph, 1e-4)
+    v = NetworkSource(Unrolled(network, T)).run(encode(samples, T), torch.float64).v["lif1"]
+    at = v[0, 0].argmax()
+    graph.nodes["lif1"].v_threshold[at] = float(v[0, 0, at]) * (1 + 1e-6)
+    with torch.no_grad():
+        network.lif1.threshold = torch.tensor(
+            graph.nodes["lif1"].v_threshold * (1 - 2e-6 * (np.arange(12) == int(at)))
+        ).float()
+    result = compared(network, source.graph, samples)
+    single = result.results[1]
+    roots = single.layers[0].replay.listed
+    assert [r.place.neuron for r in roots] == [(int(at),)] * len(roots) and roots
+    assert all(r.is_explained and r.distance < 1e-4 for r in roots)
+    assert single.layers[0].replay.unexplained == 0
+    assert result.results[0].first_divergence.layer == "lif1"
+
+
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+def test_rounding_stays_below_its_bound(scale):
+    network, samples = settled(ConvNet)
+    graph = export_nir(network, ConvNet.input_shape).graph
+    graph.nodes["conv2"].weight *= scale
+    source, x = GraphSource(graph, 1e-4), encode(samples, T)
+    reference = source.run(x, torch.float64)
+    bounds = membrane_bounds(source, x, reference, torch.float32)
+    single = source.replay(x, torch.float32, reference)
+    for layer, bound in bounds.items():
+        same = (reference.spikes[layer] ^ single.spikes[layer]).cumsum(0) == 0
+        gap = (reference.v[layer] - single.v[layer].double()).abs()
+        assert bool((gap <= bound)[same].all())
+        assert float(gap[same].max()) > 1e-4 * float(bound.max()), "the bound says something"
+
+
+def test_what_cannot_be_compared_is_refused():
+    network, samples = settled(ConvNet)
+    graph = export_nir(network, ConvNet.input_shape).graph
+    with pytest.raises(ExportError, match="no samples"):
+        compared(network, graph, samples[:0])
+    with pytest.raises(ExportError, match="does not spike in the graph"):
+        compared(network, graph, samples, {"lif1": "conv1", "lif2": "lif2"})
+    with pytest.raises(ExportError, match="has spiking layers lif1, lif2, the second lif2"):
+        compared(network, graph, samples, {"lif2": "lif2"})
+
+
+def test_parameters_of_equal_graphs_do_not_differ():
+    graph = export_nir(settled(ConvNet)[0], ConvNet.input_shape).graph
+    assert parameter_differences(graph, copy.deepcopy(graph)) == []
+    other = copy.deepcopy(graph)
+    other.nodes["pool"].kernel_size[0] = 3
+    other.nodes["fc"].weight = other.nodes["fc"].weight[:, :-1]
+    assert len(parameter_differences(graph, other)) == 2
+    assert not have_same_form(graph, nir.NIRGraph(dict(graph.nodes), graph.edges[:-1], type_check=False))
