@@ -18,9 +18,9 @@ import matplotlib
 from matplotlib.figure import Figure
 
 WIDTH_PT = 340.0
-ROW_PT = 34.0
+ROW_PT = 38.0
 BAR_PT = 7.0
-LONGEST_NAME = 30
+LONGEST_NAME = 26
 
 _COLOURS = {
     "#010001": "var(--ink)",
@@ -61,7 +61,7 @@ def bar_chart(bars: Sequence[Bar], whole: float, title: str, prefix: str) -> str
         an `<svg>` element, without references to anything outside.
     """
     height = ROW_PT * max(len(bars), 1)
-    style: Any = {"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": 11.0}
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": 12.5}
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(WIDTH_PT / 72, height / 72), frameon=False)
         axes = figure.add_axes((0, 0, 1, 1), frameon=False)
@@ -77,12 +77,12 @@ def bar_chart(bars: Sequence[Bar], whole: float, title: str, prefix: str) -> str
 
 
 def _draw(axes: Any, bar: Bar, *, top: float, scale: float) -> None:
-    text: dict[str, Any] = {"fontsize": 11, "va": "baseline", "parse_math": False}
+    text: dict[str, Any] = {"fontsize": 12.5, "va": "baseline", "parse_math": False}
     axes.text(0, top + 14, shorten(bar.name), color=_INK, ha="left", **text)
     axes.text(1, top + 14, bar.label, color=_SOFT, ha="right", **text)
     if bar.parts is None:
         return
-    middle = top + 14 + 6 + BAR_PT / 2
+    middle = top + 14 + 7 + BAR_PT / 2
     axes.barh(middle, 1, height=BAR_PT, color=_TRACK, linewidth=0)
     left = 0.0
     for part, colour in zip(bar.parts, _SERIES, strict=False):

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from mpo_snn.profiles.energy import EnergyProfile
 
 SEEI_CAVEAT = (
-    "accuracy / 100 x dense energy / event energy; this project's own definition, "
-    "not comparable with SEEI published elsewhere; 1 means no gain over the dense network"
+    "accuracy / 100 x dense energy / event energy; 1 means no gain. "
+    "Own definition, not comparable with others."
 )
 
 

@@ -111,4 +111,6 @@ def _kinds(layer: dict[str, Any]) -> list[float]:
 
 def _energy_bar(layer: dict[str, Any], total: float) -> Bar:
     value = layer["energy_pj_per_inference"]
-    return Bar(layer["name"], [value], f"{show_energy(value)}  {100 * value / total:.0f} %")
+    return Bar(
+        layer["name"], [value], f"{show_energy(value)} \N{MIDDLE DOT} {100 * value / total:.0f} %"
+    )

@@ -22,7 +22,7 @@ def show_count(value: float | None) -> str:
     if value is None:
         return ABSENT
     if abs(value) < 9999.5:
-        whole = value == int(value) or abs(value) >= 1000
+        whole = value == int(value) or abs(value) >= 99.95
         return f"{value:,.0f}" if whole else f"{value:,.1f}"
     return _scaled(value, _COUNT_UNITS)
 

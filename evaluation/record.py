@@ -31,13 +31,16 @@ def _collect(
         if isinstance(value, dict) and value:
             _collect(value, f"{name}, ", facts, tables)
         elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-            tables.append(_table(name, value))
+            tables.append(_table(name.removesuffix(", layers"), value))
         else:
             facts.append((name, _text(value)))
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    """Columns in which every row is empty are left out."""
+    columns = list(
+        dict.fromkeys(key for row in rows for key, value in row.items() if value is not None)
+    )
     return {
         "title": title,
         "columns": [column.replace("_", " ") for column in columns],

@@ -180,6 +180,7 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
                 "cannot take `mem` in MPOLeaky: it keeps its own state (init_hidden=True)."
                 " Call it with the input alone, or build it with init_hidden=False."
             )
+        input_ = self._in_own_precision(input_)
         state = self.mem if mem is None else mem
         if state.shape != input_.shape:
             state = torch.zeros_like(input_)
@@ -206,6 +207,7 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
                 f"input of MPOLeaky.scan has shape {tuple(current.shape)}, expected"
                 " (time, batch, ...) with at least one time step."
             )
+        current = self._in_own_precision(current)
         p = self.parameters_for(current[0])
         spk, v = lif_scan(current, p, self.backend)
         if self._is_recording():
@@ -218,6 +220,10 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
         if self.record is not None:
             self.record.close()
         return self.mem
+
+    def _in_own_precision(self, current: Tensor) -> Tensor:
+        """Keep the membrane in the precision of its parameters: bfloat16 would flip spikes."""
+        return current.to(torch.promote_types(current.dtype, self.beta.dtype))
 
     def _is_recording(self) -> bool:
         return self.record is not None and self.training and torch.is_grad_enabled()

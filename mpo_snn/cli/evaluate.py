@@ -114,7 +114,7 @@ def _parser() -> CommandParser:
         "--profile",
         default=DEFAULT_PROFILE,
         metavar="NAME",
-        help=f"energy profile, or the path of a .toml file (default {DEFAULT_PROFILE})",
+        help="energy profile, or the path of a .toml file",
     )
     add("--output", metavar="DIR", help="where the report goes; default: beside the graph")
     add(
@@ -124,7 +124,7 @@ def _parser() -> CommandParser:
         help="count what is the same at every timestep at every timestep, not once",
     )
     add("--batch-size", "--batch_size", type=int, default=256, metavar="N", help="samples at once")
-    add("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:N (default cpu)")
+    add("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:N")
     add("--list", action="store_true", help="list the data sets and energy profiles")
     return parser
 

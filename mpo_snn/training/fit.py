@@ -52,6 +52,15 @@ from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
 Device = Literal["auto", "cpu", "cuda"]
 
 
+class TrainingInterrupted(KeyboardInterrupt):
+    """The user stopped a run; `resume` goes on with it."""
+
+    def __init__(self, run: Run) -> None:
+        """Remember which run it was."""
+        super().__init__()
+        self.run = run
+
+
 def fit(
     recipe: Recipe,
     output: Path | None = None,
@@ -74,7 +83,7 @@ def fit(
         RecipeError, DataError: if the recipe does not suit the data or the machine.
         RunError, OutputError: if the output is taken or cannot be written.
         DivergedError: if the loss stops being a number.
-        KeyboardInterrupt: if the user stops it; `resume` goes on with what was done.
+        TrainingInterrupted: if the user stops it.
     """
     if output is not None:
         check_output(output)
@@ -92,7 +101,7 @@ def resume(run: Run, *, device: Device = "auto", console: Console | None = None)
 
     Raises:
         RunError: if its checkpoint is damaged or belongs to another recipe.
-        DivergedError, KeyboardInterrupt, OutputError: as in `fit`.
+        DivergedError, TrainingInterrupted, OutputError: as in `fit`.
     """
     if run.finished:
         return run
@@ -131,6 +140,7 @@ def _train(
             use_distributed_sampler=False,
         )
         _fit_or_be_interrupted(
+            run,
             trainer,
             module,
             train_dataloaders=train_loader(
@@ -174,8 +184,8 @@ def _callbacks(run: Run, console: Console | None) -> list[Any]:
     ]
 
 
-def _fit_or_be_interrupted(trainer: Trainer, *arguments: Any, **options: Any) -> None:
-    """`trainer.fit`, but an interruption is a KeyboardInterrupt.
+def _fit_or_be_interrupted(run: Run, trainer: Trainer, *arguments: Any, **options: Any) -> None:
+    """`trainer.fit`, but an interruption says which run it was.
 
     Lightning turns Ctrl-C into `sys.exit(1)` and leaves the signal ignored; a SIGTERM becomes a
     SystemExit too.
@@ -184,7 +194,7 @@ def _fit_or_be_interrupted(trainer: Trainer, *arguments: Any, **options: Any) ->
     try:
         trainer.fit(*arguments, **options)
     except SystemExit as stop:
-        raise KeyboardInterrupt from stop
+        raise TrainingInterrupted(run) from stop
     finally:
         if signal.getsignal(signal.SIGINT) is not handler:
             signal.signal(signal.SIGINT, handler)

@@ -1,16 +1,17 @@
 """The run directory: what a training run leaves behind, and how it is opened again.
 
-recipe.yaml          everything that decides what is computed
-environment.json     with what it was computed
-metrics.csv          losses and accuracies of every epoch
-membrane.csv         statistics of every layer's membrane in every epoch
-checkpoints/         the last finished epoch, to resume from
-model.safetensors    the weights; written last, so a run that has them is finished
+- `recipe.yaml`: everything that decides what is computed;
+- `environment.json`: with what it was computed;
+- `metrics.csv`: losses and accuracies of every epoch;
+- `membrane.csv`: statistics of every layer's membrane in every epoch;
+- `checkpoints/last.ckpt`: the last finished epoch, to resume from;
+- `model.safetensors`: the weights; written last, so a run that has them is finished.
 """
 
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -162,7 +163,7 @@ def create_run(recipe: Recipe, environment: dict[str, Any], output: Path | None)
             os.rename(scratch, path)
             return Run(path, recipe)
         except OSError as error:
-            if output is not None:
+            if output is not None or error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise _refusal(path, error) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,162 @@
+"""`mpo-train`: trains a recipe into a run directory."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mpo_snn.cli.command import (
+    ANSWER_IS_NO,
+    INTERRUPTED,
+    OK,
+    CommandParser,
+    UsageError,
+    run_command,
+    tell_error,
+)
+from mpo_snn.training.recipe import Recipe, recipe_from
+from mpo_snn.training.recipe_file import load_recipe, recipe_text, recipe_titles
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mpo_snn.training.rundir import Run
+
+NAME = "mpo-train"
+_SHOWN_IN_HELP = "digits"
+_USAGE = "RECIPE [--key.sub value ...] [--output RUN] | --resume RUN | --list"
+_DESCRIPTION = """\
+Trains a recipe and leaves a run directory behind.
+
+RECIPE is a shipped name (--list shows them) or a YAML file of your own. Every key of it can be
+given on the command line; the defaults below are those of the recipe digits."""
+_EXAMPLES = """\
+mpo-train digits
+mpo-train digits --seed 1 --neuron.beta 0.6 --output runs/leaky
+mpo-train my-recipe.yaml --print_config
+mpo-train --resume runs/digits-s0"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; `argv` is the command line without the program's name."""
+    return run_command(lambda: _train(sys.argv[1:] if argv is None else argv), NAME)
+
+
+def _train(argv: list[str]) -> int:
+    # What the recipe says is the default of every option, so it must be known before the options
+    # can be read; which word is the recipe, only the parser can tell.
+    first = _parser(load_recipe(_SHOWN_IN_HELP)).parse_args(argv)
+    if first.list:
+        width = max(map(len, recipe_titles()))
+        for name, title in recipe_titles().items():
+            print(f"{name:<{width}}  {title}")
+        return OK
+    if first.resume is not None:
+        return _resume(first, argv)
+    if first.recipe is None:
+        raise UsageError("no recipe is given: mpo-train digits, for example; --list shows all.")
+    recipe = _overridden(load_recipe(first.recipe), argv)
+    if first.print_config:
+        print(recipe_text(recipe), end="")
+        return OK
+    return _start(recipe, first)
+
+
+def _start(recipe: Recipe, options: Any) -> int:
+    from mpo_snn.training.fit import fit
+
+    console = _console(options.quiet)
+    output = None if options.output is None else Path(options.output)
+    return _finish(lambda: fit(recipe, output, device=options.device, console=console))
+
+
+def _resume(options: Any, argv: list[str]) -> int:
+    from mpo_snn.training.rundir import open_run
+
+    for name in ("recipe", "output"):
+        if getattr(options, name) is not None:
+            raise UsageError(
+                f"--resume goes on with the recipe and the directory of its run; leave out"
+                f" {name} '{getattr(options, name)}'."
+            )
+    run = open_run(options.resume, unfinished=True)
+    changed = _differing(run.recipe, _overridden(run.recipe, argv))
+    if changed:
+        raise UsageError(
+            f"--resume goes on with the recipe of its run; it cannot change {', '.join(changed)}."
+        )
+    if run.finished:
+        print(f"the run {run.path} is finished, test accuracy {100 * run.test_accuracy:.2f} %")
+        return OK
+    from mpo_snn.training.fit import resume
+
+    console = _console(options.quiet)
+    return _finish(lambda: resume(run, device=options.device, console=console))
+
+
+def _finish(train: Callable[[], Run]) -> int:
+    from mpo_snn.training.divergence import DivergedError
+    from mpo_snn.training.fit import TrainingInterrupted
+
+    start = time.monotonic()
+    try:
+        run = train()
+    except DivergedError as error:
+        tell_error(NAME, str(error))
+        return ANSWER_IS_NO
+    except TrainingInterrupted as stop:
+        path = shlex.quote(str(stop.run.path))
+        print(f"{NAME}: interrupted; go on with: {NAME} --resume {path}", file=sys.stderr)
+        return INTERRUPTED
+    seconds, path = time.monotonic() - start, shlex.quote(str(run.path))
+    print(f"test accuracy {100 * run.test_accuracy:.2f} %, {seconds:.1f} s, run {path}")
+    print(f"next: mpo-export {path} --format nir")
+    return OK
+
+
+def _overridden(recipe: Recipe, argv: list[str]) -> Recipe:
+    """The recipe with the values that the command line gives."""
+    options = _parser(recipe).parse_args(argv).as_dict()
+    values = {field.name: options[field.name] for field in dataclasses.fields(Recipe)}
+    return recipe_from(values, "these settings")
+
+
+def _differing(a: Recipe, b: Recipe) -> list[str]:
+    one, other = dict(_flat(a.values())), dict(_flat(b.values()))
+    return [key for key in one if one[key] != other[key]]
+
+
+def _parser(recipe: Recipe) -> CommandParser:
+    """The parser of the command line; the recipe's values are the defaults of its keys."""
+    parser = CommandParser(NAME, _USAGE, _DESCRIPTION, _EXAMPLES)
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="name or YAML file")
+    parser.add_argument("--output", metavar="RUN", help="run directory; absent or empty")
+    parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
+    parser.add_argument("--list", action="store_true", help="show the shipped recipes")
+    parser.add_argument("--print_config", action="store_true", help="show all values and stop")
+    parser.add_argument("--quiet", action="store_true", help="do not show progress")
+    parser.add_argument(
+        "--device", type=Literal["auto", "cpu", "cuda"], default="auto", help="where to train"
+    )
+    parser.add_class_arguments(Recipe)
+    parser.set_defaults(dict(_flat(recipe.values())))
+    return parser
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _console(quiet: bool) -> Console | None:
+    from rich.console import Console
+
+    return None if quiet else Console()
