@@ -29,9 +29,7 @@ def console_view(report: dict[str, Any]) -> RenderableType:
 def _layers(report: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2), show_footer=True)
     total = _cells(report["total"])
-    table.add_column(
-        "  per inference", "  total", style="dim", header_style="dim", footer_style="bold"
-    )
+    table.add_column("  layer", "  total", style="dim", header_style="dim", footer_style="bold")
     for title, footer in zip(_COLUMNS, total, strict=True):
         table.add_column(title, footer, justify="right", no_wrap=True, footer_style="bold")
     for layer in report["layers"]:
@@ -65,8 +63,9 @@ def _summary(report: dict[str, Any]) -> Table:
     grid.add_row(
         "  energy",
         show_energy(summary["energy_pj_per_inference"]),
-        escape(f"per inference; dense {dense}; {profile['name']}, {profile['kind']}"),
+        escape(f"per inference; as a dense network {dense}"),
     )
+    grid.add_row("", "", escape(f"{profile['name']}, {profile['kind']}. {profile['notes']}"))
     grid.add_row("  SynOps", show_count(summary["synops_per_inference"]), "per inference")
     grid.add_row("  density", show_density(summary["density"]), "spikes / (neurons x steps)")
     grid.add_row("  SEEI", show_ratio(summary["seei"]), summary["seei_caveat"])

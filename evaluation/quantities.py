@@ -18,12 +18,12 @@ def show_energy(picojoule: float | None) -> str:
 
 
 def show_count(value: float | None) -> str:
-    """A count: below 10,000 in full, one decimal where it matters; above in k, M, G or T."""
+    """A count: below 10,000 in full, an average below 100 with digits; above in k, M, G or T."""
     if value is None:
         return ABSENT
     if abs(value) < 9999.5:
         whole = value == int(value) or abs(value) >= 99.95
-        return f"{value:,.0f}" if whole else f"{value:,.1f}"
+        return f"{value:,.0f}" if whole else _digits(value)
     return _scaled(value, _COUNT_UNITS)
 
 

@@ -75,7 +75,10 @@ def build_report(
         "warnings": [*_findings(evaluation, equivalence), *warnings],
         "layers": layers,
         "total": total,
-        "synapses": [asdict(count) for count in evaluation.synapses.values()],
+        "synapses": [
+            {**asdict(count), "sources": list(count.sources)}
+            for count in evaluation.synapses.values()
+        ],
         "additions": [asdict(addition) for addition in evaluation.additions],
         "equivalence": equivalence,
         "profile": _profile(profile),
@@ -230,22 +233,16 @@ def _graph(evaluation: Evaluation, metadata: GraphMetadata | None, path: Path) -
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise GraphError(f"cannot read '{path}': {error.strerror or error}.") from error
-    described = {"file": path.name, "sha256": digest}
-    shapes = {
+    described = {
+        "file": path.name,
+        "sha256": digest,
         "input_shape": list(evaluation.input_shape),
         "output_shape": list(evaluation.output_shape),
     }
-    if metadata is None:
-        return {**described, **shapes, "writer": None}
+    told = ("writer", "nir_version", "reset", "reset_timing", "input_scaling")
+    lists = ("class_names", "folds", "notes")
     return {
         **described,
-        **shapes,
-        "writer": metadata.writer,
-        "nir_version": metadata.nir_version,
-        "reset": metadata.reset,
-        "reset_timing": metadata.reset_timing,
-        "input_scaling": metadata.input_scaling,
-        "class_names": list(metadata.class_names),
-        "folds": list(metadata.folds),
-        "notes": list(metadata.notes),
+        **{key: getattr(metadata, key, None) for key in told},
+        **{key: list(getattr(metadata, key, ())) for key in lists},
     }

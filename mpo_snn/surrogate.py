@@ -65,8 +65,8 @@ def half_support(slope: Tensor, share: float = SUPPORT_SHARE) -> Tensor:
     r"""Half the width of the set where s exceeds `share` of its peak.
 
     From :math:`s = (k/4)\, \mathrm{sech}^2(kx/2)`: :math:`|x| < (2/k)\,
-    \mathrm{arccosh}\sqrt{1/\text{share}}`. The paper's Eq. 10 underestimates it by
-    (2/k) ln 4 for a small share.
+    \mathrm{arccosh}\sqrt{1/\text{share}}`. The paper's Eq. 10, for the whole set, falls short of
+    twice this by (2/k) ln 4 where the share is small.
     """
     return (2.0 / slope) * math.acosh(math.sqrt(1.0 / share))
 

@@ -9,10 +9,14 @@ from mpo_snn.export.equivalence import PrecisionResult
 from mpo_snn.export.proof import Proof
 from mpo_snn.export.replay import Place
 
+_WIDTH = 96
+"""Columns that the table needs; narrower terminals scroll instead of losing digits."""
+
 
 def print_proof(proof: Proof) -> None:
     """Print layers in both precisions, predictions, and the verdict."""
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, _WIDTH)
     record = proof.equivalence
     console.print(
         f"[bold]Equivalence[/]  {record.first} against {record.second}\n"
@@ -28,8 +32,8 @@ def print_proof(proof: Proof) -> None:
 
 
 def _table(result: PrecisionResult) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2), title_justify="left")
-    table.add_column(f"\n  {result.precision}", style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table.add_column(f"\n  {result.precision}", no_wrap=True)
     for title in (
         "\nneurons",
         "spikes\nin either",
@@ -39,7 +43,7 @@ def _table(result: PrecisionResult) -> Table:
         "rounding\nroots",
         "\nunexplained",
     ):
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", no_wrap=True, min_width=9)
     for tally in result.layers:
         table.add_row(
             f"  {tally.layer}",

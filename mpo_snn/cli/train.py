@@ -68,9 +68,9 @@ def _train(argv: list[str]) -> int:
 
 
 def _start(recipe: Recipe, options: Any) -> int:
+    console = _console(options.quiet, recipe)
     from mpo_snn.training.fit import fit
 
-    console = _console(options.quiet)
     output = None if options.output is None else Path(options.output)
     return _finish(lambda: fit(recipe, output, device=options.device, console=console))
 
@@ -93,9 +93,9 @@ def _resume(options: Any, argv: list[str]) -> int:
     if run.finished:
         print(f"the run {run.path} is finished, test accuracy {100 * run.test_accuracy:.2f} %")
         return OK
+    console = _console(options.quiet, run.recipe)
     from mpo_snn.training.fit import resume
 
-    console = _console(options.quiet)
     return _finish(lambda: resume(run, device=options.device, console=console))
 
 
@@ -156,7 +156,17 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield prefix + name, value
 
 
-def _console(quiet: bool) -> Console | None:
+def _console(quiet: bool, recipe: Recipe) -> Console | None:
+    """Where progress is shown; what is coming is said at once, since loading takes seconds."""
+    if quiet:
+        return None
     from rich.console import Console
 
-    return None if quiet else Console()
+    console = Console()
+    console.print(
+        f"recipe {recipe.name}: {recipe.network.name} on {recipe.data.name},"
+        f" {recipe.epochs} epochs, {recipe.timesteps} timesteps, seed {recipe.seed}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return console

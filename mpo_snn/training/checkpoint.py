@@ -16,6 +16,24 @@ from mpo_snn.operators import declare_torchvision_operators
 declare_torchvision_operators()
 
 from lightning.fabric.plugins.io import CheckpointIO  # noqa: E402
+from lightning.pytorch import LightningModule, Trainer  # noqa: E402
+from lightning.pytorch.callbacks import Checkpoint  # noqa: E402
+
+
+class CheckpointEveryEpoch(Checkpoint):
+    """Replaces one checkpoint at the end of every epoch, when all other callbacks are done.
+
+    Lightning's ModelCheckpoint is made to choose among several; it also keeps paths in its state,
+    which would follow a run directory that is moved.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Write to this path."""
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the checkpoint."""
+        trainer.save_checkpoint(self.path)
 
 
 class AtomicCheckpoints(CheckpointIO):

@@ -24,7 +24,7 @@ from mpo_snn.networks import build_network
 from mpo_snn.operators import declare_torchvision_operators
 from mpo_snn.training.batches import test_loader, train_loader
 from mpo_snn.training.callbacks import MembraneTable, MetricsTable
-from mpo_snn.training.checkpoint import AtomicCheckpoints, read_checkpoint
+from mpo_snn.training.checkpoint import AtomicCheckpoints, CheckpointEveryEpoch, read_checkpoint
 from mpo_snn.training.environment import command_line, describe_environment
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.progress import ReportProgress
@@ -47,7 +47,6 @@ from mpo_snn.training.weights import InputDescription, write_weights
 declare_torchvision_operators()
 
 from lightning.pytorch import Trainer  # noqa: E402
-from lightning.pytorch.callbacks import ModelCheckpoint  # noqa: E402
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -105,6 +104,8 @@ def resume(run: Run, *, device: Device = "auto", console: Console | None = None)
     """
     if run.finished:
         return run
+    for left_by_a_kill in run.path.rglob(".*.part"):
+        left_by_a_kill.unlink(missing_ok=True)
     dataset = load_dataset(run.recipe.data.name)
     return _train(run, _module(run.recipe, dataset), dataset, _device(device), console)
 
@@ -169,18 +170,11 @@ def _start(run: Run, device: str, from_epoch: int) -> dict[str, Any]:
 
 
 def _callbacks(run: Run, console: Console | None) -> list[Any]:
-    checkpoint = run.path / CHECKPOINT
     return [
         MetricsTable(run.path / METRICS),
         MembraneTable(run.path / MEMBRANE),
         *([ReportProgress(console)] if console is not None else []),
-        ModelCheckpoint(
-            dirpath=checkpoint.parent,
-            save_last=True,
-            save_top_k=0,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        ),
+        CheckpointEveryEpoch(run.path / CHECKPOINT),
     ]
 
 

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 _LOGGERS = ("lightning.pytorch", "lightning.fabric")
 _NOT_FOR_US = (
     r".*does not have many workers.*",
-    r".*Checkpoint directory .* exists and is not empty.*",
     r".*is available but not used.*",
+    r".*isinstance\(treespec, LeafSpec\).*",
 )
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Inside, Lightning logs warnings only, and does not give these three pieces of advice."""
+    """Inside, Lightning logs warnings only, and does not give these pieces of advice."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

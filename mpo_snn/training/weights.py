@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,14 +44,9 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], about: InputDescrip
     from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {
-        "format": "pt",
-        "input_shape": json.dumps(about.input_shape),
-        "class_names": json.dumps(about.class_names),
-        "input_scaling": about.input_scaling,
-        "sha256": _checksum(save(tensors)),
-    }
-    write_file(path, save(tensors, metadata))
+    description = {**asdict(about), "sha256": _checksum(save(tensors))}
+    # One key: safetensors writes several in an order that differs from process to process.
+    write_file(path, save(tensors, {_KEY: json.dumps(description)}))
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], InputDescription]:
@@ -78,13 +73,12 @@ def describe_weights(path: Path) -> InputDescription:
 def _read(path: Path) -> tuple[bytes, InputDescription]:
     try:
         content = path.read_bytes()
-        metadata = json.loads(content[8 : 8 + _header_length(content)])["__metadata__"]
+        header = json.loads(content[8 : 8 + _header_length(content)])
+        found = json.loads(header["__metadata__"][_KEY])
         about = InputDescription(
-            tuple(json.loads(metadata["input_shape"])),
-            tuple(json.loads(metadata["class_names"])),
-            metadata["input_scaling"],
+            tuple(found["input_shape"]), tuple(found["class_names"]), found["input_scaling"]
         )
-        intact = metadata["sha256"] == _checksum(content)
+        intact = found["sha256"] == _checksum(content)
     except OSError as error:
         raise RunError(f"cannot read '{path}': {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -94,6 +88,7 @@ def _read(path: Path) -> tuple[bytes, InputDescription]:
     return content, about
 
 
+_KEY = "mpo_snn"
 _WAY_OUT = "Delete it and use `mpo-train --resume` on its run, which writes it anew."
 
 

@@ -51,9 +51,10 @@ def slow_loop(
 def slow_layer(current: Tensor, beta: Tensor, threshold: Tensor, *choice: str) -> Any:
     """`slow_loop` for every neuron of (time, batch, features)."""
     spk, v = torch.zeros_like(current), torch.zeros_like(current)
+    channels = current.shape[2]
+    betas, thresholds = beta.expand(channels).tolist(), threshold.expand(channels).tolist()
     for b, c in itertools.product(*map(range, current.shape[1:])):
-        values = float(beta.expand(current.shape[2])[c]), float(threshold.expand(current.shape[2])[c])
-        one_spk, one_v = slow_loop(current[:, b, c].tolist(), *values, *choice)
+        one_spk, one_v = slow_loop(current[:, b, c].tolist(), betas[c], thresholds[c], *choice)
         spk[:, b, c] = torch.tensor(one_spk, dtype=torch.float64)
         v[:, b, c] = torch.tensor(one_v, dtype=torch.float64)
     return spk, v
@@ -92,7 +93,7 @@ def test_literal_numbers(reset: str, timing: str, gain: str) -> None:
     assert spk.flatten().tolist() == spikes
 
 
-@pytest.mark.parametrize("choice", itertools.product(KINDS, TIMINGS))
+@pytest.mark.parametrize("choice", list(itertools.product(KINDS, TIMINGS)))
 @pytest.mark.parametrize("beta", (0.1, 0.5, 0.9, 0.99))
 def test_closed_form_below_threshold(choice: tuple[str, str], beta: float) -> None:
     x, steps = 0.7, torch.arange(1, 21, dtype=torch.float64)

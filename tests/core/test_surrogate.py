@@ -73,14 +73,11 @@ def test_half_support_against_bisection(k: float, share: float) -> None:
     assert float(found) == pytest.approx(low, rel=1e-9)
 
 
-def test_the_papers_eq_10_is_smaller_by_ln_4_in_the_limit() -> None:
+def test_eq_10_of_the_paper_falls_short_by_ln_4() -> None:
     k, eps = 2.0, 1e-7
-    share = eps / (k / 4)
-    ours = float(half_support(torch.tensor(k, dtype=torch.float64), share))
-    paper = math.log(k / eps) / k  # Eq. 10 states the half-width (1/k) ln(k / eps) up to ln 4
-    exact = (2 / k) * math.acosh(math.sqrt(k / (4 * eps)))
-    assert ours == pytest.approx(exact)
-    assert ours == pytest.approx(paper, abs=1e-6)
+    whole = 2 * float(half_support(torch.tensor(k, dtype=torch.float64), eps / (k / 4)))
+    paper = (2 / k) * math.log(k / (4 * eps))
+    assert whole - paper == pytest.approx((2 / k) * math.log(4), abs=1e-6)
 
 
 def test_coverage_counts_the_share_inside_the_support() -> None:

@@ -1,0 +1,194 @@
+"""Membrane statistics against numpy in float64, at once, in parts and through the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mpo_snn.lif import LIFParameters
+from mpo_snn.membrane import MembraneRecord, Moments, Sample, combine, merge, moments, take_sample
+
+ONE = torch.tensor(1.0)
+P = LIFParameters(beta=torch.tensor(0.5), threshold=ONE, slope=ONE, scale=ONE)
+
+
+def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+@pytest.mark.parametrize("offset", (0.0, 3.0, 1e3, 1e6))
+@pytest.mark.parametrize("shape", ((1,), (7, 3), (64, 32, 8, 8)))
+def test_moments_against_numpy_however_far_from_zero(shape: tuple[int, ...], offset: float) -> None:
+    """At an offset of 1e6, E[x^2] - E[x]^2 in float32 would have no digit left."""
+    u = normal(*shape) + offset
+    exact = u.numpy().astype(np.float64)
+    found = moments(u)
+    assert found.count == exact.size and found.mean.dtype == torch.float32
+    assert float(found.mean) == pytest.approx(exact.mean(), rel=1e-6, abs=1e-6)
+    assert float(found.variance) == pytest.approx(exact.var(), rel=1e-5, abs=1e-12)
+    assert float(found.sigma) == pytest.approx(exact.std(), rel=1e-5, abs=1e-12)
+
+
+def test_moments_of_each_neuron_against_numpy() -> None:
+    u = 5.0 + normal(9, 3, 4)
+    exact = u.numpy().astype(np.float64)
+    found = moments(u, dim=0)
+    assert found.count == 9 and found.mean.shape == (3, 4)
+    np.testing.assert_allclose(found.mean, exact.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(found.sigma, exact.std(0), rtol=1e-5)
+
+
+def test_half_precision_is_summed_in_float32() -> None:
+    u = (normal(1000) + 100.0).bfloat16()
+    found = moments(u)
+    assert found.mean.dtype == torch.float32
+    assert float(found.mean) == pytest.approx(u.double().mean().item(), rel=1e-5)
+
+
+def assert_same(a: Moments, b: Moments, rel: float) -> None:
+    assert a.count == b.count
+    torch.testing.assert_close(a.mean, b.mean, rtol=rel, atol=rel)
+    torch.testing.assert_close(a.m2, b.m2, rtol=rel, atol=rel)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=5),
+    seed=st.integers(0, 2**32),
+    offset=st.sampled_from([0.0, 10.0, -1e4]),
+    per_neuron=st.booleans(),
+)
+@settings(max_examples=80, deadline=None, derandomize=True)
+def test_parts_merged_in_any_order_are_the_whole(
+    sizes: list[int], seed: int, offset: float, per_neuron: bool
+) -> None:
+    u = offset + normal(sum(sizes), 3, seed=seed, dtype=torch.float64)
+    dim = 0 if per_neuron else None
+    parts = [moments(part, dim) for part in u.split(sizes)]
+    left, right = parts[0], parts[-1]
+    for part in parts[1:]:
+        left = merge(left, part)
+    for part in reversed(parts[:-1]):
+        right = merge(part, right)
+    whole = moments(u, dim)
+    assert_same(left, whole, 1e-9)
+    assert_same(right, whole, 1e-9)
+
+
+@pytest.mark.parametrize("merged", (False, True))
+def test_gradients_of_mu_and_sigma(merged: bool) -> None:
+    def statistics(u: Tensor) -> tuple[Tensor, Tensor]:
+        found = merge(moments(u[:2]), moments(u[2:])) if merged else moments(u)
+        return found.mean, found.sigma
+
+    u = normal(5, 3, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(statistics, (u,))
+
+
+@pytest.mark.parametrize("value", (0.0, 0.3, 1e6))
+def test_a_still_membrane_has_sigma_0_and_finite_gradients(value: float) -> None:
+    u = torch.full((4, 5), value, requires_grad=True)
+    found = moments(u)
+    assert float(found.sigma.detach()) == 0.0
+    (found.sigma + found.mean).backward()
+    assert u.grad is not None
+    torch.testing.assert_close(u.grad, torch.full((4, 5), 1 / 20))
+
+
+def test_detached_moments_have_no_graph() -> None:
+    found = moments(normal(3, 4).requires_grad_())
+    assert found.sigma.requires_grad and not found.detached().sigma.requires_grad
+
+
+def test_share_within_gamma_sigmas_by_hand() -> None:
+    """mean 0, sigma sqrt(2): only the two zeros and the two ones lie within one sigma."""
+    u = torch.tensor([0.0, 0.0, 1.0, -1.0, 2.0, -2.0, 2.0, -2.0, 1.4, -1.4])
+    sigma = float(np.std(u.numpy()))
+    assert 1.4 < sigma < 2.0
+    nothing = torch.tensor(0.0)
+    assert float(take_sample(u.reshape(5, 2), nothing, nothing, 1.0).rho) == pytest.approx(0.6)
+    assert float(take_sample(u.reshape(5, 2), nothing, nothing, 2.0).rho) == 1.0
+    assert float(take_sample(u.reshape(5, 2), nothing, nothing, 0.5).rho) == pytest.approx(0.2)
+
+
+def taken(record: MembraneRecord) -> Sample:
+    sample = record.take_open()
+    assert sample is not None
+    return sample
+
+
+def assert_same_sample(a: Sample, b: Sample) -> None:
+    assert_same(a.layer, b.layer, 1e-5)
+    assert_same(a.neurons, b.neurons, 1e-5)
+    for name in ("rho", "coverage", "density"):
+        torch.testing.assert_close(getattr(a, name), getattr(b, name))
+
+
+@pytest.mark.parametrize("statistic", ("mean", "final"))
+def test_single_steps_give_what_the_sequence_gives(statistic: str) -> None:
+    v, spk = normal(6, 4, 3), (normal(6, 4, 3, seed=1) > 0).float()
+    at_once, by_step = MembraneRecord(statistic, 1.0), MembraneRecord(statistic, 1.0)
+    at_once.add_sequence(v, spk, P)
+    for t in range(6):
+        by_step.add_step(v[t], spk[t], P)
+    assert_same_sample(taken(by_step), taken(at_once))
+
+
+@pytest.mark.parametrize("statistic", ("mean", "final"))
+def test_statistic_by_hand(statistic: str) -> None:
+    """Two neurons, two steps: means 2 and 4, last values 3 and 7; one spike in four."""
+    v = torch.tensor([[[1.0, 1.0]], [[3.0, 7.0]]])
+    record = MembraneRecord(statistic, 1.0)
+    record.add_sequence(v, torch.tensor([[[0.0, 0.0]], [[0.0, 1.0]]]), P)
+    sample = taken(record)
+    mean, sigma = (3.0, 1.0) if statistic == "mean" else (5.0, 2.0)
+    assert float(sample.layer.mean) == mean and float(sample.layer.sigma) == sigma
+    assert float(sample.density) == 0.25
+    # Half-width of the support of slope 1: 2 arccosh(sqrt(10)) = 3.64, around threshold 1.
+    assert float(sample.coverage) == 0.75
+
+
+def test_a_change_of_batch_size_ends_the_sequence() -> None:
+    record = MembraneRecord("mean", 1.0)
+    for batch in (4, 4, 2, 2):
+        record.add_step(torch.ones(batch, 3), torch.zeros(batch, 3), P)
+    assert taken(record).layer.count == 4 * 3 + 2 * 3
+
+
+def test_combining_samples_weighs_shares_by_their_counts() -> None:
+    u = normal(6, 5)
+    shares = [torch.tensor(x) for x in (0.2, 0.8)]
+    a = take_sample(u[:2], shares[0], shares[1], 1.0)
+    b = take_sample(u[2:], shares[1], shares[0], 1.0)
+    both = combine(a, b)
+    assert_same(both.layer, moments(u), 1e-5)
+    assert_same(both.neurons, moments(u, dim=0), 1e-5)
+    assert float(both.coverage) == pytest.approx((2 * 0.2 + 4 * 0.8) / 6)
+    assert float(both.density) == pytest.approx((2 * 0.8 + 4 * 0.2) / 6)
+    assert float(both.rho) == pytest.approx((2 * float(a.rho) + 4 * float(b.rho)) / 6)
+
+
+def test_what_was_read_stays_for_the_step_and_then_is_gone() -> None:
+    record = MembraneRecord("mean", 1.0)
+    v = normal(3, 4, 2)
+    record.add_sequence(v, torch.zeros_like(v), P)
+    assert record.take_open() is not None and record.take_open() is None
+    record.add_sequence(v, torch.zeros_like(v), P)
+    everything = record.take_all()
+    assert everything is not None and everything.layer.count == 2 * 4 * 2
+    assert record.take_all() is None
+
+
+def test_only_the_layers_moments_carry_a_graph() -> None:
+    record = MembraneRecord("mean", 1.0)
+    v = normal(3, 4, 2).requires_grad_()
+    record.add_sequence(v, torch.zeros(3, 4, 2), P)
+    sample = taken(record)
+    assert sample.layer.mean.requires_grad
+    others = (sample.neurons.mean, sample.rho, sample.coverage, sample.density)
+    assert not any(tensor.requires_grad for tensor in others)
+    everything = record.take_all()
+    assert everything is not None and not everything.layer.mean.requires_grad

@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+
+import nir
+import numpy as np
+import pytest
+from rich.console import Console
+
+from mpo_snn.errors import OutputError
+from mpo_snn.evaluation.charts import Bar, bar_chart, shorten
+from mpo_snn.evaluation.console import console_view
+from mpo_snn.evaluation.evaluate import evaluate_graph
+from mpo_snn.evaluation.page import look_up, render_page
+from mpo_snn.evaluation.record import facts_and_tables
+from mpo_snn.evaluation.report import build_report, verdict
+from mpo_snn.evaluation.setting import Setting
+from mpo_snn.evaluation.write import write_report
+from mpo_snn.graph.metadata import GraphMetadata
+from mpo_snn.profiles.energy import load_energy_profile
+
+SETTING = Setting("noise", 5, 1e-4, "direct", "mean")
+UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "pJ": 1, "nJ": 1e3, "µJ": 1e6, "mJ": 1e9, "%": 1, "s": 1}
+VOID = {"meta", "br"}
+RECORD = {
+    "equal": True,
+    "first": "runs/noise",
+    "first_divergence": None,
+    "disagreements": [],
+    "float64": {
+        "equal": True,
+        "layers": [{"layer": "lif1", "identical": 1.0, "first_difference": None}],
+    },
+    "float32": {
+        "equal": True,
+        "layers": [
+            {
+                "layer": "lif1",
+                "identical": 0.9999999,
+                "first_difference": {"timestep": 2, "neuron": [1, 0]},
+            }
+        ],
+    },
+}
+
+
+def metadata(equivalence):
+    return GraphMetadata(
+        dt=1e-4,
+        timesteps=5,
+        encoding="direct",
+        readout="mean",
+        dataset="noise",
+        input_scaling="uniform in [0, 1]",
+        reset="zero",
+        reset_timing="step",
+        class_names=("class 0", "class 1", "class 2"),
+        spiking={},
+        folds=("batchnorm 'bn1' into 'conv1'",),
+        notes=(),
+        writer="mpo-snn 0.1.0",
+        nir_version="1.0.8",
+        equivalence=equivalence,
+    )
+
+
+@pytest.fixture
+def make_report(small, tmp_path):
+    def make(equivalence=None, *, foreign=False, warnings=()):
+        path = tmp_path / "model.nir"
+        path.write_bytes(b"the file")
+        return build_report(
+            evaluate_graph(small.graph, small.dataset, SETTING),
+            load_energy_profile("45nm-float32"),
+            None if foreign else metadata(equivalence),
+            graph_file=path,
+            command="mpo-evaluate 'my model.nir' --data noise",
+            warnings=warnings,
+        )
+
+    return make
+
+
+class Page(HTMLParser):
+    """What a test wants to know of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.figures: list[list[str]] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag == "data":
+            found = dict(attrs)
+            self.figures.append([found["data-of"], found["value"], ""])
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+        if self.open and self.open[-1] == "data":
+            self.figures[-1][2] += data
+
+
+def shown_value(text):
+    number, _, unit = text.partition(" ")
+    return float(number.replace(",", "")) * UNITS.get(unit, 1)
+
+
+def test_page_shows_the_numbers_of_the_report(make_report):
+    report = json.loads(json.dumps(make_report(RECORD)))
+    page = Page(render_page(report))
+    assert len(page.figures) > 50
+    for path, value, text in page.figures:
+        expected = look_up(report, path)
+        if expected is None:
+            assert (value, text) == ("", "\N{EN DASH}")
+        else:
+            assert float(value) == expected
+            assert shown_value(text) == pytest.approx(expected, rel=6e-3, abs=5e-5)
+    shown = {path for path, _, _ in page.figures}
+    assert {f"summary.{key}" for key in ("accuracy_percent", "density", "seei")} <= shown
+    assert {f"layers.{k}.energy_pj_per_inference" for k in range(4)} <= shown
+
+
+def test_page_stands_alone(make_report):
+    text = render_page(make_report(RECORD))
+    assert "http" not in text
+    assert not re.search(r"<script|<link|<img|@import|url\((?!#)", text)
+    page = Page(text)
+    for tag, name, value in page.attributes:
+        assert name not in ("src", "srcset", "data", "action")
+        if name.endswith("href"):
+            assert value.startswith("#"), (tag, value)
+    ids = Counter(value for _, name, value in page.attributes if name == "id")
+    assert max(ids.values()) == 1
+    pointed_at = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    assert pointed_at <= set(ids)
+    assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
+
+
+def test_charts_use_the_colours_of_the_page(make_report):
+    text = render_page(make_report())
+    drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    assert len(drawings) == 3
+    for drawing in drawings:
+        assert not re.search(r"#[0-9a-fA-F]{6}", drawing)
+        assert set(re.findall(r"fill: ([^;\"]+)", drawing)) <= {
+            f"var(--{name})"
+            for name in ("ink", "ink-soft", "track", "accent", "accent-mid", "accent-pale")
+        }
+
+
+def test_report_is_plain_and_stable(make_report):
+    first, second = make_report(RECORD), make_report(RECORD)
+    assert json.dumps(first, allow_nan=False) == json.dumps(second, allow_nan=False)
+    assert json.loads(json.dumps(first)) == first
+    assert render_page(first) == render_page(json.loads(json.dumps(second)))
+    assert first["schema_version"] == 1
+    assert first["setting"]["dt_s"] == 1e-4
+    assert first["graph"]["sha256"] == hashlib.sha256(b"the file").hexdigest()
+
+
+def test_totals_are_sums_and_energy_is_arithmetic(make_report):
+    report = make_report()
+    total, layers = report["total"], report["layers"]
+    for key in ("mac", "ac", "graded_ac", "synops", "neuron_updates"):
+        key = f"{key}_per_inference"
+        assert total[key] == pytest.approx(sum(layer[key] for layer in layers))
+    for part in (*layers, total):
+        accumulates = part["ac_per_inference"] + part["graded_ac_per_inference"]
+        assert part["synops_per_inference"] == accumulates
+        expected = 4.6 * part["mac_per_inference"] + 0.9 * accumulates
+        assert part["energy_pj_per_inference"] == pytest.approx(expected)
+    once, every = total["constant_input_once"], total["constant_input_every_timestep"]
+    assert every["mac_per_inference"] == 5 * once["mac_per_inference"]
+    assert every["energy_pj_per_inference"] - once["energy_pj_per_inference"] == pytest.approx(
+        4.6 * 4 * once["mac_per_inference"]
+    )
+    summary = report["summary"]
+    assert summary["seei"] == pytest.approx(
+        summary["accuracy_percent"]
+        / 100
+        * 4.6
+        * total["dense_mac_per_inference"]
+        / total["energy_pj_per_inference"]
+    )
+    assert sum(one["synops"] for one in report["synapses"]) == pytest.approx(
+        11 * total["synops_per_inference"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "word"),
+    [
+        (RECORD, "equal"),
+        ({**RECORD, "equal": False}, "different"),
+        (None, "not recorded"),
+        ({"note": "x"}, "not recorded"),
+    ],
+)
+def test_verdict(make_report, record, word):
+    report = make_report(record)
+    assert verdict(record) == report["summary"]["equivalence"] == word
+    assert any("does not compute" in text for text in report["warnings"]) == (word == "different")
+    assert word in "".join(Page(render_page(report)).words)
+
+
+def test_whole_record_is_on_the_page():
+    found = facts_and_tables(RECORD)
+    assert ("first", "runs/noise") in found["facts"]
+    assert ("float32, equal", "yes") in found["facts"]
+    assert [table["title"] for table in found["tables"]] == ["float64", "float32"]
+    assert found["tables"][0]["columns"] == ["layer", "identical"]
+    assert found["tables"][1]["rows"] == [["lif1", "0.9999999", "timestep 2, neuron 1, 0"]]
+    assert facts_and_tables(None) == {"facts": [], "tables": []}
+
+
+def test_foreign_file(make_report):
+    report = make_report(foreign=True, warnings=("No metadata.",))
+    assert report["summary"]["equivalence"] == "not recorded"
+    words = " ".join("".join(Page(render_page(report)).words).split())
+    assert "unknown: no metadata" in words
+    assert "No metadata." in words
+
+
+def test_names_are_text_not_markup(make_report):
+    report = make_report()
+    report["layers"][0]["name"] = "<script>alert(1)</script> & $x$"
+    report["command"] = "mpo-evaluate '<b>'"
+    page = Page(render_page(report))
+    assert "script" not in {tag for tag, _, _ in page.attributes} | set(page.open)
+    assert any("<script>alert(1)</script>" in word for word in page.words)
+
+
+def test_graph_without_a_spike(small, make_report):
+    for name in ("lif1", "lif3"):
+        small.graph.nodes[name].v_threshold = small.graph.nodes[name].v_threshold * 1e9
+    small.graph.nodes["lif2"].threshold = np.full((2, 3, 3), 1e9)
+    report = make_report()
+    assert report["summary"]["synops_per_inference"] == 0
+    assert report["summary"]["density"] == 0
+    assert report["warnings"] == [
+        "No neuron ever spiked: the answers come from biases and analog paths."
+    ]
+    Page(render_page(report))
+
+
+def test_silent_layer_is_named(small, make_report):
+    small.graph.nodes["lif3"].v_threshold = np.full(4, 1e9)
+    assert make_report()["warnings"] == ["Silent on every sample: lif3."]
+
+
+def test_graph_without_spiking_nodes_or_synapses(small, make_report):
+    small.graph.nodes.clear()
+    small.graph.nodes.update(
+        {
+            "input": nir.Input(np.array([1, 6, 6])),
+            "flatten": nir.Flatten({"input": np.array([1, 6, 6])}, start_dim=0),
+            "fc": nir.Linear(np.ones((3, 36))),
+            "output": nir.Output(np.array([3])),
+        }
+    )
+    small.graph.edges[:] = [("input", "flatten"), ("flatten", "fc"), ("fc", "output")]
+    report = make_report()
+    assert report["summary"]["density"] is None
+    assert report["total"]["mac_per_inference"] == 108
+    assert "no spiking node" in report["warnings"][0]
+    assert render_page(report).count("<svg") == 2
+
+
+def test_console(make_report):
+    report = make_report(RECORD, warnings=("dt [s] differs.",))
+    console = Console(width=100, record=True, highlight=False, file=open("/dev/null", "w"))
+    with console.file:
+        console.print(console_view(report))
+        text = console.export_text()
+    for word in ("lif1", "lif2", "lif3", "output", "total", "accuracy", "SEEI", "dt [s] differs."):
+        assert word in text
+    table = [
+        line for line in text.splitlines() if re.match(r"  (lif\d|output|total|layer)\b", line)
+    ]
+    assert len({len(line.rstrip()) for line in table}) == 1
+
+
+def test_written_whole_or_not_at_all(make_report, tmp_path):
+    report = make_report(RECORD)
+    json_path, html_path = write_report(report, tmp_path / "new" / "folder")
+    assert json.loads(json_path.read_text()) == report
+    assert html_path.read_text() == render_page(report)
+    (tmp_path / "occupied").write_text("")
+    with pytest.raises(OutputError, match="occupied"):
+        write_report(report, tmp_path / "occupied")
+
+
+def test_long_names_keep_both_ends():
+    assert shorten("short") == "short"
+    name = "encoder.block.17.branch.convolution.lif"
+    assert shorten(name, 20) == "encoder.b\N{HORIZONTAL ELLIPSIS}lution.lif"
+    assert len(shorten(name, 20)) == 20
+
+
+def test_bars_are_to_scale():
+    drawing = bar_chart([Bar("a", [0.25, 0.5], "x"), Bar("b", None, "-")], 1.0, 'say "so"', "p")
+    widths = [
+        float(right) - float(left)
+        for left, right in re.findall(r'd="M ([\d.]+) [\d.]+ \nL ([\d.]+)', drawing)
+    ]
+    assert widths == pytest.approx([340.0, 85.0, 170.0])
+    assert 'aria-label="say &quot;so&quot;"' in drawing
