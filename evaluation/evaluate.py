@@ -112,7 +112,7 @@ def evaluate_graph(
     return Evaluation(
         setting=setting,
         activity=activity,
-        layers=tuple(group_layers(flat, roles, shapes, simulator.spiking)),
+        layers=tuple(group_layers(flat, shapes, simulator.spiking)),
         synapses={count.name: count for count in synapses},
         additions=tuple(count_additions(flat, roles, shapes, activity.spike_counts)),
         input_shape=tuple(simulator.input_shape),

@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING
 
 from mpo_snn.graph.kinds import NEURON_ARRAYS, is_spiking, kind_of
 
-from .roles import SYNAPTIC, signal_edges, successors
+from .roles import SYNAPTIC, successors
 
 if TYPE_CHECKING:
     from mpo_snn.graph.inline import FlatGraph
-
-    from .roles import Roles
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,12 @@ class Layer:
 
 def group_layers(
     flat: FlatGraph,
-    roles: Roles,
     shapes: Mapping[str, tuple[int, ...]],
     spiking: Sequence[str],
 ) -> list[Layer]:
     """Group a graph into layers: the spiking ones in the order given, then the Outputs in use."""
     ends = {*spiking, *flat.outputs}
-    targets = successors(signal_edges(flat, roles.feedback))
+    targets = successors(flat.edges)
     members: dict[str, list[str]] = {name: [] for name in (*spiking, *flat.outputs)}
     for name in flat.nodes:
         end = name if name in ends else _first_end(name, targets, ends)

@@ -62,6 +62,6 @@ def _digits(value: float) -> str:
         return f"{value:,.0f}"
     if magnitude >= 9.995:
         return f"{value:.1f}"
-    if magnitude >= 0.1:
+    if magnitude >= 0.9995:
         return f"{value:.2f}"
     return f"{value:.3g}"

@@ -150,7 +150,5 @@ class Draft:
     def without(self, name: str) -> Draft:
         """The draft without a node of one input: what it fed is fed by its source."""
         (source,) = self.sources(name)
-        edges = [
-            (source if a == name else a, b) for a, b in self.edges if (a, b) != (source, name)
-        ]
+        edges = [(source if a == name else a, b) for a, b in self.edges if (a, b) != (source, name)]
         return self.with_changes({n: x for n, x in self.nodes.items() if n != name}, edges)

@@ -187,4 +187,3 @@ def _notes(neurons: dict[str, d.Neuron], plain_reset: bool) -> list[str]:
         elif reset == "none":
             notes.append("neurons without reset are written as LI -> Threshold.")
     return notes
-

@@ -83,9 +83,7 @@ def metadata_of(run: Run, export: Export, dt: float, nir_version: str) -> GraphM
     )
 
 
-def prove_export(
-    run: Run, export: Export, metadata: GraphMetadata
-) -> tuple[Proof, GraphMetadata]:
+def prove_export(run: Run, export: Export, metadata: GraphMetadata) -> tuple[Proof, GraphMetadata]:
     """Write the graph, read it back, compare it with the network on the whole test split.
 
     Returns:
@@ -147,8 +145,10 @@ def prove_graph(
         )
     other = read_metadata(second)
     sources = [
-        GraphSource(graph, meta.dt if meta else metadata.dt, dict(meta.spiking) if meta else None, t)
-        for graph, meta, t in zip((first, second), (metadata, other), titles)
+        GraphSource(
+            graph, meta.dt if meta else metadata.dt, dict(meta.spiking) if meta else None, t
+        )
+        for graph, meta, t in zip((first, second), (metadata, other), titles, strict=True)
     ]
     equivalence = compare(
         sources[0],

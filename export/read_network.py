@@ -77,7 +77,9 @@ def read_network(network: nn.Module, input_shape: Sequence[int]) -> Draft:
 
 def _convert(network: nn.Module, node: fx.Node, shape: Shape, names: dict[fx.Node, str]) -> Node:
     if node.op == "call_module":
-        return _convert_layer(str(node.target), network.get_submodule(str(node.target)), node, shape)
+        return _convert_layer(
+            str(node.target), network.get_submodule(str(node.target)), node, shape
+        )
     if node.target in ADDITIONS or node.target in ("add", "add_"):
         terms = node.args
         if node.kwargs or not all(isinstance(term, fx.Node) for term in terms):
@@ -125,8 +127,8 @@ def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> 
     if isinstance(layer, nn.AvgPool2d):
         return _average_pool(name, layer, out)
     if isinstance(layer, nn.AdaptiveAvgPool2d):
-        kernel = tuple(a // b for a, b in zip(shape[1:], out[1:]))
-        if any(a % b for a, b in zip(shape[1:], out[1:])):
+        kernel = tuple(a // b for a, b in zip(shape[1:], out[1:], strict=True))
+        if any(a % b for a, b in zip(shape[1:], out[1:], strict=True)):
             raise ExportError(
                 f"layer '{name}' (AdaptiveAvgPool2d) splits {shape[1:]} into {out[1:]}, which are"
                 " not whole windows: use nn.AvgPool2d."
@@ -155,7 +157,7 @@ def _convolution(name: str, layer: nn.Conv1d | nn.Conv2d, shape: Shape, out: Sha
     if padding == "valid":
         padding = tuple(0 for _ in layer.kernel_size)
     elif padding == "same":
-        total = [dil * (k - 1) for dil, k in zip(layer.dilation, layer.kernel_size)]
+        total = [dil * (k - 1) for dil, k in zip(layer.dilation, layer.kernel_size, strict=True)]
         if any(t % 2 for t in total):
             raise ExportError(
                 f"layer '{name}' pads '{padding}' unevenly for kernel {layer.kernel_size}: use an"
@@ -240,7 +242,7 @@ def _free_name(name: str, taken: dict[str, Node]) -> str:
 
 
 def _array(value: Tensor) -> Array:
-    return value.detach().cpu().double().numpy()  # type: ignore[no-any-return]
+    return value.detach().cpu().double().numpy()
 
 
 def _optional(value: Tensor | None) -> Array | None:

@@ -86,7 +86,9 @@ def replay_layers(
         a, b = reference.v[layer].double(), replayed.v[layer].double()
         differs = reference.spikes[layer] ^ replayed.spikes[layer]
         earlier = differs.cumsum(0) - differs.long()
-        distance = torch.maximum((a - thresholds[layer]).abs(), (b - thresholds[layer]).abs()) / theta
+        distance = (
+            torch.maximum((a - thresholds[layer]).abs(), (b - thresholds[layer]).abs()) / theta
+        )
         bound = torch.full_like(distance, TOLERANCE[dtype])
         is_root = differs & (earlier == 0)
         if dtype == torch.float32 and bool((is_root & ~(distance <= bound)).any()):

@@ -134,9 +134,7 @@ class GraphSource:
             values[layer] = torch.as_tensor(value, dtype=torch.float64)
         return values
 
-    def _record(
-        self, x: Tensor, dtype: torch.dtype, forced: dict[str, Tensor] | None
-    ) -> Recording:
+    def _record(self, x: Tensor, dtype: torch.dtype, forced: dict[str, Tensor] | None) -> Recording:
         run = self.simulator(dtype).run(_cast(x, dtype), record="membrane", forced=forced)
         return Recording(
             {layer: run.spikes[node] for layer, node in self.spiking.items()},

@@ -40,7 +40,7 @@ def square_convolutions(draft: Draft) -> Draft:
             margins = [(side - k) // 2 for k in kernel]
             weight = np.pad(node.weight, [(0, 0), (0, 0), *((m, m) for m in margins)])
             padding = tuple(
-                p + m * dil for p, m, dil in zip(node.padding, margins, node.dilation)
+                p + m * dil for p, m, dil in zip(node.padding, margins, node.dilation, strict=True)
             )
             node = replace(node, weight=weight, padding=padding)
             folds.append(f"kernel {kernel} of '{name}' into {side}x{side}")

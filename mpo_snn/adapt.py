@@ -21,6 +21,10 @@ def adapt(network: Network) -> Network:
     becomes the one that MPO steers. The optimiser must be built afterwards, for learnable beta and
     threshold are new parameters.
 
+    One neuron of snnTorch cannot be kept to the letter: with `reset_mechanism="subtract"` and
+    `reset_delay=False` it gives part of a reset back where the membrane exceeds twice the threshold
+    (`MPOLeaky`). A warning says so.
+
     Raises:
         MpoError: naming every neuron that has no equal here (other classes than Leaky, inhibition,
             state quantisation, graded spikes). Nothing is replaced then.
@@ -43,6 +47,17 @@ def adapt(network: Network) -> Network:
         warnings.warn(
             "neurons with init_hidden=True were adapted: reset them with"
             " mpo_snn.reset_hidden(network); snntorch.utils.reset does not reach them.",
+            stacklevel=2,
+        )
+    approximate = [
+        name
+        for name, neuron in found.items()
+        if neuron.reset_mechanism == "subtract" and not neuron.reset_delay
+    ]
+    if approximate:
+        warnings.warn(
+            f"neurons {', '.join(approximate)} subtract within the step: MPOLeaky follows the"
+            " equation, snnTorch does so only up to twice the threshold; above it, spikes differ.",
             stacklevel=2,
         )
     return network

@@ -64,9 +64,9 @@ def declare_torchvision_operators() -> bool:
     global _library
     if _library is not None or _compiled_part_loads():
         return False
-    _library = torch.library.Library("torchvision", "FRAGMENT")
+    _library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for schema in _SCHEMAS:
-        _library.define(schema)
+        _library.define(schema)  # type: ignore[no-untyped-call]
     return True
 
 
@@ -76,7 +76,7 @@ def _compiled_part_loads() -> bool:
         return True
     for compiled in sorted(Path(spec.origin).parent.glob("_C*.so")):
         try:
-            torch.ops.load_library(str(compiled))
+            torch.ops.load_library(str(compiled))  # type: ignore[no-untyped-call]
         except OSError:
             return False
         return True

@@ -39,11 +39,12 @@ PER_SAMPLE_FUNCTIONS: tuple[Callable[..., Any], ...] = (
     *ADDITIONS,
     torch.flatten,
     operator.mul,
+    operator.imul,
     torch.mul,
     F.avg_pool2d,
     F.relu,
 )
-PER_SAMPLE_METHODS = ("flatten", "add", "add_", "mul")
+PER_SAMPLE_METHODS = ("flatten", "add", "add_", "mul", "mul_")
 
 _REWRITE = (
     "Write forward(x) for ONE timestep, without a loop: `x = self.lif1(self.fc1(x));"
@@ -224,18 +225,18 @@ def _neuron_findings(network: nn.Module, node: fx.Node) -> list[str]:
 
 
 def _mutation_findings(network: nn.Module, node: fx.Node) -> list[str]:
-    """An operation in place is harmless only where nobody else reads what it changes."""
+    """An operation in place is harmless only where nobody reads what it changed afterwards."""
     if not _is_in_place(network, node):
         return []
-    changed = node.args[0] if node.args else node.kwargs.get("input")
-    while isinstance(changed, fx.Node):
-        if changed.op == "placeholder" or len(changed.users) > 1:
-            return [
-                f"an operation in place{_at(node)} changes '{changed.name}', which is read"
-                " elsewhere too: write it out of place, e.g. x = x + y."
-            ]
-        changed = changed.args[0] if _is_alias(network, changed) else None
-    return []
+    changed = node.all_input_nodes[0]
+    while _is_alias(network, changed):
+        changed = changed.all_input_nodes[0]
+    if changed.op != "placeholder" and not _is_read_later(network, changed, node):
+        return []
+    return [
+        f"an operation in place{_at(node)} changes '{changed.name}', which is read elsewhere too:"
+        " write it out of place, e.g. x = x + y."
+    ]
 
 
 def _is_in_place(network: nn.Module, node: fx.Node) -> bool:
@@ -243,7 +244,15 @@ def _is_in_place(network: nn.Module, node: fx.Node) -> bool:
         return bool(getattr(layer_of(network, node), "inplace", False))
     if node.target is F.relu:
         return bool(node.kwargs.get("inplace", len(node.args) > 1 and node.args[1]))
-    return node.target is operator.iadd or node.target == "add_"
+    return node.target in (operator.iadd, operator.imul, "add_", "mul_")
+
+
+def _is_read_later(network: nn.Module, value: fx.Node, than: fx.Node) -> bool:
+    readers = [user for user in value.users if user is not than]
+    return any(
+        user > than or (_is_alias(network, user) and _is_read_later(network, user, than))
+        for user in readers
+    )
 
 
 def _is_alias(network: nn.Module, node: fx.Node) -> bool:

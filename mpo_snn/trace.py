@@ -7,6 +7,7 @@ description, no drift. Neurons and torch.nn layers are the leaves.
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import snntorch
 import torch.nn.functional as F
@@ -17,11 +18,31 @@ from mpo_snn.timestep import ADDITIONS as ADDITIONS
 from mpo_snn.timestep import explain, findings_of
 from mpo_snn.timestep import layer_of as layer_of
 
+_OUT_OF_PLACE: dict[Any, Any] = {
+    operator.iadd: operator.add,
+    operator.imul: operator.mul,
+    "add_": "add",
+    "mul_": "mul",
+}
+
+
+class _Proxy(fx.Proxy):
+    """Tells `x += y` from `x = x + y`, which fx does not."""
+
+    def __iadd__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+    def __imul__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.imul, (self, other), {})
+
 
 class _Tracer(fx.Tracer):
     """Neurons and torch.nn layers are leaves; everything else is looked into."""
 
     record_stack_traces = True
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Proxy(node, self)
 
     def is_leaf_module(self, module: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(module, snntorch.SpikingNeuron) or super().is_leaf_module(
@@ -63,9 +84,7 @@ def trace_timestep(network: nn.Module) -> fx.Graph:
 
 def _write_out_of_place(graph: fx.Graph) -> None:
     for node in graph.nodes:
-        if node.target is operator.iadd:
-            node.target = operator.add
-        elif node.op == "call_method" and node.target == "add_":
-            node.target = "add"
+        if node.target in _OUT_OF_PLACE:
+            node.target = _OUT_OF_PLACE[node.target]
         elif node.target is F.relu:
             node.args, node.kwargs = (node.all_input_nodes[0],), {}

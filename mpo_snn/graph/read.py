@@ -123,7 +123,7 @@ def _graph_parts(
     try:
         if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype.kind not in "OSU":
             raise TypeError(f"they have shape {edges.shape} and type {edges.dtype}")
-        pairs = [tuple(_text(end) for end in pair) for pair in edges.tolist()]
+        pairs = [(_text(source), _text(target)) for source, target in edges.tolist()]
     except (TypeError, UnicodeDecodeError) as error:
         findings.append(f"edges of {where} are no list of pairs of node names: {error}")
         pairs = []

@@ -68,13 +68,13 @@ class Samples(TorchDataset[Batch]):
         return self.x[indices], self.y[indices]
 
 
-def train_loader(x: Tensor, y: Tensor, batch_size: int, seed: int) -> DataLoader[Batch]:
+def shuffled_loader(x: Tensor, y: Tensor, batch_size: int, seed: int) -> DataLoader[Batch]:
     """Shuffled batches of the training split."""
     batches = EpochBatches(len(y), batch_size, seed)
     return DataLoader(Samples(x, y), batch_sampler=batches, collate_fn=_as_it_is)
 
 
-def test_loader(x: Tensor, y: Tensor, batch_size: int = 256) -> DataLoader[Batch]:
+def ordered_loader(x: Tensor, y: Tensor, batch_size: int = 256) -> DataLoader[Batch]:
     """Batches of the test split, in order."""
     return DataLoader(Samples(x, y), batch_size=batch_size, collate_fn=_as_it_is)
 

@@ -22,7 +22,7 @@ from mpo_snn.data.dataset import Dataset
 from mpo_snn.errors import RecipeError
 from mpo_snn.networks import build_network
 from mpo_snn.operators import declare_torchvision_operators
-from mpo_snn.training.batches import test_loader, train_loader
+from mpo_snn.training.batches import ordered_loader, shuffled_loader
 from mpo_snn.training.callbacks import MembraneTable, MetricsTable
 from mpo_snn.training.checkpoint import AtomicCheckpoints, CheckpointEveryEpoch, read_checkpoint
 from mpo_snn.training.environment import command_line, describe_environment
@@ -144,10 +144,10 @@ def _train(
             run,
             trainer,
             module,
-            train_dataloaders=train_loader(
+            train_dataloaders=shuffled_loader(
                 dataset.train_x, dataset.train_y, recipe.optimizer.batch_size, recipe.seed
             ),
-            val_dataloaders=test_loader(dataset.test_x, dataset.test_y),
+            val_dataloaders=ordered_loader(dataset.test_x, dataset.test_y),
             ckpt_path=checkpoint if resumed else None,
             weights_only=True,
         )

@@ -78,7 +78,7 @@ class TrainingModule(LightningModule):
         weights = self.mpo.settings
         loss: Tensor = task + weights.lambda_dist * dist + weights.lambda_width * width
         if not bool(torch.isfinite(loss)):
-            self._stop(loss, x)
+            self._stop(float(loss.detach()), x)
         losses = {"train_loss": loss, "task_loss": task, "dist_loss": dist, "width_loss": width}
         values = {name: value.detach() for name, value in losses.items()}
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(y), sync_dist=True)
@@ -128,11 +128,11 @@ class TrainingModule(LightningModule):
             )
         self.mpo.load_state_dict(checkpoint["mpo"])
 
-    def _stop(self, loss: Tensor, x: Tensor) -> None:
+    def _stop(self, loss: float, x: Tensor) -> None:
         current = encode(x, self.recipe.timesteps, self.recipe.encoding)
         raise DivergedError(
             f"training stopped in epoch {self.current_epoch + 1}, step {self.global_step + 1}:"
-            f" the loss is {float(loss):g}; {first_broken_layer(self.unrolled, current)}."
+            f" the loss is {loss:g}; {first_broken_layer(self.unrolled, current)}."
             " A lower optimizer.lr, or optimizer.warmup_epochs, often helps."
         )
 

@@ -146,7 +146,9 @@ def test_tallies_equal_a_loop_over_every_spike():
     pairs = list(zip(a.flatten().tolist(), b.flatten().tolist(), strict=True))
     layer = result.layers[1]
     assert layer.identical == pytest.approx(sum(x == y for x, y in pairs) / len(pairs))
-    assert layer.jaccard == pytest.approx(sum(x and y for x, y in pairs) / sum(x or y for x, y in pairs))
+    assert layer.jaccard == pytest.approx(
+        sum(x and y for x, y in pairs) / sum(x or y for x, y in pairs)
+    )
     assert layer.jaccard < 1.0
 
 
@@ -205,4 +207,6 @@ def test_parameters_of_equal_graphs_do_not_differ():
     other.nodes["pool"].kernel_size[0] = 3
     other.nodes["fc"].weight = other.nodes["fc"].weight[:, :-1]
     assert len(parameter_differences(graph, other)) == 2
-    assert not have_same_form(graph, nir.NIRGraph(dict(graph.nodes), graph.edges[:-1], type_check=False))
+    assert not have_same_form(
+        graph, nir.NIRGraph(dict(graph.nodes), graph.edges[:-1], type_check=False)
+    )

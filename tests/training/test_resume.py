@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from mpo_snn.training.checkpoint import AtomicCheckpoints, read_checkpoint
 from mpo_snn.training.fit import fit, resume
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.recipe import Recipe
-from mpo_snn.training.rundir import CHECKPOINT, Run, open_run
+from mpo_snn.training.rundir import CHECKPOINT, Run, open_run, read_environment
 
 from .conftest import tiny_recipe
 
@@ -78,12 +80,14 @@ def die_before_weights(_: int) -> None:
 def train(output: Path, kill: Callable[[int], None] | None, number: int) -> None:
     if kill is not None:
         kill(number)
+    torch.set_num_threads(1)
     fit(tiny_recipe(), output, device="cpu")
 
 
 def go_on(output: Path, kill: Callable[[int], None] | None, number: int) -> None:
     if kill is not None:
         kill(number)
+    torch.set_num_threads(1)
     resume(open_run(output, unfinished=True), device="cpu")
 
 
@@ -116,24 +120,106 @@ def results(run: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("kill", "number"),
+    ("kill", "number", "epochs_kept"),
     [
-        (die_at_step, 0),
-        (die_at_step, 5),
-        (die_at_step, 6),
-        (die_at_step, 14),
-        (die_before_checkpoint, 1),
-        (die_before_checkpoint, 3),
-        (die_in_the_middle_of_checkpoint, 2),
-        (die_before_weights, 0),
+        (die_at_step, 0, 0),
+        (die_at_step, 2, 0),
+        (die_at_step, 3, 1),
+        (die_at_step, 7, 2),
+        (die_before_checkpoint, 3, 2),
+        (die_in_the_middle_of_checkpoint, 1, 0),
+        (die_in_the_middle_of_checkpoint, 3, 2),
+        (die_before_weights, 0, 4),
     ],
 )
 def test_resumed_run_has_the_bytes_of_an_uninterrupted_one(
-    kill: Callable[[int], None], number: int, whole: dict[str, bytes], tmp_path: Path
+    kill: Callable[[int], None],
+    number: int,
+    epochs_kept: int,
+    whole: dict[str, bytes],
+    tmp_path: Path,
 ) -> None:
     run = tmp_path / "run"
     assert exit_code(start(train, run, kill, number)) == -signal.SIGKILL
-    assert not (run / "model.safetensors").exists()
+    assert not open_run(run, unfinished=True).finished
     assert exit_code(start(go_on, run)) == 0
     assert results(run) == whole
+    assert [begin["epochs_done"] for begin in read_environment(run)["starts"]] == [0, epochs_kept]
     assert not list(run.rglob("*.part"))
+
+
+def test_killed_twice_and_moved_in_between(whole: dict[str, bytes], tmp_path: Path) -> None:
+    run, moved = tmp_path / "run", tmp_path / "elsewhere" / "run"
+    assert exit_code(start(train, run, die_at_step, 4)) == -signal.SIGKILL
+    moved.parent.mkdir()
+    run.rename(moved)
+    assert exit_code(start(go_on, moved, die_at_step, 10)) == -signal.SIGKILL
+    assert exit_code(start(go_on, moved)) == 0
+    assert results(moved) == whole
+    assert not run.exists()
+
+
+def test_kill_from_outside_while_it_runs(whole: dict[str, bytes], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(train, run)
+    deadline = time.monotonic() + 60
+    while not (run / CHECKPOINT).exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    assert exit_code(process) == -signal.SIGKILL
+    assert exit_code(start(go_on, run)) == 0
+    assert results(run) == whole
+
+
+def test_finished_run_is_left_alone(finished: Run) -> None:
+    files = sorted(path for path in finished.path.rglob("*") if path.is_file())
+    before = [(path, path.stat().st_mtime_ns) for path in files]
+    assert resume(finished) == finished
+    assert [(path, path.stat().st_mtime_ns) for path in files] == before
+
+
+@pytest.fixture
+def unfinished(finished: Run, tmp_path: Path) -> Run:
+    copy = tmp_path / "run"
+    shutil.copytree(finished.path, copy)
+    (copy / "model.safetensors").unlink()
+    return open_run(copy, unfinished=True)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda content: content[:-100], id="truncated"),
+        pytest.param(lambda content: content[:9000] + b"\x55" + content[9001:], id="one byte"),
+        pytest.param(lambda content: b"", id="empty"),
+        pytest.param(lambda content: b"not an archive", id="other content"),
+    ],
+)
+def test_damaged_checkpoint_is_refused(unfinished: Run, damage: Callable[[bytes], bytes]) -> None:
+    path = unfinished.path / CHECKPOINT
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(RunError, match=r"last\.ckpt': it is damaged.*Delete it"):
+        resume(unfinished)
+    assert not unfinished.finished
+
+
+def test_checkpoint_of_an_edited_recipe_is_refused(unfinished: Run) -> None:
+    edited = Run(unfinished.path, replace(unfinished.recipe, epochs=6))
+    with pytest.raises(RunError, match="written by another recipe"):
+        resume(edited)
+    assert not edited.finished
+
+
+def test_checkpoint_holds_plain_values_and_mpo(finished: Run, tiny: Recipe) -> None:
+    checkpoint = torch.load(finished.path / CHECKPOINT, weights_only=True)
+    assert checkpoint["recipe"] == tiny.values()
+    layers = {"features.2", "features.5"}
+    assert set(checkpoint["mpo"]) == layers
+    assert all(checkpoint["mpo"][layer]["gain"].shape[0] == 4 for layer in layers)
+
+
+def test_checkpoint_with_code_in_it_is_not_run(unfinished: Run) -> None:
+    path = unfinished.path / CHECKPOINT
+    torch.save({"epoch": Path("x")}, path)
+    with pytest.raises(RunError, match="damaged"):
+        read_checkpoint(path)
