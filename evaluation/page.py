@@ -22,7 +22,7 @@ from .quantities import (
     show_ratio,
     show_seconds,
 )
-from .record import facts_and_tables
+from .record import groups_of
 
 SHOW = {
     "count": show_count,
@@ -60,7 +60,7 @@ def render_page(report: dict[str, Any]) -> str:
         report=report,
         figure=figure,
         charts=_charts(report),
-        equivalence=facts_and_tables(report["equivalence"]),
+        groups=groups_of(report["equivalence"]),
     )
 
 

@@ -1,70 +1,89 @@
-"""The equivalence record as facts and tables, whatever its depth.
+"""The equivalence record as titled groups of facts and tables, whatever its depth.
 
-The record belongs to the exporter; the report shows all of it without knowing its keys.
+The record belongs to the exporter; the report shows all of it without knowing its keys. What is
+empty is left out.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
-from .quantities import ABSENT
+
+@dataclass
+class Rows:
+    """A list of dictionaries as a table of texts; what nests deeper stands below it, in notes."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str]
 
 
-def facts_and_tables(record: dict[str, Any] | None) -> dict[str, list[Any]]:
-    """Split a record of nested dictionaries into what reads as a list and what as a table.
+@dataclass
+class Group:
+    """One dictionary of the record: its plain values, and its lists of dictionaries as tables."""
 
-    Returns:
-        `facts`: pairs of a name and a text; `tables`: dictionaries with `title`, `columns` and
-        `rows` of texts, one for every list of dictionaries.
-    """
-    facts: list[tuple[str, str]] = []
-    tables: list[dict[str, Any]] = []
-    _collect(record or {}, "", facts, tables)
-    return {"facts": facts, "tables": tables}
+    title: str
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    tables: list[Rows] = field(default_factory=list)
 
 
-def _collect(
-    part: dict[str, Any], path: str, facts: list[tuple[str, str]], tables: list[dict[str, Any]]
-) -> None:
+def groups_of(record: dict[str, Any] | None) -> list[Group]:
+    """The record itself as the first group, then each dictionary in it that holds tables."""
+    return _groups(record or {}, "")
+
+
+def _groups(part: dict[str, Any], title: str) -> list[Group]:
+    group = Group(title)
+    nested: list[Group] = []
     for key, value in part.items():
-        name = f"{path}{key.replace('_', ' ')}"
-        if isinstance(value, dict) and value:
-            _collect(value, f"{name}, ", facts, tables)
-        elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-            tables.append(_table(name.removesuffix(", layers"), value))
-        else:
-            facts.append((name, _text(value)))
+        name = key.replace("_", " ")
+        if _is_table(value):
+            group.tables.append(_table(value))
+        elif isinstance(value, dict) and any(
+            isinstance(inner, dict) or _is_table(inner) for inner in value.values()
+        ):
+            nested += _groups(value, f"{title}, {name}" if title else name)
+        elif value is not None and value != [] and value != {}:
+            group.facts.append((name, _text(value)))
+    return [group, *nested]
 
 
-def _table(title: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Columns in which every row is empty are left out."""
-    columns = list(
-        dict.fromkeys(key for row in rows for key, value in row.items() if value is not None)
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _table(rows: list[dict[str, Any]]) -> Rows:
+    found = {key: value for row in rows for key, value in row.items() if value is not None}
+    columns = [key for key, value in found.items() if not isinstance(value, dict)]
+    return Rows(
+        [column.replace("_", " ") for column in columns],
+        [[_text(row.get(column)) for column in columns] for row in rows],
+        [
+            f"{_text(next(iter(row.values())))}, {key.replace('_', ' ')}: {_text(value)}"
+            for row in rows
+            for key, value in row.items()
+            if isinstance(value, dict)
+        ],
     )
-    return {
-        "title": title,
-        "columns": [column.replace("_", " ") for column in columns],
-        "rows": [[_text(row.get(column)) for column in columns] for row in rows],
-    }
 
 
 def _text(value: Any) -> str:
     match value:
         case None:
-            return ABSENT
+            return ""
         case bool():
             return "yes" if value else "no"
         case float():
-            return f"{value:.10g}"
+            return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.10g}"
         case int():
             return f"{value:,}"
         case dict():
-            return ", ".join(
-                f"{key.replace('_', ' ')} {_text(part)}" for key, part in value.items()
-            )
+            pairs = value.items()
+            return ", ".join(f"{key.replace('_', ' ')} {_text(part)}" for key, part in pairs)
         case list() | tuple():
             if any(isinstance(part, dict) for part in value):
                 return f"{len(value):,}"
-            return ", ".join(_text(part) for part in value) or ABSENT
+            return ", ".join(_text(part) for part in value)
         case _:
             return str(value)

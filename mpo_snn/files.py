@@ -23,6 +23,7 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     scratch: Path | None = None
+    outcome = "Nothing was changed."
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
@@ -31,11 +32,10 @@ def replace_file(path: str | Path) -> Iterator[Path]:
         _flush(scratch)
         os.chmod(scratch, 0o666 & ~_umask())
         os.replace(scratch, path)
+        outcome = "The new file is there, but might not survive a power cut."
         _flush(path.parent)
     except OSError as error:
-        raise OutputError(
-            f"cannot write '{path}': {_reason(error)}. Nothing was changed."
-        ) from error
+        raise OutputError(f"cannot write '{path}': {_reason(error)}. {outcome}") from error
     finally:
         if scratch is not None:
             scratch.unlink(missing_ok=True)

@@ -102,6 +102,7 @@ class CommandParser(jsonargparse.ArgumentParser):
             epilog="examples:\n" + "\n".join(f"  {line}" for line in example.splitlines()),
             formatter_class=_HelpFormatter,
             allow_abbrev=False,
+            print_config=None,
         )
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:

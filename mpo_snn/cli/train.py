@@ -68,10 +68,14 @@ def _train(argv: list[str]) -> int:
 
 
 def _start(recipe: Recipe, options: Any) -> int:
+    from mpo_snn.training.rundir import check_output
+
+    output = None if options.output is None else Path(options.output)
+    if output is not None:
+        check_output(output)
     console = _console(options.quiet, recipe)
     from mpo_snn.training.fit import fit
 
-    output = None if options.output is None else Path(options.output)
     return _finish(lambda: fit(recipe, output, device=options.device, console=console))
 
 

@@ -95,5 +95,7 @@ def schedule(flat: FlatGraph) -> Schedule:
     ):
         members = sorted(parts.nodes[part]["members"], key=position.__getitem__)
         is_loop = len(members) > 1 or everything.has_edge(members[0], members[0])
+        for source in (source for name in members for source in steps[name].sources):
+            assert source.name in members or not source.delayed, f"{source} from another loop"
         groups.append(Group(tuple(steps[name] for name in members), is_loop))
     return Schedule(tuple(groups))

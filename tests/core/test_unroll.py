@@ -25,7 +25,7 @@ T, B = 4, 3
 
 
 def lif(**kwargs: Any) -> MPOLeaky:
-    return MPOLeaky(0.7, 0.3, init_hidden=True, **kwargs)
+    return MPOLeaky(0.7, 0.1, init_hidden=True, **kwargs)
 
 
 class Residual(nn.Module):
@@ -95,7 +95,7 @@ class Stateful(nn.Module):
         super().__init__()
         self.flatten = nn.Flatten()
         self.fc1, self.fc2 = nn.Linear(32, 9), nn.Linear(9, 5)
-        self.lif1 = MPOLeaky(0.7, 0.3, reset="subtract", reset_timing="next")
+        self.lif1 = MPOLeaky(0.7, 0.1, reset="subtract", reset_timing="next")
         self.lif2 = MPOLeaky(0.7, 0.1)
 
     def forward(self, x: Tensor, mem1: Any = None, mem2: Any = None) -> Any:
@@ -105,7 +105,7 @@ class Stateful(nn.Module):
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "convnet": lambda: ConvNet((2, 4, 4), 5, (6, 8), NeuronSettings(0.7, 0.3)),
+    "convnet": lambda: ConvNet((2, 4, 4), 5, (6, 8), NeuronSettings(0.7, 0.1)),
     "residual +": Residual,
     "residual +=": lambda: Residual("+="),
     "residual add": lambda: Residual("add"),

@@ -16,7 +16,7 @@ from mpo_snn.evaluation.charts import Bar, bar_chart, shorten
 from mpo_snn.evaluation.console import console_view
 from mpo_snn.evaluation.evaluate import evaluate_graph
 from mpo_snn.evaluation.page import look_up, render_page
-from mpo_snn.evaluation.record import facts_and_tables
+from mpo_snn.evaluation.record import groups_of
 from mpo_snn.evaluation.report import build_report, verdict
 from mpo_snn.evaluation.setting import Setting
 from mpo_snn.evaluation.write import write_report
@@ -222,14 +222,22 @@ def test_verdict(make_report, record, word):
     assert word in "".join(Page(render_page(report)).words)
 
 
-def test_whole_record_is_on_the_page():
-    found = facts_and_tables(RECORD)
-    assert ("first", "runs/noise") in found["facts"]
-    assert ("float32, equal", "yes") in found["facts"]
-    assert [table["title"] for table in found["tables"]] == ["float64", "float32"]
-    assert found["tables"][0]["columns"] == ["layer", "identical"]
-    assert found["tables"][1]["rows"] == [["lif1", "0.9999999", "timestep 2, neuron 1, 0"]]
-    assert facts_and_tables(None) == {"facts": [], "tables": []}
+def test_whole_record_is_on_the_page(make_report):
+    first, float64, float32 = groups_of(RECORD)
+    assert first.facts == [("equal", "yes"), ("first", "runs/noise")]
+    assert (float64.title, float64.facts) == ("float64", [("equal", "yes")])
+    assert float64.tables[0].columns == ["layer", "identical"]
+    assert float32.tables[0].rows == [["lif1", "0.9999999"]]
+    assert float32.tables[0].notes == ["lif1, first difference: timestep 2, neuron 1, 0"]
+    assert groups_of(None)[0].facts == []
+    words = "".join(Page(render_page(make_report(RECORD))).words)
+    for word in ("runs/noise", "float64", "float32", "0.9999999", "timestep 2, neuron 1, 0"):
+        assert word in words
+
+
+def test_a_divergence_is_one_fact():
+    record = {"equal": False, "first_divergence": {"layer": "lif1", "neuron": [1, 2]}}
+    assert groups_of(record)[0].facts[1] == ("first divergence", "layer lif1, neuron 1, 2")
 
 
 def test_foreign_file(make_report):

@@ -1,0 +1,175 @@
+"""One LIF layer: speed, traffic and memory of every kernel against snnTorch and SpikingJelly.
+
+    python -m benchmarks.gpu.kernel [--device cpu|cuda] [--again] [--results FOLDER]
+
+A variant is timed only after its spikes and its gradient have equalled the reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.lif import ResetKind, Variant, builders
+from benchmarks.measure import (
+    Results,
+    add_common_options,
+    copy_bandwidth,
+    peak_memory,
+    take_turns,
+    traffic,
+)
+
+SHAPES = ((4, 16, 512, 4, 4), (4, 16, 128, 16, 16), (8, 16, 64, 32, 32))
+"""(time, batch, channels, height, width); on a GPU these as well:"""
+LARGE_SHAPES = ((4, 256, 512, 4, 4), (4, 256, 64, 32, 32), (10, 128, 128, 32, 32))
+RESETS: tuple[ResetKind, ...] = ("subtract", "zero")
+PEERS = ("snntorch loop", "spikingjelly multi-step")
+TOLERANCE = 1e-5
+FLOOR_BYTES = 20
+"""Of forward and backward per neuron and step in float32: read x, write s; read x and ds, write
+dx."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure what has no result yet; 1 if a variant of ours failed its equality check."""
+    parser = argparse.ArgumentParser(prog="benchmarks.gpu.kernel", description=__doc__)
+    add_common_options(parser)
+    parser.add_argument("--repetitions", type=int, default=9)
+    options = parser.parse_args(argv)
+    torch.set_num_threads(options.threads)
+    results = Results("kernel", options)
+    failed = False
+    for shape in SHAPES + (LARGE_SHAPES if options.device == "cuda" else ()):
+        for reset in RESETS:
+            case = {"shape": shape, "reset": reset, "dtype": "float32"}
+            if results.is_wanted(case):
+                row = measure_case(shape, reset, options)
+                results.add(case, row)
+                failed |= _is_broken(row)
+                _show(row)
+    return int(failed)
+
+
+def measure_case(
+    shape: tuple[int, ...], reset: ResetKind, options: argparse.Namespace
+) -> dict[str, Any]:
+    """One row: equality first, then times, traffic and memory of those that are equal."""
+    device = options.device
+    generator = torch.Generator().manual_seed(options.seed)
+    x = torch.randn(shape, generator=generator).to(device).requires_grad_()
+    grad = torch.randn(shape, generator=generator).to(device)
+    density, variants, rows, skipped = 0.0, {}, {}, {}
+    for name, build in builders(reset, device).items():
+        try:
+            variant = build()
+            rows[name] = {"equality": check(variant, x, grad)}
+            if rows[name]["equality"]["passed"]:
+                variants[name] = variant
+            if name == "mpo-snn reference":
+                density = float(variant.spikes(x).mean())
+        except Exception as error:  # a library that is absent or fails must not stop the others
+            skipped[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    forward = take_turns(
+        {n: _forward(v, x) for n, v in variants.items() if not v.statistics},
+        device,
+        options.repetitions,
+    )
+    both = take_turns(
+        {n: _both(v, x, grad) for n, v in variants.items()}, device, options.repetitions
+    )
+    bandwidth = copy_bandwidth(device)
+    for name, variant in variants.items():
+        moved, operators = traffic(_both(variant, x, grad))
+        x.grad = None
+        rows[name] |= {
+            "forward": _with_ratios(name, forward),
+            "forward_backward": _with_ratios(name, both),
+            "bytes_per_neuron_step": moved / x.numel(),
+            "operators": operators,
+            "share_of_copy_bandwidth": {
+                "of_the_bytes_it_moves": moved / both[name]["median_s"] / bandwidth,
+                "of_the_floor": FLOOR_BYTES * x.numel() / both[name]["median_s"] / bandwidth,
+            },
+            "peak_memory_per_input": peak_memory(_both(variant, x, grad), device)
+            / (x.numel() * x.element_size()),
+        }
+    return {
+        "spike_density": density,
+        "copy_bytes_per_s": bandwidth,
+        "variants": rows,
+        "skipped": skipped,
+    }
+
+
+def check(variant: Variant, x: Tensor, grad: Tensor) -> dict[str, Any]:
+    """Spikes identical, gradient to 1e-5 (absolute and relative), against its reference."""
+    reference = variant.reference()
+    with torch.no_grad():
+        different = int((variant.spikes(x) != reference.spikes(x)).sum())
+    expected, found = _gradient(reference, x, grad), _gradient(variant, x, grad)
+    close = torch.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
+    return {
+        "passed": different == 0 and close,
+        "different_spikes": different,
+        "gradient_difference": float((found - expected).abs().max()),
+    }
+
+
+def _gradient(variant: Variant, x: Tensor, grad: Tensor) -> Tensor:
+    x.grad = None
+    variant.train(x, grad)
+    assert x.grad is not None, "the variant left no gradient"
+    gradient, x.grad = x.grad, None
+    return gradient
+
+
+def _forward(variant: Variant, x: Tensor) -> Any:
+    return torch.no_grad()(lambda: variant.spikes(x))
+
+
+def _both(variant: Variant, x: Tensor, grad: Tensor) -> Any:
+    def run() -> None:
+        x.grad = None
+        variant.train(x, grad)
+
+    return run
+
+
+def _with_ratios(name: str, times: dict[str, dict[str, float]]) -> dict[str, Any] | None:
+    if name not in times:
+        return None
+    speed_up = {
+        peer: times[peer]["median_s"] / times[name]["median_s"] for peer in PEERS if peer in times
+    }
+    return {**times[name], "speed_up_over": speed_up}
+
+
+def _is_broken(row: dict[str, Any]) -> bool:
+    ours = [n for n in (*row["variants"], *row["skipped"]) if n.startswith("mpo-snn")]
+    return any(n in row["skipped"] or not row["variants"][n]["equality"]["passed"] for n in ours)
+
+
+def _show(row: dict[str, Any]) -> None:
+    for name, found in row["variants"].items():
+        if not found["equality"]["passed"]:
+            print(f"  {name:32} NOT EQUAL: {found['equality']}")
+            continue
+        ratios = " ".join(
+            f"{value:5.2f}x" for value in found["forward_backward"]["speed_up_over"].values()
+        )
+        print(
+            f"  {name:32} {found['forward_backward']['median_s'] * 1e3:9.3f} ms {ratios}"
+            f"  {found['bytes_per_neuron_step']:6.1f} B {found['peak_memory_per_input']:5.2f} x"
+        )
+    for name, reason in row["skipped"].items():
+        print(f"  {name:32} skipped: {reason}")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
