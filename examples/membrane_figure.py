@@ -35,7 +35,14 @@ def draw(run_path: str, figure_path: str) -> None:
         threshold = float(neuron.threshold)
         start = slope_of_width(torch.tensor(run.recipe.neuron.width), neuron.width_form)
         x = torch.linspace(-2.0, 2.5, 400)
-        panel.hist(v.flatten().numpy(), bins=120, range=(-2.0, 2.5), density=True, color=SOFT)
+        panel.hist(
+            v.flatten().numpy(),
+            bins=120,
+            range=(-2.0, 2.5),
+            density=True,
+            color=SOFT,
+            histtype="stepfilled",
+        )
         for slope, style in ((start, "--"), (neuron.slope, "-")):
             bump = sigmoid_derivative(x - threshold, slope)
             share = float(coverage(v, neuron.threshold, slope))

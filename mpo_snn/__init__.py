@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpo_snn.adapt import adapt as adapt
+    from mpo_snn.adaptation import adapt as adapt
     from mpo_snn.errors import MpoError as MpoError
     from mpo_snn.mpo import MPO as MPO
     from mpo_snn.neurons import MPOLeaky as MPOLeaky
@@ -27,7 +27,7 @@ _HOME = {
     "MpoError": "errors",
     "NeuronSettings": "settings",
     "Unrolled": "unroll",
-    "adapt": "adapt",
+    "adapt": "adaptation",
     "reset_hidden": "neurons",
 }
 __all__ = ["__version__", *_HOME]

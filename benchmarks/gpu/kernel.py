@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from benchmarks.measure import (
     take_turns,
     traffic,
 )
+from mpo_snn.errors import MpoError
 
 SHAPES = ((4, 16, 512, 4, 4), (4, 16, 128, 16, 16), (8, 16, 64, 32, 32))
 """(time, batch, channels, height, width); on a GPU these as well:"""
@@ -71,21 +73,23 @@ def measure_case(
             if rows[name]["equality"]["passed"]:
                 variants[name] = variant
             if name == "mpo-snn reference":
-                density = float(variant.spikes(x).mean())
-        except Exception as error:  # a library that is absent or fails must not stop the others
-            skipped[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                density = float(variant.spikes(x).detach().mean())
+        except (ImportError, MpoError) as error:
+            skipped[name] = str(error)
+        except Exception as error:  # one that fails, in whatever way, must not stop the others
+            rows[name] = {"equality": {"passed": False, "error": repr(error)}}
     forward = take_turns(
         {n: _forward(v, x) for n, v in variants.items() if not v.statistics},
         device,
         options.repetitions,
     )
-    both = take_turns(
-        {n: _both(v, x, grad) for n, v in variants.items()}, device, options.repetitions
-    )
+    both_ways = {n: _both(v, x, grad) for n, v in variants.items()}
+    both = take_turns(both_ways, device, options.repetitions)
     bandwidth = copy_bandwidth(device)
     for name, variant in variants.items():
-        moved, operators = traffic(_both(variant, x, grad))
+        moved, operators = traffic(both_ways[name])
         x.grad = None
+        peak = peak_memory(lambda v=variant: v.train(x, grad), device)
         rows[name] |= {
             "forward": _with_ratios(name, forward),
             "forward_backward": _with_ratios(name, both),
@@ -95,8 +99,7 @@ def measure_case(
                 "of_the_bytes_it_moves": moved / both[name]["median_s"] / bandwidth,
                 "of_the_floor": FLOOR_BYTES * x.numel() / both[name]["median_s"] / bandwidth,
             },
-            "peak_memory_per_input": peak_memory(_both(variant, x, grad), device)
-            / (x.numel() * x.element_size()),
+            "peak_memory_per_input": peak / (x.numel() * x.element_size()),
         }
     return {
         "spike_density": density,
@@ -128,11 +131,11 @@ def _gradient(variant: Variant, x: Tensor, grad: Tensor) -> Tensor:
     return gradient
 
 
-def _forward(variant: Variant, x: Tensor) -> Any:
+def _forward(variant: Variant, x: Tensor) -> Callable[[], object]:
     return torch.no_grad()(lambda: variant.spikes(x))
 
 
-def _both(variant: Variant, x: Tensor, grad: Tensor) -> Any:
+def _both(variant: Variant, x: Tensor, grad: Tensor) -> Callable[[], None]:
     def run() -> None:
         x.grad = None
         variant.train(x, grad)
@@ -150,8 +153,8 @@ def _with_ratios(name: str, times: dict[str, dict[str, float]]) -> dict[str, Any
 
 
 def _is_broken(row: dict[str, Any]) -> bool:
-    ours = [n for n in (*row["variants"], *row["skipped"]) if n.startswith("mpo-snn")]
-    return any(n in row["skipped"] or not row["variants"][n]["equality"]["passed"] for n in ours)
+    variants = row["variants"].items()
+    return any(n.startswith("mpo-snn") and not v["equality"]["passed"] for n, v in variants)
 
 
 def _show(row: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -68,15 +68,10 @@ def _train(argv: list[str]) -> int:
 
 
 def _start(recipe: Recipe, options: Any) -> int:
-    from mpo_snn.training.rundir import check_output
+    from mpo_snn.training.rundir import create_run
 
-    output = None if options.output is None else Path(options.output)
-    if output is not None:
-        check_output(output)
-    console = _console(options.quiet, recipe)
-    from mpo_snn.training.fit import fit
-
-    return _finish(lambda: fit(recipe, output, device=options.device, console=console))
+    run = create_run(recipe, None if options.output is None else Path(options.output))
+    return _finish(run, "start", options)
 
 
 def _resume(options: Any, argv: list[str]) -> int:
@@ -97,29 +92,32 @@ def _resume(options: Any, argv: list[str]) -> int:
     if run.finished:
         print(f"the run {run.path} is finished, test accuracy {100 * run.test_accuracy:.2f} %")
         return OK
-    console = _console(options.quiet, run.recipe)
-    from mpo_snn.training.fit import resume
-
-    return _finish(lambda: resume(run, device=options.device, console=console))
+    return _finish(run, "resume", options)
 
 
-def _finish(train: Callable[[], Run]) -> int:
-    from mpo_snn.training.divergence import DivergedError
-    from mpo_snn.training.fit import TrainingInterrupted
+def _finish(run: Run, how: Literal["start", "resume"], options: Any) -> int:
+    """Train to the end and say what came out.
 
-    start = time.monotonic()
+    The run directory is there before torch and Lightning are loaded, which takes seconds, so that
+    whoever stops the command at any time has a run to resume.
+    """
+    name, begin = shlex.quote(str(run.path)), time.monotonic()
     try:
-        run = train()
-    except DivergedError as error:
-        tell_error(NAME, str(error))
-        return ANSWER_IS_NO
-    except TrainingInterrupted as stop:
-        path = shlex.quote(str(stop.run.path))
-        print(f"{NAME}: interrupted; go on with: {NAME} --resume {path}", file=sys.stderr)
+        console = _console(options.quiet, run)
+        from mpo_snn.training import fit
+        from mpo_snn.training.divergence import DivergedError
+
+        try:
+            getattr(fit, how)(run, device=options.device, console=console)
+        except DivergedError as error:
+            tell_error(NAME, str(error))
+            return ANSWER_IS_NO
+    except KeyboardInterrupt:
+        print(f"{NAME}: interrupted; go on with: {NAME} --resume {name}", file=sys.stderr)
         return INTERRUPTED
-    seconds, path = time.monotonic() - start, shlex.quote(str(run.path))
-    print(f"test accuracy {100 * run.test_accuracy:.2f} %, {seconds:.1f} s, run {path}")
-    print(f"next: mpo-export {path} --format nir")
+    seconds = time.monotonic() - begin
+    print(f"test accuracy {100 * run.test_accuracy:.2f} %, {seconds:.1f} s, run {name}")
+    print(f"next: mpo-export {name} --format nir")
     return OK
 
 
@@ -160,17 +158,18 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield prefix + name, value
 
 
-def _console(quiet: bool, recipe: Recipe) -> Console | None:
-    """Where progress is shown; what is coming is said at once, since loading takes seconds."""
+def _console(quiet: bool, run: Run) -> Console | None:
+    """Where progress is shown; what is coming is said at once."""
     if quiet:
         return None
     from rich.console import Console
 
-    console = Console()
-    console.print(
+    console, recipe = Console(), run.recipe
+    lines = (
         f"recipe {recipe.name}: {recipe.network.name} on {recipe.data.name},"
         f" {recipe.epochs} epochs, {recipe.timesteps} timesteps, seed {recipe.seed}",
-        highlight=False,
-        soft_wrap=True,
+        f"run directory {run.path}",
     )
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
     return console

@@ -35,17 +35,23 @@ class Window:
     dilation: tuple[int, ...]
     groups: int = 1
 
-    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the spatial size of the output, floor((n + 2p - d(k - 1) - 1) / s) + 1 per axis.
-
-        An axis on which the kernel finds no place comes out smaller than 1.
-        """
+    def zeros(self) -> tuple[tuple[int, int], ...]:
+        """Return how many zeros stand before and behind each axis."""
         if isinstance(self.padding, str):
-            return size
+            totals = [d * (k - 1) for d, k in zip(self.dilation, self.kernel, strict=True)]
+            return tuple((total // 2, total - total // 2) for total in totals)
+        return tuple((size, size) for size in self.padding)
+
+    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the spatial size of the output, floor((n + p - d(k - 1) - 1) / s) + 1 per axis.
+
+        p is the number of zeros on both sides together. An axis on which the kernel finds no
+        place comes out smaller than 1.
+        """
         return tuple(
-            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            (n + sum(p) - d * (k - 1) - 1) // s + 1
             for n, p, d, k, s in zip(
-                size, self.padding, self.dilation, self.kernel, self.stride, strict=True
+                size, self.zeros(), self.dilation, self.kernel, self.stride, strict=True
             )
         )
 

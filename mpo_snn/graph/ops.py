@@ -60,7 +60,7 @@ def operation(
             return lambda x: x * scale
         case "Threshold":
             threshold = parameter(per_element(node.threshold, shape), dtype, device)
-            return lambda x: (x > threshold).to(x.dtype)
+            return lambda x: torch.gt(x, threshold, out=torch.empty_like(x))
         case kind:
             raise AssertionError(f"no stateless operation for {kind}")
 
@@ -85,20 +85,26 @@ def _convolution(node: Any, dtype: torch.dtype, device: torch.device) -> Operati
     bias = parameter(per_element(node.bias, tuple(weight.shape[:1])), dtype, device)
     window = convolution_window(node)
     convolve = F.conv1d if kind_of(node) == "Conv1d" else F.conv2d
-    return lambda x: convolve(
-        x, weight, bias, window.stride, window.padding, window.dilation, window.groups
-    )
+    zeros = window.zeros()
+    before = tuple(first for first, _ in zeros)
+    behind = tuple(last - first for first, last in zeros)  # more than before: padding "same"
+
+    def apply(x: Tensor) -> Tensor:
+        if any(behind):
+            x = F.pad(x, [size for last in reversed(behind) for size in (0, last)])
+        return convolve(x, weight, bias, window.stride, before, window.dilation, window.groups)
+
+    return apply
 
 
 def _pooling(node: Any) -> Operation:
     window = pooling_window(node)
     divisor = 1 if kind_of(node) == "SumPool2d" else None
-    assert not isinstance(window.padding, str)
-    vertical, horizontal = window.padding
+    vertical, horizontal = window.zeros()
 
     def pool(x: Tensor) -> Tensor:
-        if vertical or horizontal:  # torch's own padding stops at half a window
-            x = F.pad(x, (horizontal, horizontal, vertical, vertical))
+        if any(vertical + horizontal):  # torch's own padding stops at half a window
+            x = F.pad(x, horizontal + vertical)
         return F.avg_pool2d(x, window.kernel, window.stride, divisor_override=divisor)
 
     return pool

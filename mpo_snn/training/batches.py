@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from mpo_snn.training.randomness import derived_seed
@@ -59,25 +58,23 @@ class Samples(TorchDataset[Batch]):
         """How many samples there are."""
         return len(self.y)
 
-    def __getitem__(self, index: int) -> Batch:
-        """One sample."""
-        return self.x[index], self.y[index]
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        """A whole batch, which the loader passes on as it is."""
+    def __getitem__(self, indices: list[int]) -> Batch:
+        """The batch of these samples."""
         return self.x[indices], self.y[indices]
 
 
 def shuffled_loader(x: Tensor, y: Tensor, batch_size: int, seed: int) -> DataLoader[Batch]:
-    """Shuffled batches of the training split."""
-    batches = EpochBatches(len(y), batch_size, seed)
-    return DataLoader(Samples(x, y), batch_sampler=batches, collate_fn=_as_it_is)
+    """Batches of the training split, in an order of its own for every epoch.
+
+    The batches are the loader's `sampler`, not its `batch_sampler`: of these two, Lightning calls
+    `set_epoch` on the first only.
+    """
+    return DataLoader(
+        Samples(x, y), sampler=EpochBatches(len(y), batch_size, seed), batch_size=None
+    )
 
 
 def ordered_loader(x: Tensor, y: Tensor, batch_size: int = 256) -> DataLoader[Batch]:
-    """Batches of the test split, in order."""
-    return DataLoader(Samples(x, y), batch_size=batch_size, collate_fn=_as_it_is)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
+    """Batches of the test split, in the order of the data set."""
+    batches = BatchSampler(range(len(y)), batch_size, drop_last=False)
+    return DataLoader(Samples(x, y), sampler=batches, batch_size=None)

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from mpo_snn.data import load_dataset
 from mpo_snn.data.dataset import Dataset
-from mpo_snn.errors import RecipeError
+from mpo_snn.errors import MpoError, RecipeError
 from mpo_snn.networks import build_network
 from mpo_snn.operators import declare_torchvision_operators
 from mpo_snn.training.batches import ordered_loader, shuffled_loader
@@ -37,8 +37,8 @@ from mpo_snn.training.rundir import (
     METRICS,
     WEIGHTS,
     Run,
-    check_output,
     create_run,
+    discard_run,
     read_environment,
     write_environment,
 )
@@ -49,15 +49,6 @@ declare_torchvision_operators()
 from lightning.pytorch import Trainer  # noqa: E402
 
 Device = Literal["auto", "cpu", "cuda"]
-
-
-class TrainingInterrupted(KeyboardInterrupt):
-    """The user stopped a run; `resume` goes on with it."""
-
-    def __init__(self, run: Run) -> None:
-        """Remember which run it was."""
-        super().__init__()
-        self.run = run
 
 
 def fit(
@@ -79,19 +70,24 @@ def fit(
         the finished run.
 
     Raises:
-        RecipeError, DataError: if the recipe does not suit the data or the machine.
         RunError, OutputError: if the output is taken or cannot be written.
+        RecipeError, DataError: if the recipe does not suit the data or the machine; the run
+            directory is gone again.
         DivergedError: if the loss stops being a number.
-        TrainingInterrupted: if the user stops it.
+        KeyboardInterrupt: if the user stops it; `resume` goes on.
     """
-    if output is not None:
-        check_output(output)
-    device = _device(device)
-    dataset = load_dataset(recipe.data.name)
-    module = _module(recipe, dataset)
-    run = create_run(recipe, describe_environment(recipe, device), output)
-    if console is not None:
-        console.print(f"run directory {run.path}", highlight=False, soft_wrap=True)
+    return start(create_run(recipe, output), device=device, console=console)
+
+
+def start(run: Run, *, device: Device = "auto", console: Console | None = None) -> Run:
+    """Train in a run directory that was just created; arguments and errors as in `fit`."""
+    try:
+        device = _device(device)
+        dataset = load_dataset(run.recipe.data.name)
+        module = _module(run.recipe, dataset)
+    except MpoError:
+        discard_run(run)
+        raise
     return _train(run, module, dataset, device, console)
 
 
@@ -100,7 +96,7 @@ def resume(run: Run, *, device: Device = "auto", console: Console | None = None)
 
     Raises:
         RunError: if its checkpoint is damaged or belongs to another recipe.
-        DivergedError, TrainingInterrupted, OutputError: as in `fit`.
+        DivergedError, KeyboardInterrupt, OutputError: as in `fit`.
     """
     if run.finished:
         return run
@@ -124,8 +120,8 @@ def _train(
     recipe, checkpoint = run.recipe, run.path / CHECKPOINT
     resumed = checkpoint.is_file()
     from_epoch = int(read_checkpoint(checkpoint)["epoch"]) + 1 if resumed else 0
-    environment = _start(run, device, from_epoch)
-    start = time.monotonic()
+    environment = _note_start(run, device, from_epoch)
+    begin = time.monotonic()
     with quiet_lightning():
         trainer = Trainer(
             accelerator="gpu" if device == "cuda" else "cpu",
@@ -141,7 +137,6 @@ def _train(
             use_distributed_sampler=False,
         )
         _fit_or_be_interrupted(
-            run,
             trainer,
             module,
             train_dataloaders=shuffled_loader(
@@ -151,14 +146,14 @@ def _train(
             ckpt_path=checkpoint if resumed else None,
             weights_only=True,
         )
-    environment["seconds"] += round(time.monotonic() - start, 1)
+    environment["seconds"] += round(time.monotonic() - begin, 1)
     write_environment(run.path, environment)
     about = InputDescription(dataset.input_shape, dataset.class_names, dataset.input_scaling)
     write_weights(run.path / WEIGHTS, module.unrolled.network.state_dict(), about)
     return run
 
 
-def _start(run: Run, device: str, from_epoch: int) -> dict[str, Any]:
+def _note_start(run: Run, device: str, from_epoch: int) -> dict[str, Any]:
     """environment.json with this start noted: `seconds` are those that ended in the weights."""
     environment = describe_environment(run.recipe, device)
     starts = read_environment(run.path).get("starts", [])
@@ -178,8 +173,8 @@ def _callbacks(run: Run, console: Console | None) -> list[Any]:
     ]
 
 
-def _fit_or_be_interrupted(run: Run, trainer: Trainer, *arguments: Any, **options: Any) -> None:
-    """`trainer.fit`, but an interruption says which run it was.
+def _fit_or_be_interrupted(trainer: Trainer, *arguments: Any, **options: Any) -> None:
+    """`trainer.fit`, but an interruption is a KeyboardInterrupt.
 
     Lightning turns Ctrl-C into `sys.exit(1)` and leaves the signal ignored; a SIGTERM becomes a
     SystemExit too.
@@ -188,7 +183,7 @@ def _fit_or_be_interrupted(run: Run, trainer: Trainer, *arguments: Any, **option
     try:
         trainer.fit(*arguments, **options)
     except SystemExit as stop:
-        raise TrainingInterrupted(run) from stop
+        raise KeyboardInterrupt from stop
     finally:
         if signal.getsignal(signal.SIGINT) is not handler:
             signal.signal(signal.SIGINT, handler)

@@ -11,11 +11,9 @@
 from __future__ import annotations
 
 import csv
-import errno
+import itertools
 import json
-import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,12 +138,11 @@ def open_run(path: str | Path, *, unfinished: bool = False) -> Run:
     return run
 
 
-def create_run(recipe: Recipe, environment: dict[str, Any], output: Path | None) -> Run:
-    """Make a run directory with its recipe and environment, complete or not at all.
+def create_run(recipe: Recipe, output: Path | None) -> Run:
+    """Make a run directory that holds its recipe, or none at all.
 
     Args:
         recipe: what will be computed.
-        environment: with what.
         output: the directory, which must be absent or empty; None takes the next free one of
             runs/<recipe>-s<seed>, runs/<recipe>-s<seed>-2, ...
 
@@ -153,37 +150,18 @@ def create_run(recipe: Recipe, environment: dict[str, Any], output: Path | None)
         RunError: if the directory holds something.
         OutputError: if it cannot be written.
     """
-    for path in _candidates(recipe) if output is None else [output]:
-        make_folder(path.parent)
-        scratch = path.parent / f".{path.name}.{os.getpid()}.part"
-        try:
-            make_folder(scratch)
-            write_file(scratch / RECIPE, recipe_text(recipe))
-            write_environment(scratch, environment)
-            os.rename(scratch, path)
-            return Run(path, recipe)
-        except OSError as error:
-            if output is not None or error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise _refusal(path, error) from error
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    raise AssertionError("there is always a next number")
+    path = _next_free(recipe) if output is None else _empty(output)
+    try:
+        write_file(path / RECIPE, recipe_text(recipe))
+    except OutputError:
+        path.rmdir()
+        raise
+    return Run(path, recipe)
 
 
-def check_output(output: Path) -> None:
-    """Refuse an output that `create_run` would refuse, before any work is done.
-
-    Raises:
-        RunError: if it holds something.
-        OutputError: if it is, or lies below, a file.
-    """
-    if output.is_dir() and not any(output.iterdir()):
-        return
-    if output.exists():
-        raise _refusal(output)
-    above = next(folder for folder in output.parents if folder.exists())
-    if not above.is_dir():
-        raise OutputError(f"cannot create the folder '{output}': '{above}' is a file.")
+def discard_run(run: Run) -> None:
+    """Delete a run directory in which nothing was computed yet."""
+    shutil.rmtree(run.path, ignore_errors=True)
 
 
 def write_environment(path: Path, environment: dict[str, Any]) -> None:
@@ -200,27 +178,34 @@ def read_environment(path: Path) -> dict[str, Any]:
     return environment if isinstance(environment, dict) else {}
 
 
-def _candidates(recipe: Recipe) -> Iterator[Path]:
-    first = Path("runs") / f"{recipe.name}-s{recipe.seed}"
-    number = 1
-    while True:
+def _empty(path: Path) -> Path:
+    """The directory, created unless it is there and empty."""
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"cannot create the run directory '{path}': it is a file.")
+    if path.is_dir() and any(path.iterdir()):
+        raise RunError(f"cannot start a run in '{path}': it holds {_content(path)}.")
+    return make_folder(path)
+
+
+def _next_free(recipe: Recipe) -> Path:
+    """A new directory with the first name that nothing has."""
+    first = make_folder("runs") / f"{recipe.name}-s{recipe.seed}"
+    for number in itertools.count(1):
         path = first if number == 1 else first.with_name(f"{first.name}-{number}")
-        if not path.exists():
-            yield path
-        number += 1
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise OutputError(f"cannot create the folder '{path}': {error.strerror}.") from error
+    raise AssertionError("there is always a next number")
 
 
-def _refusal(path: Path, error: OSError | None = None) -> RunError | OutputError:
-    if not path.exists():
-        reason = error.strerror if error else "it is gone"
-        return OutputError(f"cannot create the run directory '{path}': {reason}.")
-    if not path.is_dir():
-        return OutputError(f"cannot create the run directory '{path}': it is a file.")
+def _content(path: Path) -> str:
+    """What a directory holds that is not empty, and what to do about it."""
     if (path / WEIGHTS).is_file():
-        holds, way_out = "a finished run", "choose another --output, or delete it"
-    elif (path / RECIPE).is_file():
-        holds = "an unfinished run"
-        way_out = f"go on with --resume {path}, or choose another --output"
-    else:
-        holds, way_out = "other files", "choose another --output"
-    return RunError(f"cannot start a run in '{path}': it holds {holds}; {way_out}.")
+        return "a finished run; choose another --output, or delete it"
+    if (path / RECIPE).is_file():
+        return f"an unfinished run; go on with --resume {path}, or choose another --output"
+    return "other files; choose another --output"

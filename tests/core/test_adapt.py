@@ -12,7 +12,7 @@ import snntorch
 import torch
 from torch import Tensor, nn
 
-from mpo_snn.adapt import adapt
+from mpo_snn.adaptation import adapt
 from mpo_snn.errors import MpoError
 from mpo_snn.mpo import MPO
 from mpo_snn.neurons import MPOLeaky, reset_hidden

@@ -9,12 +9,14 @@ import re
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import mpo_snn
 
+ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "lightning", "torchvision", "torchmetrics", "matplotlib", "nir", "h5py", "numpy")
 LIGHT = ("mpo_snn", "mpo_snn.errors", "mpo_snn.files", "mpo_snn.settings", "mpo_snn.kernels")
 
@@ -77,7 +79,7 @@ def test_every_module_imports_alone_without_a_warning() -> None:
     Those that import torchvision or Lightning themselves come first, while these are absent.
     """
     program = """
-        import torch, snntorch, nir, sklearn, matplotlib
+        import torch._dynamo.symbolic_convert, snntorch, nir, sklearn, scipy.signal, matplotlib
         first, rest = (names.split(",") for names in sys.argv[1:])
         found = {name: after_import(name, str) for name in first if name}
         import mpo_snn.operators
@@ -115,8 +117,15 @@ def test_light_modules_and_packages_load_nothing_heavy() -> None:
 
 def test_commands_and_the_recipe_load_nothing_heavy() -> None:
     """So that --help and --list answer at once."""
-    names = [n for n in modules() if n.startswith("mpo_snn.cli.") or n == "mpo_snn.training.recipe"]
-    assert not heavy_imports(*names)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    commands = [script.partition(":")[0] for script in project["scripts"].values()]
+    assert "mpo_snn.cli.train" in commands
+    assert not heavy_imports(*commands, "mpo_snn.cli.command", "mpo_snn.training.recipe")
+
+
+def test_no_public_name_is_hidden_by_a_module_of_that_name() -> None:
+    """`from mpo_snn import name` would give the module once it has been imported."""
+    assert not set(mpo_snn._HOME) & {name.removeprefix("mpo_snn.") for name in modules()}
 
 
 def test_public_names_are_there_and_listed() -> None:

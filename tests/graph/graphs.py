@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import nir
@@ -26,7 +27,7 @@ def chain(
 ) -> nir.NIRGraph:
     """input -> each of the nodes in turn -> output."""
     names = ["input", *nodes, "output"]
-    return graph({**ports(shape, output), **nodes}, list(zip(names, names[1:], strict=False)))
+    return graph({**ports(shape, output), **nodes}, list(pairwise(names)))
 
 
 def graph(nodes: Mapping[str, nir.NIRNode], edges: Edges, **rest: Any) -> nir.NIRGraph:

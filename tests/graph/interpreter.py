@@ -90,9 +90,7 @@ class Interpreter:
             history = [*self.states.get((name, t - 1), []), x]
             self.states[name, t] = history
             steps = np.round(node.delay / dt).astype(int)
-            return np.array(
-                [history[t - k][j] if t >= k else 0.0 for j, k in enumerate(steps)]
-            )
+            return np.array([history[t - k][j] if t >= k else 0.0 for j, k in enumerate(steps)])
         v, i = self.states.get((name, t - 1), (zero, zero))
         if kind in ("CubaLI", "CubaLIF"):
             i = i + dt / node.tau_syn * (-i + node.w_in * x)

@@ -36,9 +36,7 @@ NODES = st.one_of(
             w_in=full(SHAPE, 2),
         )
     ),
-    st.just(
-        nir.CubaLI(full(SHAPE, 2 * DT), full(SHAPE, 2 * DT), full(SHAPE, 2), full(SHAPE, 0))
-    ),
+    st.just(nir.CubaLI(full(SHAPE, 2 * DT), full(SHAPE, 2 * DT), full(SHAPE, 2), full(SHAPE, 0))),
     st.lists(st.integers(0, 3), min_size=2, max_size=2).map(lambda k: nir.Delay(np.array(k) * DT)),
     st.builds(affine, MATRICES, PAIRS),
     st.builds(affine, MATRICES, PAIRS),

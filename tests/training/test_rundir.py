@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +9,8 @@ import pytest
 from mpo_snn.errors import OutputError, RunError
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.training.recipe import Recipe
-from mpo_snn.training.recipe_file import read_recipe, recipe_text
-from mpo_snn.training.rundir import Run, check_output, create_run, open_run
-
-from .conftest import tiny_recipe
+from mpo_snn.training.recipe_file import recipe_text
+from mpo_snn.training.rundir import Run, create_run, discard_run, open_run
 
 
 @pytest.fixture
@@ -24,19 +20,30 @@ def copy(finished: Run, tmp_path: Path) -> Path:
     return path
 
 
-def test_a_new_run_has_recipe_and_environment(tiny: Recipe, tmp_path: Path) -> None:
+def test_a_new_run_holds_its_recipe(tiny: Recipe, tmp_path: Path) -> None:
     output = tmp_path / "deep" / "down" / "run"
-    run = create_run(tiny, {"seed": 0}, output)
-    assert run == Run(output, tiny)
-    assert read_recipe(output / "recipe.yaml") == tiny
-    assert json.loads((output / "environment.json").read_text()) == {"seed": 0}
+    run = create_run(tiny, output)
+    assert run == open_run(output, unfinished=True) == Run(output, tiny)
     assert not run.finished
-    assert [path.name for path in output.parent.iterdir()] == ["run"]
+    assert [path.name for path in output.iterdir()] == ["recipe.yaml"]
+    discard_run(run)
+    assert not output.exists()
+
+
+def test_a_disk_that_refuses_leaves_nothing(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OutputError("no space left")
+
+    monkeypatch.setattr("mpo_snn.training.rundir.write_file", refuse)
+    with pytest.raises(OutputError, match="no space left"):
+        create_run(tiny, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_empty_directory_will_do(tiny: Recipe, tmp_path: Path) -> None:
-    check_output(tmp_path)
-    assert create_run(tiny, {}, tmp_path).path == tmp_path
+    assert create_run(tiny, tmp_path).path == tmp_path
 
 
 def test_default_names_count_up(
@@ -45,18 +52,16 @@ def test_default_names_count_up(
     monkeypatch.chdir(tmp_path)
     seeded = replace(tiny, seed=7)
     (tmp_path / "runs" / "tiny-s0-2").mkdir(parents=True)
-    paths = [create_run(recipe, {}, None).path for recipe in (tiny, tiny, seeded)]
+    paths = [create_run(recipe, None).path for recipe in (tiny, tiny, seeded)]
     assert [str(path) for path in paths] == ["runs/tiny-s0", "runs/tiny-s0-3", "runs/tiny-s7"]
 
 
-def create_tiny(output: Path) -> None:
-    create_run(tiny_recipe(), {}, output)
-
-
-@pytest.mark.parametrize("refuse", [check_output, create_tiny])
 def test_an_output_that_holds_something_is_left_alone(
-    refuse: Callable[[Path], None], copy: Path, tmp_path: Path
+    copy: Path, tmp_path: Path, tiny: Recipe
 ) -> None:
+    def refuse(output: Path) -> None:
+        create_run(tiny, output)
+
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").write_text("x")
