@@ -7,7 +7,8 @@ The equations of the nodes are in `mpo_snn.graph.neurons`, the place of a loop's
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import nir
@@ -154,7 +155,7 @@ class Simulator:
         output = torch.empty(
             timesteps, batch, *self.output_shape, dtype=self.dtype, device=self.device
         )
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # all digits of float32
+        with _every_digit(self.device):
             for start in range(0, timesteps, chunk):
                 stop = min(start + chunk, timesteps)
                 part = x[:1] if is_constant else x[start:stop]
@@ -195,3 +196,18 @@ class Simulator:
                     f"expected {expected}"
                 )
         return forced
+
+
+@contextmanager
+def _every_digit(device: torch.device) -> Iterator[None]:
+    """Keep torch from computing with fewer digits than float32 has, whatever the caller set."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with (
+            torch.autocast(device.type, enabled=False),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)

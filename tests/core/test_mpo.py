@@ -391,6 +391,17 @@ def test_micro_batches_move_the_network_as_the_whole_batch_does() -> None:
         torch.testing.assert_close(*gains)
 
 
+def test_a_reset_ends_the_sequence_of_a_hand_written_loop() -> None:
+    """Two sequences of one shape, with nothing but a reset between them, are two samples."""
+    network, x = pass_through(), normal(2, 3, 5, 2)
+    mpo = MPO(network, only(lambda_dist=1.0))
+    for sequence in x:
+        reset_hidden(network)
+        for step in sequence:
+            network(step)
+    torch.testing.assert_close(mpo.regularizer(), kl_normal(moments(x.mean(1))))
+
+
 def test_forwards_without_a_regularizer_between_are_one_sample() -> None:
     network, x = pass_through(), normal(1, 10, 2)
     mpo = MPO(network, only(lambda_dist=1.0))

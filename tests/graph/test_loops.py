@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import nir
 import numpy as np
 import pytest
@@ -199,6 +201,6 @@ def test_a_chain_of_thousands_of_nodes() -> None:
     names = [f"n{i:04d}" for i in range(3000)]
     nodes = {**ports((1,)), **{name: nir.Scale(full((1,), 1)) for name in names}, "li": li((1,))}
     way = ["input", "li", *names, "output"]
-    edges = [*zip(way, way[1:], strict=False), (names[-1], "li")]
+    edges = [*pairwise(way), (names[-1], "li")]
     groups = schedule(inline(graph(nodes, edges))).groups
     assert [len(group.steps) for group in groups] == [1, 3001, 1]

@@ -129,14 +129,14 @@ def test_memory_of_counts_does_not_grow_with_time(monkeypatch: pytest.MonkeyPatc
     """No tensor but the output has all timesteps."""
     size = 50
     simulator = Simulator(chain((size,), (1,), n=lif((size,)), fc=affine(np.ones((1, size)))), DT)
-    monkeypatch.setattr("mpo_snn.graph.simulate.CHUNK_BYTES", 10 * 4 * (3 * size + 1))
+    monkeypatch.setattr("mpo_snn.graph.simulate.CHUNK_BYTES", 10 * 4 * (2 * size + 2))
     largest = 0
-    advance = type(simulator._program).fold
+    fold = type(simulator._program).fold
 
     def watching(self: object, step: object, x: torch.Tensor) -> torch.Tensor:
         nonlocal largest
         largest = max(largest, len(x))
-        return advance(self, step, x)
+        return fold(self, step, x)
 
     monkeypatch.setattr(type(simulator._program), "fold", watching)
     simulator.run(torch.ones(300, 1, size), record="counts")
@@ -265,8 +265,9 @@ def test_output_of_a_graph_without_state() -> None:
 
 
 def test_the_callers_settings_neither_count_nor_change() -> None:
-    simulator = Simulator(small_cnn(), DT)
-    x = eighths(T, B, 1, 6, 6)
+    weight = np.random.default_rng(0).normal(size=(20, 20))
+    simulator = Simulator(chain((20,), fc=affine(weight)), DT)
+    x = torch.randn(T, B, 20, generator=torch.Generator().manual_seed(0))
     expected = simulator.run(x).output
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")

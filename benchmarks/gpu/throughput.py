@@ -1,0 +1,207 @@
+"""A whole training step of a spiking convnet: images/s against snnTorch and SpikingJelly.
+
+    python -m benchmarks.gpu.throughput [--device cpu|cuda] [--again] [--results FOLDER]
+
+The same architecture, weights and batch for all; batchnorm over time and batch together for ours
+and SpikingJelly, for each timestep by itself in the loop, as these are commonly written. Timed
+only after the checks of `check` have passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.measure import Results, add_common_options, peak_memory, take_turns
+from benchmarks.networks import NEURON, Network, builders, ours
+from mpo_snn.networks.convnet import ConvNet
+from mpo_snn.unroll import BatchNormMode
+
+CLASSES, IMAGE = 10, (3, 32, 32)
+CHECK_BATCH = 4
+TOLERANCE = 1e-9
+"""Of logits and gradients in float64, absolute and relative."""
+PEERS = ("snntorch loop", "spikingjelly multi-step")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure what has no result yet; 1 if ours failed its equality check."""
+    parser = argparse.ArgumentParser(prog="benchmarks.gpu.throughput", description=__doc__)
+    add_common_options(parser)
+    on_gpu = torch.cuda.is_available()
+    parser.add_argument("--timesteps", type=int, default=4)
+    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument(
+        "--channels", type=int, nargs="+", default=[64, 128, 256, 256] if on_gpu else [32, 64, 64]
+    )
+    parser.add_argument("--batch", type=int, nargs="+", default=[64, 256] if on_gpu else [16])
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        choices=("fp32", "tf32", "bf16"),
+        default=["fp32", "tf32", "bf16"] if on_gpu else ["fp32"],
+        help="bf16 is autocast; tf32 exists on GPUs only",
+    )
+    parser.add_argument(
+        "--layout", nargs="+", choices=("nchw", "nhwc"), default=["nchw", "nhwc"], help="of images"
+    )
+    options = parser.parse_args(argv)
+    torch.set_num_threads(options.threads)
+    results = Results("throughput", options)
+    failed = False
+    for batch, precision, layout in itertools.product(
+        options.batch, options.precision, options.layout
+    ):
+        case = {
+            "channels": options.channels,
+            "timesteps": options.timesteps,
+            "batch": batch,
+            "precision": precision,
+            "layout": layout,
+        }
+        if results.is_wanted(case):
+            row = measure_case(case, options)
+            results.add(case, row)
+            variants = row["variants"].items()
+            failed |= any(n.startswith("mpo-snn") and not v["passed"] for n, v in variants)
+            _show(row)
+    return int(failed)
+
+
+def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """One row: equality first, then the training steps of those that are equal."""
+    device, batch, steps = options.device, case["batch"], case["timesteps"]
+    rows: dict[str, Any] = {}
+    skipped: dict[str, str] = {}
+    runs: dict[str, Callable[[], None]] = {}
+    layout = torch.channels_last if case["layout"] == "nhwc" else torch.contiguous_format
+    torch.manual_seed(options.seed)
+    image = torch.rand(batch, *IMAGE).to(device).to(memory_format=layout)
+    label = torch.randint(CLASSES, (batch,)).to(device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    convnet = _convnet(case, options.seed)
+    for name, build in builders(steps).items():
+        try:
+            rows[name] = check(build, convnet, steps, device)
+            if rows[name]["passed"]:
+                network = build(_convnet(case, options.seed))
+                network.module.to(device, memory_format=layout)
+                runs[name] = _training_step(network, image, label, case["precision"])
+        except ImportError as error:
+            skipped[name] = str(error)
+        except Exception as error:  # one that fails, in whatever way, must not stop the others
+            rows[name] = {"passed": False, "error": repr(error)}
+    if case["precision"] == "tf32":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    times = take_turns(runs, device, options.repetitions)
+    for name, run in runs.items():
+        median = times[name]["median_s"]
+        rows[name] |= {
+            **times[name],
+            "images_per_s": batch / median,
+            "speed_up_over": {p: times[p]["median_s"] / median for p in PEERS if p in times},
+            "peak_memory_bytes": peak_memory(run, device),
+        }
+    return {
+        "spike_density": _density(convnet, image.cpu(), steps),
+        "variants": rows,
+        "skipped": skipped,
+    }
+
+
+def check(
+    build: Callable[[ConvNet, BatchNormMode], Network], convnet: ConvNet, steps: int, device: str
+) -> dict[str, Any]:
+    """Logits in evaluation, and in training with the gradient of the first kernel, in float64.
+
+    Against our reference kernel, unrolled with the variant's own way of batchnorm.
+    """
+    network = build(convnet, "per_step")
+    mode: BatchNormMode = "per_step" if network.normalises_each_step else "folded"
+    reference = ours(convnet, steps, mode, backend="reference")
+    image = torch.rand(CHECK_BATCH, *IMAGE, generator=torch.Generator().manual_seed(1))
+    found, expected = (_answers(n, image.to(device)) for n in (network, reference))
+    names = ("eval_logits", "train_logits", "gradient")
+    differences = {
+        name: float((a - b).abs().max()) for name, a, b in zip(names, found, expected, strict=True)
+    }
+    close = [
+        torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE)
+        for a, b in zip(found, expected, strict=True)
+    ]
+    return {"passed": all(close), "differences": differences}
+
+
+def _answers(network: Network, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    module, image = network.module.to(image.device).double(), image.double()
+    module.train()
+    logits = network.logits(image)
+    first = next(p for p in module.parameters() if p.dim() == 4)
+    (gradient,) = torch.autograd.grad(logits.square().mean(), first)
+    module.eval()
+    with torch.no_grad():
+        return network.logits(image), logits.detach(), gradient
+
+
+def _training_step(
+    network: Network, image: Tensor, label: Tensor, precision: str
+) -> Callable[[], None]:
+    optimizer = torch.optim.SGD(network.module.parameters(), lr=1e-3, momentum=0.9)
+    network.module.train()
+
+    def run() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        autocast = torch.autocast(image.device.type, torch.bfloat16)
+        with autocast if precision == "bf16" else contextlib.nullcontext():
+            logits = network.logits(image)
+        loss = functional.cross_entropy(logits.float(), label)
+        (loss if network.mpo is None else loss + network.mpo.regularizer()).backward()
+        optimizer.step()
+        if network.mpo is not None:
+            network.mpo.step()
+
+    return run
+
+
+def _convnet(case: dict[str, Any], seed: int) -> ConvNet:
+    torch.manual_seed(seed)
+    return ConvNet(IMAGE, CLASSES, case["channels"], NEURON)
+
+
+@torch.no_grad()
+def _density(convnet: ConvNet, image: Tensor, steps: int) -> float:
+    """Spikes per neuron, step and sample at the start of training, over all layers."""
+    fired, neurons = 0.0, 0
+
+    def count(name: str, spk: Tensor, v: Tensor) -> None:
+        nonlocal fired, neurons
+        fired, neurons = fired + float(spk.sum()), neurons + spk.numel()
+
+    network = ours(convnet, steps).module
+    network(image[:CHECK_BATCH].expand(steps, -1, -1, -1, -1), count)
+    return fired / neurons
+
+
+def _show(row: dict[str, Any]) -> None:
+    for name, found in row["variants"].items():
+        if not found["passed"]:
+            print(f"  {name:28} NOT EQUAL: {found}")
+            continue
+        ratios = " ".join(f"{value:5.2f}x" for value in found["speed_up_over"].values())
+        memory = found["peak_memory_bytes"] / 2**20
+        print(f"  {name:28} {found['images_per_s']:9.1f} images/s {ratios} {memory:8.0f} MiB")
+    for name, reason in row["skipped"].items():
+        print(f"  {name:28} skipped: {reason}")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
