@@ -83,11 +83,14 @@ def _snntorch_loop(convnet: ConvNet, timesteps: int) -> Network:
     import snntorch
     from snntorch import surrogate
 
+    sigmoid = surrogate.sigmoid(slope=SLOPE)
+
     def neuron() -> Any:
         return snntorch.Leaky(
             NEURON.beta,
             NEURON.threshold,
-            spike_grad=surrogate.sigmoid(slope=SLOPE),
+            # its spikes are float32 whatever the membrane is; the check is made in float64
+            spike_grad=lambda x: sigmoid(x).to(x.dtype),
             reset_mechanism="zero",
             init_hidden=True,
         )

@@ -120,9 +120,9 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
 
     @property
     def reset_kind(self) -> Reset:
-        """`zero`, `subtract` or `none`, from snnTorch's stored value."""
-        kinds: tuple[Reset, ...] = ("subtract", "zero", "none")
-        return kinds[int(self.reset_mechanism_val)]
+        """`zero`, `subtract` or `none`, as built; a loaded state dict does not change it."""
+        kind: Reset = self.reset_mechanism
+        return kind
 
     @property
     def slope(self) -> Tensor:

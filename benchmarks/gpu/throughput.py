@@ -27,7 +27,7 @@ from mpo_snn.unroll import BatchNormMode
 
 CLASSES, IMAGE = 10, (3, 32, 32)
 CHECK_BATCH = 4
-TOLERANCE = 1e-9
+TOLERANCE = 1e-7
 """Of logits and gradients in float64, absolute and relative."""
 PEERS = ("snntorch loop", "spikingjelly multi-step")
 

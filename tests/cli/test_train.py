@@ -79,7 +79,10 @@ def refused(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("digits --network.name vgg", "network.name is 'vgg', allowed is convnet."),
         ("digits --device tpu", "device is 'tpu', allowed is auto, cpu, cuda."),
         ("digits --output tiny.yaml", "is a file"),
-        ("digits --output tiny.yaml/below/run", "cannot create the folder 'tiny.yaml/below/run': Not a directory."),
+        (
+            "digits --output tiny.yaml/below/run",
+            "cannot create the folder 'tiny.yaml/below/run': Not a directory.",
+        ),
         ("--resume absent", "there is no such directory"),
         ("--resume .", "it is not a run directory"),
         ("--resume tiny.yaml", "it is a file"),

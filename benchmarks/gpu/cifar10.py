@@ -1,0 +1,251 @@
+"""Trains a spiking convnet on CIFAR-10 and tells accuracy and time, with and without MPO.
+
+    python -m benchmarks.gpu.cifar10 --data FOLDER [--method mpo|fixed] [--epochs N]
+
+Every epoch leaves a checkpoint; the same command goes on from it after `--minutes` are over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.gpu.images import Images, batches, load_split
+from benchmarks.measure import Results, add_common_options
+from mpo_snn.encoding import encode
+from mpo_snn.errors import DataError, MpoError
+from mpo_snn.files import make_folder, replace_file
+from mpo_snn.mpo import MPO
+from mpo_snn.networks.convnet import ConvNet
+from mpo_snn.settings import MPOSettings, NeuronSettings
+from mpo_snn.training.recipe import OptimizerSettings
+from mpo_snn.training.schedule import build_optimizer, build_schedule
+from mpo_snn.unroll import Unrolled
+
+DATA = "CIFAR-10 (JPEG q75)"
+CLASSES, IMAGE = 10, (3, 32, 32)
+TEST_BATCH = 500
+OPTIMIZERS = ("sgd", "adam", "adamw")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train until the epochs are done or the time is up; 1 if the loss is no longer finite."""
+    options = _parser().parse_args(argv)
+    torch.set_num_threads(options.threads)
+    results = Results("cifar10", options)
+    case = _case(options)
+    if not results.is_wanted(case):
+        return 0
+    folder = make_folder(options.work or options.results / "work")
+    sets = {
+        split: load_split(options.data, split, folder, options.device, options.limit)
+        for split in ("train", "test")
+    }
+    if len(sets["train"].labels) < options.batch:
+        raise DataError(f"{len(sets['train'].labels)} images fill no batch of {options.batch}.")
+    training = Training(options, case, len(sets["train"].labels) // options.batch)
+    training.resume(folder)
+    while training.epoch < options.epochs:
+        if time.monotonic() - results.started > 60.0 * options.minutes:
+            print(f"{training.epoch} of {options.epochs} epochs; the same command goes on")
+            return 0
+        if not training.run_epoch(sets["train"]):
+            print(f"the loss is not finite in epoch {training.epoch + 1}")
+            return 1
+        training.test(sets["test"])
+        training.save(folder)
+        print(f"  epoch {training.epoch:3} {_line(training.history[-1])}", flush=True)
+    results.add(case, {"data": DATA, **training.summary(sets["test"])})
+    return 0
+
+
+class Training:
+    """Network, optimiser and method of one case, and how far they have come.
+
+    Args:
+        options: of the command line.
+        case: what is trained; a checkpoint of another case is refused.
+        steps_per_epoch: for the schedule of the learning rate.
+    """
+
+    def __init__(
+        self, options: argparse.Namespace, case: dict[str, Any], steps_per_epoch: int
+    ) -> None:
+        """Build everything from the seed."""
+        torch.manual_seed(options.seed)
+        self.options, self.case, self.epoch = options, case, 0
+        self.history: list[dict[str, float]] = []
+        tf32 = options.precision != "fp32"
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        torch.backends.cudnn.benchmark = True
+        neuron = NeuronSettings(width=options.width)
+        network = ConvNet(IMAGE, CLASSES, options.channels, neuron, options.dropout)
+        network.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = Unrolled(network, options.timesteps)
+        self.mpo = None
+        if options.method == "mpo":
+            self.mpo = MPO(network, replace(MPOSettings(), width_scale=options.width_scale))
+        settings = OptimizerSettings(
+            name=options.optimizer,
+            lr=options.lr,
+            weight_decay=options.weight_decay,
+            warmup_epochs=min(options.warmup, options.epochs - 1),
+            batch_size=options.batch,
+        )
+        self.optimizer = build_optimizer(self.network, settings)
+        self.schedule = build_schedule(self.optimizer, settings, options.epochs, steps_per_epoch)
+
+    def scores(self, x: Tensor, observe: Any = None) -> Tensor:
+        """Mean logits over time, float32, (batch, classes)."""
+        options = self.options
+        autocast = torch.autocast(options.device, torch.bfloat16)
+        with autocast if options.precision == "bf16" else contextlib.nullcontext():
+            logits = self.network(encode(x, options.timesteps), observe)
+        mean: Tensor = logits.float().mean(0)
+        return mean
+
+    def run_epoch(self, images: Images) -> bool:
+        """One pass; what is drawn in it depends on seed and epoch alone. False if it diverged."""
+        options, start = self.options, time.monotonic()
+        generator = torch.Generator().manual_seed(options.seed * 100_003 + self.epoch)
+        torch.manual_seed(options.seed * 100_003 + self.epoch)
+        self.network.train()
+        loss_sum = torch.zeros((), device=options.device)
+        correct, count = torch.zeros((), device=options.device), 0
+        for x, label in batches(images, options.batch, generator):
+            self.optimizer.zero_grad(set_to_none=True)
+            scores = self.scores(x)
+            task = functional.cross_entropy(scores, label, label_smoothing=options.smoothing)
+            (task if self.mpo is None else task + self.mpo.regularizer()).backward()
+            self.optimizer.step()
+            self.schedule.step()
+            if self.mpo is not None:
+                self.mpo.step()
+            loss_sum += task.detach() * len(label)
+            correct += (scores.detach().argmax(1) == label).sum()
+            count += len(label)
+        loss = float(loss_sum) / count  # waits for the device
+        self.history.append(
+            {
+                "train_seconds": time.monotonic() - start,
+                "train_loss": loss,
+                "train_accuracy": float(correct) / count,
+            }
+        )
+        return loss == loss and abs(loss) != float("inf")
+
+    @torch.no_grad()
+    def test(self, images: Images, observe: Any = None) -> float:
+        """Accuracy on a split; put beside the epoch that has just run."""
+        self.network.eval()
+        correct = sum(
+            (self.scores(x, observe).argmax(1) == y).sum() for x, y in batches(images, TEST_BATCH)
+        )
+        accuracy = float(correct) / len(images.labels)
+        self.history[-1]["test_accuracy"] = accuracy
+        self.epoch = len(self.history)
+        return accuracy
+
+    def save(self, folder: Path) -> None:
+        """Leave a checkpoint, the old one or the new one whole."""
+        state = {
+            "case": self.case,
+            "history": self.history,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "mpo": None if self.mpo is None else self.mpo.state_dict(),
+        }
+        with replace_file(self._checkpoint(folder)) as scratch:
+            torch.save(state, scratch)
+
+    def resume(self, folder: Path) -> None:
+        """Go on from a checkpoint, if there is one.
+
+        Raises:
+            MpoError: if it belongs to another case.
+        """
+        path = self._checkpoint(folder)
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=self.options.device, weights_only=True)
+        if state["case"] != self.case:
+            raise MpoError(f"'{path}' is of another case: {state['case']}. Move it away.")
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.mpo is not None:
+            self.mpo.load_state_dict(state["mpo"])
+        self.history = state["history"]
+        self.epoch = len(self.history)
+
+    def summary(self, images: Images) -> dict[str, Any]:
+        """Accuracies in percent, training seconds without testing, and spike density in testing."""
+        spikes, neurons = torch.zeros((), device=self.options.device), 0
+
+        def count(name: str, spk: Tensor, v: Tensor) -> None:
+            nonlocal neurons
+            spikes.add_(spk.sum())
+            neurons += spk.numel()
+
+        accuracy = self.test(images, count)
+        return {
+            "test_accuracy_percent": 100.0 * accuracy,
+            "train_accuracy_percent": 100.0 * self.history[-1]["train_accuracy"],
+            "train_seconds": sum(epoch["train_seconds"] for epoch in self.history),
+            "spike_density": float(spikes) / neurons,
+            "parameters": sum(p.numel() for p in self.network.parameters()),
+            "epochs": self.history,
+        }
+
+    def _checkpoint(self, folder: Path) -> Path:
+        return folder / f"{self.options.name}.pt"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmarks.gpu.cifar10", description=__doc__)
+    add_common_options(parser)
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder with train.parquet and test.parquet")
+    add("--work", type=Path, help="folder of checkpoint and decoded pixels (RESULTS/work)")
+    add("--name", default="cifar10", help="name of the checkpoint, one for each case")
+    add("--method", choices=("mpo", "fixed"), default="mpo")
+    add("--channels", type=int, nargs="+", default=[64, 128, 256, 256])
+    add("--timesteps", type=int, default=4)
+    add("--epochs", type=int, default=30)
+    add("--batch", type=int, default=128)
+    add("--optimizer", choices=OPTIMIZERS, default="sgd")
+    add("--lr", type=float, default=0.1)
+    add("--weight-decay", type=float, default=5e-4)
+    add("--warmup", type=float, default=1.0, help="epochs")
+    add("--smoothing", type=float, default=0.0, help="of labels")
+    add("--dropout", type=float, default=0.0)
+    add("--width", type=float, default=0.5, help="of the surrogate at the start, volt")
+    add("--width-scale", type=float, default=1.0, help="the width follows this times sigma")
+    add("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
+    add("--limit", type=int, help="take only the first images of each split")
+    return parser
+
+
+_NOT_OF_THE_CASE = ("device", "threads", "results", "again", "minutes", "data", "work", "name")
+
+
+def _case(options: argparse.Namespace) -> dict[str, Any]:
+    return {key: value for key, value in vars(options).items() if key not in _NOT_OF_THE_CASE}
+
+
+def _line(epoch: dict[str, float]) -> str:
+    return " ".join(f"{key} {value:.4g}" for key, value in epoch.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

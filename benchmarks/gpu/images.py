@@ -1,0 +1,112 @@
+"""CIFAR-10 from Parquet files of JPEG bytes: decoded once, kept on the device, augmented there."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mpo_snn.errors import DataError
+from mpo_snn.files import replace_file
+
+MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+"""Of CIFAR-10's training pixels in [0, 1], red, green, blue."""
+SIZE, PADDING = 32, 4
+
+
+@dataclass(frozen=True)
+class Images:
+    """A split on a device.
+
+    Attributes:
+        pixels: (N, height, width, 3) uint8.
+        labels: (N,) int64.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+
+
+def load_split(folder: Path, split: str, cache: Path, device: str, limit: int | None) -> Images:
+    """The first `limit` images of a split; decoded pixels are kept in `cache` as .npz.
+
+    Args:
+        folder: has `train.parquet` and `test.parquet`, columns `image` (JPEG bytes) and `label`.
+        split: `train` or `test`.
+        cache: folder for the decoded pixels.
+        device: where the images go.
+        limit: None takes all.
+
+    Raises:
+        DataError: if the file is absent, or is not such a file.
+    """
+    import numpy as np
+
+    kept = cache / f"{split}-{limit or 'all'}.npz"
+    if not kept.exists():
+        pixels, labels = _decode(folder / f"{split}.parquet", limit)
+        with replace_file(kept) as scratch, scratch.open("wb") as stream:
+            np.savez(stream, pixels=pixels, labels=labels)
+    with np.load(kept) as arrays:
+        pixels, labels = torch.from_numpy(arrays["pixels"]), torch.from_numpy(arrays["labels"])
+    return Images(pixels.to(device), labels.long().to(device))
+
+
+def _decode(path: Path, limit: int | None) -> tuple[object, object]:
+    import numpy as np
+    import pyarrow.parquet as parquet
+    from PIL import Image
+
+    if not path.exists():
+        raise DataError(f"there is no '{path}': --data needs a folder with train and test.parquet.")
+    table = parquet.read_table(path)
+    if not {"image", "label"} <= set(table.column_names):
+        raise DataError(f"'{path}' has columns {table.column_names}, needed are image and label.")
+    table = table.slice(0, limit)
+    pixels = [
+        np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        for data in table["image"].to_pylist()
+    ]
+    return np.stack(pixels), table["label"].to_numpy()
+
+
+def batches(
+    images: Images, size: int, generator: torch.Generator | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Normalised images (size, 3, 32, 32) in channels-last memory, and their labels.
+
+    With a generator (on the CPU) they come shuffled, in equal batches, each image cropped at
+    random out of its zero-padded self and mirrored at random; without, in order and as they are.
+    """
+    count, device = len(images.labels), images.pixels.device
+    mean = torch.tensor(MEAN, device=device)
+    std = torch.tensor(STD, device=device)
+    if generator is None:
+        for start in range(0, count, size):
+            pixels = images.pixels[start : start + size]
+            yield _normalised(pixels, mean, std), images.labels[start : start + size]
+        return
+    padded = torch.nn.functional.pad(images.pixels, (0, 0, *[PADDING] * 4))
+    # What lies outside the image shall be 0 after the normalisation.
+    inside = torch.nn.functional.pad(
+        torch.ones(SIZE, SIZE, 1, device=device), (0, 0, *[PADDING] * 4)
+    )
+    order = torch.randperm(count, generator=generator).to(device)
+    corner = torch.randint(2 * PADDING + 1, (2, count, 1), generator=generator).to(device)
+    mirrored = (torch.rand(count, 1, generator=generator) < 0.5).to(device)
+    along = torch.arange(SIZE, device=device)
+    for start in range(0, count - size + 1, size):
+        chosen = order[start : start + size]
+        rows = corner[0, chosen] + along
+        columns = corner[1, chosen] + torch.where(mirrored[chosen], SIZE - 1 - along, along)
+        rows, columns = rows[:, :, None], columns[:, None, :]
+        cropped = padded[chosen[:, None, None], rows, columns]
+        yield _normalised(cropped, mean, std, inside[rows, columns]), images.labels[chosen]
+
+
+def _normalised(pixels: Tensor, mean: Tensor, std: Tensor, inside: Tensor | float = 1.0) -> Tensor:
+    return ((pixels / 255.0 - mean) / std * inside).permute(0, 3, 1, 2)
