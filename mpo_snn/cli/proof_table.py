@@ -65,7 +65,7 @@ def _verdict(proof: Proof) -> str:
         why = (
             "every spike is the same"
             if not roots
-            else f"{roots} differences, each within rounding of its threshold"
+            else f"{roots} spikes differ at their root, each within rounding of its threshold"
         )
         return f"[bold green]equal[/]: {why}."
     place = proof.equivalence.first_divergence

@@ -18,6 +18,9 @@ Tree = dict[str, Any]
 # (ValueError), sizes that no memory holds (MemoryError).
 _DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError)
 
+MAX_DEPTH = 200
+"""How deep groups may be nested; a subgraph takes two levels."""
+
 _HEAP = b"GCOL\x01\0\0\0"
 
 
@@ -45,7 +48,7 @@ def read_group(path: str | Path, name: str) -> Tree:
     if not h5py.is_hdf5(path):
         raise GraphError(f"{attempt}: it is not an HDF5 file")
     if not _has_sound_heaps(path):
-        raise GraphError(f"{attempt}: the file is damaged (its table of texts is broken)")
+        raise GraphError(f"{attempt}: the file is truncated or damaged (its texts are)")
     try:
         with h5py.File(path, "r") as file:
             group = file.get(name)
@@ -64,6 +67,8 @@ def _read(group: Any, seen: set[Any]) -> Tree:
     address = h5py.h5o.get_info(group.id).addr
     if address in seen:
         raise GraphError(f"the group {group.name!r} is linked more than once")
+    if group.name.count("/") > MAX_DEPTH:
+        raise GraphError(f"its groups are nested more than {MAX_DEPTH} deep")
     seen.add(address)
     tree: Tree = {}
     for name in group:

@@ -124,7 +124,9 @@ def _output_shape(node: Any, shape: Shape) -> Shape | None:
         return _exactly(element_shape(node), shape)
     if kind in ("Affine", "Linear"):
         weight: Shape = np.shape(node.weight)
-        _exactly((*weight[:-2], *weight[-1:]), shape)
+        if len(weight) < 2:
+            return None
+        _exactly((*weight[:-2], weight[-1]), shape)
         return weight[:-1]
     if kind in ("Conv1d", "Conv2d"):
         window = convolution_window(node)

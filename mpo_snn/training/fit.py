@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -88,7 +90,8 @@ def start(run: Run, *, device: Device = "auto", console: Console | None = None) 
     except MpoError:
         discard_run(run)
         raise
-    return _train(run, module, dataset, device, console)
+    with _threads(run.recipe.threads):
+        return _train(run, module, dataset, device, console)
 
 
 def resume(run: Run, *, device: Device = "auto", console: Console | None = None) -> Run:
@@ -103,7 +106,8 @@ def resume(run: Run, *, device: Device = "auto", console: Console | None = None)
     for left_by_a_kill in run.path.rglob(".*.part"):
         left_by_a_kill.unlink(missing_ok=True)
     dataset = load_dataset(run.recipe.data.name)
-    return _train(run, _module(run.recipe, dataset), dataset, _device(device), console)
+    with _threads(run.recipe.threads):
+        return _train(run, _module(run.recipe, dataset), dataset, _device(device), console)
 
 
 def _module(recipe: Recipe, dataset: Dataset) -> TrainingModule:
@@ -151,6 +155,17 @@ def _train(
     about = InputDescription(dataset.input_shape, dataset.class_names, dataset.input_scaling)
     write_weights(run.path / WEIGHTS, module.unrolled.network.state_dict(), about)
     return run
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """torch's CPU threads while a run trains; None leaves them as they are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _note_start(run: Run, device: str, from_epoch: int) -> dict[str, Any]:

@@ -87,6 +87,8 @@ class Recipe:
         readout: how the outputs of all timesteps become one score per class.
         batchnorm: how batchnorm sees time in training (`mpo_snn.unroll`).
         method: `mpo` steers the surrogates, `fixed` leaves them at neuron.width.
+        threads: CPU threads of the training, >= 1; the order of sums and so the last digits of
+            the weights depend on it. null takes as many as torch finds cores.
         data: which data.
         network: which network, and its size.
         neuron: settings of every neuron.
@@ -102,6 +104,7 @@ class Recipe:
     readout: Literal["mean", "sum", "last"] = "mean"
     batchnorm: Literal["folded", "per_step"] = "folded"
     method: Literal["mpo", "fixed"] = "mpo"
+    threads: int | None = None
     data: DataSettings
     network: NetworkSettings
     neuron: NeuronSettings = field(default_factory=NeuronSettings)
@@ -118,6 +121,8 @@ class Recipe:
         for key, least in (("seed", 0), ("epochs", 1), ("timesteps", 1)):
             if getattr(self, key) < least:
                 found.append(f"{key} is {getattr(self, key)}, allowed is {least} or more.")
+        if self.threads is not None and self.threads < 1:
+            found.append(f"threads is {self.threads}, allowed is 1 or more, or null.")
         if 1 <= self.epochs <= self.optimizer.warmup_epochs:
             found.append(
                 f"optimizer.warmup_epochs is {self.optimizer.warmup_epochs:g},"

@@ -73,7 +73,7 @@ def simulator_or_none(candidate: nir.NIRGraph) -> Simulator | None:
         return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(graphs(loops=False), st.integers(0, 9))
 def test_acyclic_graphs_equal_the_interpreter(candidate: nir.NIRGraph, seed: int) -> None:
     x = drive(seed)
@@ -81,7 +81,7 @@ def test_acyclic_graphs_equal_the_interpreter(candidate: nir.NIRGraph, seed: int
     np.testing.assert_allclose(output[:, 0], Interpreter(candidate, DT, x[:, 0]).run(), atol=1e-12)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, derandomize=True)
 @given(graphs(loops=True), st.integers(0, 9))
 def test_recurrent_graphs_equal_the_interpreter(candidate: nir.NIRGraph, seed: int) -> None:
     simulator = simulator_or_none(candidate)
@@ -99,7 +99,7 @@ def test_recurrent_graphs_equal_the_interpreter(candidate: nir.NIRGraph, seed: i
     np.testing.assert_allclose(output[:, 0], expected, atol=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(graphs(loops=True), st.integers(0, 9), st.sampled_from([1, 2, 3, 5]))
 def test_chunks_do_not_show(candidate: nir.NIRGraph, seed: int, chunk: int) -> None:
     simulator = simulator_or_none(candidate)
@@ -116,7 +116,7 @@ def test_chunks_do_not_show(candidate: nir.NIRGraph, seed: int, chunk: int) -> N
         torch.testing.assert_close(parts.v[name], whole.v[name], rtol=0, atol=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(graphs(loops=True), st.integers(0, 9))
 def test_own_spikes_forced_change_nothing(candidate: nir.NIRGraph, seed: int) -> None:
     simulator = simulator_or_none(candidate)
@@ -132,7 +132,7 @@ def test_own_spikes_forced_change_nothing(candidate: nir.NIRGraph, seed: int) ->
         assert torch.equal(replay.spikes[name], spk)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(graphs(loops=True))
 def test_every_loop_has_a_delay_and_every_group_its_turn(candidate: nir.NIRGraph) -> None:
     simulator = simulator_or_none(candidate)
