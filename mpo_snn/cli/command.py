@@ -30,6 +30,10 @@ _REFUSED_BY_THE_DISK = {
     errno.EPERM,
     errno.EROFS,
 }
+_OUT_OF_MEMORY = re.compile(r"can't allocate memory|out of memory")
+_NO_MEMORY = (
+    "there is not enough memory for this: use fewer timesteps, smaller batches or fewer channels."
+)
 _WRONG_TYPE = (
     re.compile(r'Parser key "([^"]+)":\s+Expected an? (.+?)\. Got value: (.*)', re.DOTALL),
     re.compile(r'Parser key "([^"]+)":.*?Subtypes: \[(.*?\])\n.*Given value: (.*)', re.DOTALL),
@@ -69,6 +73,11 @@ def run_command(body: Callable[[], int], name: str | None = None) -> int:
             raise
         where = f"'{error.filename}'" if error.filename else "a file"
         tell_error(name, f"cannot use {where}: {error.strerror}.")
+        return WRONG_INPUT
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        tell_error(name, _NO_MEMORY)
         return WRONG_INPUT
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else OK if stop.code is None else WRONG_INPUT

@@ -159,7 +159,7 @@ def _train(
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """torch's CPU threads while a run trains; None leaves them as they are."""
+    """Set the CPU threads of torch while a run trains; None leaves them as they are."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import pytest
+import torch
 
 from mpo_snn.cli.command import CommandParser, UsageError, nearest, run_command
 from mpo_snn.errors import GraphError
@@ -150,3 +151,18 @@ def test_nearest_looks_at_the_last_part_first() -> None:
     assert nearest("--beta", known) == ": did you mean --neuron.beta?"
     assert nearest("--sed", known) == ": did you mean --seed?"
     assert nearest("--q", known) == ""
+
+
+def test_too_little_memory_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> int:
+        torch.empty(2**60)
+        return 0
+
+    assert run_command(body, "mpo-x") == 2
+    assert capsys.readouterr().err.startswith("mpo-x: error: there is not enough memory")
+
+    def fault() -> int:
+        raise RuntimeError("a fault of ours")
+
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        run_command(fault, "mpo-x")
