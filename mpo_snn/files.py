@@ -16,12 +16,16 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     """Yield a scratch file beside `path`; on success it becomes `path`, on failure it vanishes.
 
     The content is flushed to the disk before the rename, and the folder after it, so that the
-    rename survives a power cut.
+    rename survives a power cut. A link stays a link: the file that it leads to is replaced.
 
     Raises:
-        OutputError: if the folder is missing or the disk refuses (full, read-only, not allowed).
+        OutputError: if the folder is missing, the disk refuses (full, read-only, not allowed), or
+            `path` is a folder or a device.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        found = "Is a directory" if path.is_dir() else "not a regular file"
+        raise OutputError(f"cannot write '{path}': {found}. Nothing was changed.")
     scratch: Path | None = None
     outcome = "Nothing was changed."
     try:

@@ -169,7 +169,7 @@ class Training:
             torch.save(state, scratch)
 
     def resume(self, folder: Path) -> None:
-        """Go on from a checkpoint, if there is one.
+        """Go on from a checkpoint, if there is one; `--again` leaves a finished one alone.
 
         Raises:
             MpoError: if it belongs to another case.
@@ -180,6 +180,8 @@ class Training:
         state = torch.load(path, map_location=self.options.device, weights_only=True)
         if state["case"] != self.case:
             raise MpoError(f"'{path}' is of another case: {state['case']}. Move it away.")
+        if self.options.again and len(state["history"]) == self.options.epochs:
+            return
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])

@@ -236,3 +236,22 @@ def test_one_finding_joins_the_line_and_several_get_lines_of_their_own() -> None
     assert str(error) == "cannot do it: 2 findings\n  - a is wrong.\n  - b is absent."
     assert error.findings == ("a is wrong.", "b is absent.")
     assert isinstance(error, ValueError)
+
+
+def test_a_device_or_folder_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name, found in (("pipe", "not a regular file"), ("folder", "Is a directory")):
+        with pytest.raises(OutputError, match=found):
+            write_file(tmp_path / name, "text")
+    assert (tmp_path / "pipe").is_fifo() and sorted(p.name for p in tmp_path.iterdir()) == [
+        "folder",
+        "pipe",
+    ]
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("old")
+    (tmp_path / "link").symlink_to("there")
+    write_file(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "there").read_text() == "new"
