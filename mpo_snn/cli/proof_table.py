@@ -65,7 +65,8 @@ def _verdict(proof: Proof) -> str:
         why = (
             "every spike is the same"
             if not roots
-            else f"{roots} spikes differ at their root, each within rounding of its threshold"
+            else f"{roots} rounding root{'s' * (roots != 1)}, each within rounding of its threshold;"
+            " every other difference follows from them"
         )
         return f"[bold green]equal[/]: {why}."
     place = proof.equivalence.first_divergence
