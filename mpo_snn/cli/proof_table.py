@@ -65,8 +65,8 @@ def _verdict(proof: Proof) -> str:
         why = (
             "every spike is the same"
             if not roots
-            else f"{roots} rounding root{'s' * (roots != 1)}, each within rounding of its threshold;"
-            " every other difference follows from them"
+            else f"{roots} rounding root{'s' * (roots != 1)}, each within rounding of its"
+            " threshold; every other difference follows from there"
         )
         return f"[bold green]equal[/]: {why}."
     place = proof.equivalence.first_divergence
