@@ -29,6 +29,11 @@ _REFUSED_BY_THE_DISK = {
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
+    errno.EFBIG,
+    errno.EIO,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
 }
 _OUT_OF_MEMORY = re.compile(r"can't allocate memory|out of memory")
 _NO_MEMORY = (

@@ -62,6 +62,9 @@ def read_recipe(path: Path, what: str | None = None) -> Recipe:
         raise RecipeError(f"cannot read {what}: it is not text in UTF-8.") from error
     except yaml.YAMLError as error:
         raise RecipeError(f"cannot read {what}: {_where_and_why(error)}.") from error
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"cannot read {what}: it holds no sensible YAML, {reason}.") from error
     if not isinstance(values, dict):
         raise RecipeError(f"cannot use {what}: it holds no keys, expected `key: value` lines.")
     return recipe_from({"name": path.stem, **values}, what)

@@ -81,7 +81,7 @@ def _read(path: Path) -> tuple[bytes, InputDescription]:
         intact = found["sha256"] == _checksum(content)
     except OSError as error:
         raise RunError(f"cannot read '{path}': {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"cannot read '{path}': it is damaged. {_WAY_OUT}") from error
     if not intact:
         raise RunError(f"cannot use '{path}': its checksum does not match. {_WAY_OUT}")

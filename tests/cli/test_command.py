@@ -4,6 +4,7 @@ import errno
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -166,3 +167,12 @@ def test_too_little_memory_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
 
     with pytest.raises(RuntimeError, match="a fault of ours"):
         run_command(fault, "mpo-x")
+
+
+def test_a_name_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> int:
+        Path("x" * 5000).read_text()
+        return 0
+
+    assert run_command(body, "mpo-x") == 2
+    assert capsys.readouterr().err.endswith("File name too long.\n")

@@ -218,3 +218,15 @@ def test_every_field_is_documented() -> None:
         assert kind.__doc__ is not None
         for field in fields(kind):
             assert f"        {field.name}: " in kind.__doc__
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["epochs: 2024-13-45\n", "epochs: " + "9" * 6000 + "\n", "epochs: " + "[" * 5000],
+)
+def test_yaml_that_makes_no_sense_is_one_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match="holds no sensible YAML") as told:
+        read_recipe(path)
+    assert "\n" not in str(told.value)
