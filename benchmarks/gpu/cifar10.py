@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     case = _case(options)
     if not results.is_wanted(case):
         return 0
-    folder = make_folder(options.work or options.results / "work")
+    folder = make_folder(options.work)
     sets = {
         split: load_split(options.data, split, folder, options.device, options.limit)
         for split in ("train", "test")
@@ -218,7 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     add_common_options(parser)
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder with train.parquet and test.parquet")
-    add("--work", type=Path, help="folder of checkpoint and decoded pixels (RESULTS/work)")
+    add("--work", type=Path, default=Path("runs/cifar10"), help="for checkpoint and decoded pixels")
     add("--name", default="cifar10", help="name of the checkpoint, one for each case")
     add("--method", choices=("mpo", "fixed"), default="mpo")
     add("--channels", type=int, nargs="+", default=[64, 128, 256, 256])

@@ -65,47 +65,57 @@ def measure_case(
     generator = torch.Generator().manual_seed(options.seed)
     x = torch.randn(shape, generator=generator).to(device).requires_grad_()
     grad = torch.randn(shape, generator=generator).to(device)
-    density, variants, rows, skipped = 0.0, {}, {}, {}
+    variants: dict[str, Variant] = {}
+    rows: dict[str, Any] = {}
+    skipped: dict[str, str] = {}
     for name, build in builders(reset, device).items():
         try:
             variant = build()
             rows[name] = {"equality": check(variant, x, grad)}
             if rows[name]["equality"]["passed"]:
+                rows[name] |= _load_independent(variant, x, grad, device)
                 variants[name] = variant
-            if name == "mpo-snn reference":
-                density = float(variant.spikes(x).detach().mean())
         except (ImportError, MpoError) as error:
             skipped[name] = str(error)
         except Exception as error:  # one that fails, in whatever way, must not stop the others
             rows[name] = {"equality": {"passed": False, "error": repr(error)}}
-    forward = take_turns(
-        {n: _forward(v, x) for n, v in variants.items() if not v.statistics},
-        device,
-        options.repetitions,
+    without = {n: _forward(v, x) for n, v in variants.items() if not v.statistics}
+    forward = take_turns(without, device, options.repetitions)
+    both = take_turns(
+        {n: _both(v, x, grad) for n, v in variants.items()}, device, options.repetitions
     )
-    both_ways = {n: _both(v, x, grad) for n, v in variants.items()}
-    both = take_turns(both_ways, device, options.repetitions)
     bandwidth = copy_bandwidth(device)
-    for name, variant in variants.items():
-        moved, operators = traffic(both_ways[name])
-        x.grad = None
-        peak = peak_memory(lambda v=variant: v.train(x, grad), device)
+    for name in variants:
+        moved, median = rows[name]["bytes_per_neuron_step"], both[name]["median_s"]
+        copied = bandwidth * median / x.numel()
         rows[name] |= {
             "forward": _with_ratios(name, forward),
             "forward_backward": _with_ratios(name, both),
-            "bytes_per_neuron_step": moved / x.numel(),
-            "operators": operators,
             "share_of_copy_bandwidth": {
-                "of_the_bytes_it_moves": moved / both[name]["median_s"] / bandwidth,
-                "of_the_floor": FLOOR_BYTES * x.numel() / both[name]["median_s"] / bandwidth,
+                "of_the_bytes_it_moves": moved / copied,
+                "of_the_floor": FLOOR_BYTES / copied,
             },
-            "peak_memory_per_input": peak / (x.numel() * x.element_size()),
         }
+    with torch.no_grad():
+        density = float(variants["mpo-snn reference"].spikes(x).mean())
     return {
         "spike_density": density,
         "copy_bytes_per_s": bandwidth,
         "variants": rows,
         "skipped": skipped,
+    }
+
+
+def _load_independent(variant: Variant, x: Tensor, grad: Tensor, device: str) -> dict[str, Any]:
+    """Of forward and backward: what does not change with the load of the machine."""
+    moved, operators = traffic(_both(variant, x, grad))
+    x.grad = None
+    peak = peak_memory(lambda: variant.train(x, grad), device)
+    x.grad = None
+    return {
+        "bytes_per_neuron_step": moved / x.numel(),
+        "operators": operators,
+        "peak_memory_per_input": peak / (x.numel() * x.element_size()),
     }
 
 

@@ -122,7 +122,8 @@ def check(
 ) -> dict[str, Any]:
     """Logits in evaluation, and in training with the gradient of the first kernel, in float64.
 
-    Against our reference kernel, unrolled with the variant's own way of batchnorm.
+    Against our reference kernel, unrolled with the variant's own way of batchnorm. The kernels that
+    run in float32 are held against the reference by `benchmarks.gpu.kernel`.
     """
     network = build(convnet, "per_step")
     mode: BatchNormMode = "per_step" if network.normalises_each_step else "folded"
