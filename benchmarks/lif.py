@@ -74,7 +74,7 @@ def _with_statistics(reset: ResetKind, device: str, backend: str) -> Variant:
 
     def train(x: Tensor, grad: Tensor) -> None:
         spk, _ = layer.scan(x)
-        torch.autograd.backward((spk, mpo.regularizer()), (grad, None))  # type: ignore[arg-type]
+        torch.autograd.backward((spk, mpo.regularizer()), (grad, None))
         mpo.step()
 
     return Variant(

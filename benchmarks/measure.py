@@ -210,7 +210,7 @@ def peak_memory(run: Callable[[], object], device: str) -> int:
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it tells of every start and stop
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         run()
-    events = profiler.profiler.kineto_results.events()  # type: ignore[union-attr]
+    events = profiler.profiler.kineto_results.events()
     changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
     now, peak = 0, 0
     for _, change in changes:

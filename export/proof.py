@@ -63,7 +63,9 @@ def export_run(run: Run, dt: float = DEFAULT_DT, plain_reset: bool = False) -> E
 def metadata_of(run: Run, export: Export, dt: float, nir_version: str) -> GraphMetadata:
     """What the graph cannot say itself: timestep, T, input, read-out, reset, classes, folds."""
     dataset, recipe = load_dataset(run.recipe.data.name), run.recipe
-    notes = (*export.notes, LEGACY_NOTE) if nir_version == "1.0.4" else export.notes
+    resets = any(hasattr(node, "v_reset") for node in export.graph.nodes.values())
+    legacy = nir_version == "1.0.4" and resets
+    notes = (*export.notes, LEGACY_NOTE) if legacy else export.notes
     return GraphMetadata(
         dt=dt,
         timesteps=recipe.timesteps,

@@ -16,6 +16,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 from mpo_snn.errors import ExportError
 from mpo_snn.neurons import MPOLeaky
 from mpo_snn.trace import ADDITIONS, trace_timestep
+from mpo_snn.unroll import Unrolled
 
 from . import draft as d
 from .draft import Array, Draft, Node, Shape
@@ -31,13 +32,15 @@ def read_network(network: nn.Module, input_shape: Sequence[int]) -> Draft:
     """The draft of a network in eval mode, all values in float64; the network is not touched.
 
     Args:
-        network: one timestep, plain torch.nn and MPO neurons (`mpo_snn.trace`).
+        network: one timestep, plain torch.nn and MPO neurons (`mpo_snn.trace`), bare or unrolled.
         input_shape: shape of one sample, without batch and time.
 
     Raises:
         UnrollError: if forward is not one timestep.
         ExportError: naming every layer that has no form in NIR, and what is supported.
     """
+    if isinstance(network, Unrolled):
+        network = network.network
     network = copy.deepcopy(network).cpu().double().eval()
     graph = trace_timestep(network)
     _propagate_shapes(network, graph, input_shape)
@@ -52,6 +55,11 @@ def read_network(network: nn.Module, input_shape: Sequence[int]) -> Draft:
                 nodes["input"] = d.Input(tuple(input_shape))
         elif node.op == "output":
             source = _first(node.args[0])
+            if source not in names:
+                raise ExportError(
+                    f"cannot export {type(network).__name__}: the first thing that its forward"
+                    " returns is a membrane; return logits or spikes first, states may follow."
+                )
             nodes["output"] = d.Output(nodes[names[source]].shape)
             edges.append((names[source], "output"))
         elif node.target is operator.getitem:

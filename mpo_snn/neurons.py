@@ -309,6 +309,7 @@ def _per_channel(name: str, value: Tensor, step: Tensor) -> Tensor:
 
 
 def _short(value: Tensor) -> str:
+    value = value.detach()
     if value.numel() == 1:
         return f"{float(value):g}"
     return f"{float(value.min()):g}..{float(value.max()):g} {tuple(value.shape)}"

@@ -89,7 +89,7 @@ class Training:
         torch.backends.cudnn.benchmark = True
         neuron = NeuronSettings(width=options.width)
         network = ConvNet(IMAGE, CLASSES, options.channels, neuron, options.dropout)
-        network.to(options.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(options.device, memory_format=torch.channels_last)
         self.network = Unrolled(network, options.timesteps)
         self.mpo = None
         if options.method == "mpo":

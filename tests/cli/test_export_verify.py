@@ -144,7 +144,7 @@ def test_subtraction_as_plain_lif_needs_two_words(run, tmp_path, capsys):
 def test_file_for_nir_1_0_4(run, tmp_path, capsys):
     out = tmp_path / "old.nir"
     assert export.main([str(run), "--nir-version", "1.0.4", "--output", str(out)]) == 0
-    assert "without v_reset" in capsys.readouterr().out
+    assert ("without v_reset" in capsys.readouterr().out) == (run.name == "zero")
     assert verify.main([str(run), str(out)]) == 0
     metadata = read_metadata(nir.read(out))
     assert metadata.nir_version == "1.0.4"

@@ -197,3 +197,24 @@ def test_folding_leaves_the_residual_sum_as_edges():
     assert into == ["conv2", "lif1", "skip"]
     assert any("groups" in line for line in export.folds)
     assert any("into 3x3" in line for line in export.folds)
+
+
+def test_an_unrolled_network_is_exported_like_the_bare_one():
+    network = settled(ConvNet)[0]
+    bare = export_nir(network, ConvNet.input_shape).graph
+    unrolled = export_nir(Unrolled(network, T), ConvNet.input_shape).graph
+    assert list(bare.nodes) == list(unrolled.nodes) and bare.edges == unrolled.edges
+
+
+def test_a_membrane_as_output_is_refused():
+    class Membrane(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.lif = nn.Linear(3, 2), lif(init_hidden=False)
+
+        def forward(self, x, mem):
+            _, mem = self.lif(self.fc(x), mem)
+            return mem
+
+    with pytest.raises(ExportError, match="returns is a membrane; return logits or spikes"):
+        export_nir(Membrane(), (3,))
