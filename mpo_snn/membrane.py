@@ -49,8 +49,13 @@ def moments(u: Tensor, dim: int | None = None) -> Moments:
     u = u if u.dtype == torch.float64 else u.float()
     axes = tuple(range(u.dim())) if dim is None else (dim,)
     count = u.numel() if dim is None else u.shape[dim]
-    variance, mean = torch.var_mean(u, dim=axes, correction=0)
-    return Moments(float(count), mean, variance * count)
+    # Shifted by one of the values, in two passes: as exact as torch.var_mean (0 where all values
+    # are equal), and many times faster on a CPU.
+    shift = (u[(0,) * u.dim()] if dim is None else u.select(dim, 0)).detach()
+    from_shift = u - shift if dim is None else u - shift.unsqueeze(dim)
+    mean = from_shift.mean(axes, keepdim=True)
+    m2 = (from_shift - mean).square().sum(axes)
+    return Moments(float(count), shift + mean.reshape(shift.shape), m2)
 
 
 def merge(a: Moments, b: Moments) -> Moments:
@@ -101,7 +106,7 @@ def take_sample(u: Tensor, covered: Tensor, density: Tensor, gamma: float) -> Sa
     """Statistics of U, (batch, *features), with the shares that were counted beside it."""
     layer = moments(u)
     with torch.no_grad():
-        rho = ((u - layer.mean).abs() <= gamma * layer.sigma).float().mean()
+        rho = (u - layer.mean).abs_().le_(gamma * layer.sigma).mean()
         neurons = moments(u, dim=0)
     return Sample(layer, neurons, rho, covered, density)
 
@@ -131,7 +136,8 @@ class MembraneRecord:
     def add_sequence(self, v: Tensor, spk: Tensor, p: LIFParameters) -> None:
         """Take the statistics of v and spk, (time, batch, *features)."""
         self.close()
-        u = v.mean(0) if self.statistic == "mean" else v[-1]
+        # Not v.mean(0): its gradient is written out for every timestep, that of a sum is not.
+        u = v.sum(0) / v.shape[0] if self.statistic == "mean" else v[-1]
         with torch.no_grad():
             covered, density = coverage(v, p.threshold, p.slope), spk.float().mean()
         self._add(take_sample(u, covered, density, self.gamma))

@@ -73,7 +73,7 @@ def half_support(slope: Tensor, share: float = SUPPORT_SHARE) -> Tensor:
 
 def coverage(v: Tensor, threshold: Tensor, slope: Tensor) -> Tensor:
     """Share of membrane values inside the effective support (the paper's Fig. 1), a scalar."""
-    return ((v - threshold).abs_() < half_support(slope)).to(torch.float32).mean()
+    return (v - threshold).abs_().lt_(half_support(slope)).mean().to(torch.float32)
 
 
 class Spike(torch.autograd.Function):
