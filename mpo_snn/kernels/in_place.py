@@ -137,7 +137,7 @@ def _state(v: Tensor, threshold: Tensor, p: LIFParameters) -> Tensor:
 
 
 def _add_product(target: Tensor, a: Tensor, b: Tensor) -> None:
-    """target += a * b, for a parameter b of the layer."""
+    """Add a * b to target in place, for a parameter b of the layer."""
     if _is_number(b):
         target.add_(a, alpha=b.item())
     else:
