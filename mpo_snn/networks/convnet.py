@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mpo_snn.errors import RecipeError
-from mpo_snn.neurons import MPOLeaky
+from mpo_snn.networks.neuron import build_neuron
 from mpo_snn.settings import NeuronSettings
 
 
@@ -42,7 +42,7 @@ class ConvNet(nn.Module):
             layers += [
                 nn.Conv2d(depth, out_channels, 3, padding=1, bias=False),
                 nn.BatchNorm2d(out_channels),
-                MPOLeaky.from_settings(neuron),
+                build_neuron(neuron, out_channels),
             ]
             depth = out_channels
             if index:
