@@ -74,6 +74,15 @@ class AveragePool(Node):
 
 
 @dataclass(frozen=True)
+class SumPool(Node):
+    """Sum over windows; padding counts as zeros."""
+
+    kernel: Shape
+    stride: Shape
+    padding: Shape
+
+
+@dataclass(frozen=True)
 class Flatten(Node):
     """All features in one axis."""
 

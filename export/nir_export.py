@@ -109,9 +109,10 @@ def _plain_node(node: Node) -> nir.NIRNode:
         return nir.Affine(weight=node.weight, bias=node.bias)
     if isinstance(node, d.Convolution):
         return _convolution(node)
-    if isinstance(node, d.AveragePool):
+    if isinstance(node, d.AveragePool | d.SumPool):
+        kind = nir.AvgPool2d if isinstance(node, d.AveragePool) else nir.SumPool2d
         kernel, stride, padding = (np.array(v) for v in (node.kernel, node.stride, node.padding))
-        return nir.AvgPool2d(kernel_size=kernel, stride=stride, padding=padding)
+        return kind(kernel_size=kernel, stride=stride, padding=padding)
     if isinstance(node, d.Flatten):
         return nir.Flatten(
             input_type={"input": np.array(node.input_shape)}, start_dim=0, end_dim=-1

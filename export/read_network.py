@@ -22,7 +22,8 @@ from . import draft as d
 from .draft import Array, Draft, Node, Shape
 
 _SUPPORTED = (
-    "AdaptiveAvgPool2d (whole windows), AvgPool2d, BatchNorm1d, BatchNorm2d (behind Conv or"
+    "AdaptiveAvgPool2d (whole windows), AvgPool2d (mean, or sum with divisor_override=1),"
+    " BatchNorm1d, BatchNorm2d (behind Conv or"
     " Linear), Conv1d, Conv2d, Dropout, Flatten, Identity, Linear, MPOLeaky, additions, products"
     " with a number"
 )
@@ -133,7 +134,7 @@ def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> 
     if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
         return _batchnorm(name, layer, out)
     if isinstance(layer, nn.AvgPool2d):
-        return _average_pool(name, layer, out)
+        return _pool(name, layer, out)
     if isinstance(layer, nn.AdaptiveAvgPool2d):
         kernel = tuple(a // b for a, b in zip(shape[1:], out[1:], strict=True))
         if any(a % b for a, b in zip(shape[1:], out[1:], strict=True)):
@@ -149,7 +150,8 @@ def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> 
     if isinstance(layer, nn.MaxPool2d):
         raise ExportError(
             f"layer '{name}' (MaxPool2d): NIR has no maximum, and the maximum of spikes over time"
-            " is not what a chip computes; train with nn.AvgPool2d or a strided convolution."
+            " is not what a chip computes; train with nn.AvgPool2d (network.pooling average or sum)"
+            " or a strided convolution."
         )
     raise ExportError(
         f"layer '{name}' ({type(layer).__name__}) has no form in NIR. Supported: {_SUPPORTED}."
@@ -197,10 +199,15 @@ def _batchnorm(name: str, layer: nn.BatchNorm1d | nn.BatchNorm2d, out: Shape) ->
     return d.BatchNorm(out, scale, bias - scale * mean)
 
 
-def _average_pool(name: str, layer: nn.AvgPool2d, out: Shape) -> Node:
+def _pool(name: str, layer: nn.AvgPool2d, out: Shape) -> Node:
     kernel, stride, padding = (_pair(v) for v in (layer.kernel_size, layer.stride, layer.padding))
-    if layer.ceil_mode or layer.divisor_override:
-        raise ExportError(f"layer '{name}' uses ceil_mode or divisor_override: NIR has neither.")
+    if layer.ceil_mode or layer.divisor_override not in (None, 1):
+        raise ExportError(
+            f"layer '{name}' uses ceil_mode or a divisor_override other than 1 (a sum): NIR has"
+            " neither."
+        )
+    if layer.divisor_override == 1:
+        return d.SumPool(out, kernel, stride, padding)
     if any(padding) and not layer.count_include_pad:
         raise ExportError(
             f"layer '{name}' leaves padding out of its mean (count_include_pad=False): NIR's"

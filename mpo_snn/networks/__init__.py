@@ -6,6 +6,7 @@ A builder imports its network when it is called, so that listing the names costs
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mpo_snn.errors import RecipeError
@@ -32,19 +33,36 @@ def build_network(
     """A network with fresh weights, drawn from torch's global random numbers.
 
     Args:
-        settings: which network, and its size.
+        settings: which network, its size, and its weights at the start.
         neuron: settings of every neuron.
-        input_shape: shape of a sample, (channels, height, width).
-        classes: number of outputs.
+        input_shape: shape of a sample, (channels, height, width); mlp takes any shape.
+        classes: number of outputs, at least 2.
 
     Raises:
-        RecipeError: if the name is unknown, or the network does not suit the shape.
+        RecipeError: if the name is unknown, or the network does not suit the shape or the classes.
     """
+    from mpo_snn.networks.initialisation import initialise
+
     if settings.name not in _BUILDERS:
         raise RecipeError(
             f"unknown network '{settings.name}': choose one of {', '.join(_BUILDERS)}."
         )
-    return _BUILDERS[settings.name](settings, neuron, input_shape, classes)
+    if classes < 2:
+        raise RecipeError(f"{settings.name}: the data has {classes} classes, allowed is 2 or more.")
+    network = _BUILDERS[settings.name](settings, neuron, input_shape, classes)
+    initialise(network, neuron, settings.init)
+    return network
+
+
+def _mlp(
+    settings: NetworkSettings, neuron: NeuronSettings, input_shape: Sequence[int], classes: int
+) -> nn.Module:
+    from mpo_snn.networks.mlp import MLP
+    from mpo_snn.networks.pooling import refuse_max
+
+    refuse_max(settings.name, settings.pooling)
+    hidden = settings.scaled(settings.hidden)
+    return MLP(input_shape, classes, hidden, neuron, settings.dropout, settings.normalise)
 
 
 def _convnet(
@@ -52,9 +70,47 @@ def _convnet(
 ) -> nn.Module:
     from mpo_snn.networks.convnet import ConvNet
 
-    return ConvNet(input_shape, classes, settings.channels, neuron, settings.dropout)
+    channels = settings.scaled(settings.channels)
+    return ConvNet(input_shape, classes, channels, neuron, settings.dropout, settings.pooling)
+
+
+def _vgg(
+    settings: NetworkSettings, neuron: NeuronSettings, input_shape: Sequence[int], classes: int
+) -> nn.Module:
+    from mpo_snn.networks.vgg import STAGES, VGG
+
+    return VGG(
+        settings.name,
+        input_shape,
+        classes,
+        [settings.scaled(stage) for stage in STAGES[settings.name]],
+        settings.scaled(settings.hidden),
+        neuron,
+        settings.pooling,
+        settings.dropout,
+    )
+
+
+def _resnet(
+    settings: NetworkSettings, neuron: NeuronSettings, input_shape: Sequence[int], classes: int
+) -> nn.Module:
+    from mpo_snn.networks.resnet import LAYOUTS, ResNet
+
+    layout = LAYOUTS[settings.name]
+    layout = replace(
+        layout, channels=settings.scaled(layout.channels), hidden=settings.scaled(layout.hidden)
+    )
+    return ResNet(
+        settings.name, input_shape, classes, layout, neuron, settings.pooling, settings.dropout
+    )
 
 
 _BUILDERS: dict[str, Builder] = {
+    "mlp": _mlp,
     "convnet": _convnet,
+    "vgg11": _vgg,
+    "vgg16": _vgg,
+    "resnet18": _resnet,
+    "resnet19": _resnet,
+    "resnet34": _resnet,
 }

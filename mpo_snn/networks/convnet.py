@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from mpo_snn.errors import RecipeError
+from mpo_snn.networks.images import image_of
 from mpo_snn.networks.neuron import build_neuron
+from mpo_snn.networks.pooling import build_pooling
+from mpo_snn.networks.settings import Pooling
 from mpo_snn.settings import NeuronSettings
 
 
 class ConvNet(nn.Module):
-    """Blocks of 3x3 convolution, batchnorm and LIF; average pooling behind each but the first.
+    """Blocks of 3x3 convolution, batchnorm and LIF; 2x2 pooling behind each but the first.
 
     Args:
         input_shape: (channels, height, width) of a sample.
@@ -20,9 +23,10 @@ class ConvNet(nn.Module):
         channels: output channels of each block.
         neuron: settings of every neuron.
         dropout: share of the last features that is dropped in training, in [0, 1).
+        pooling: of the spikes of a block.
 
     Raises:
-        RecipeError: if the image is too small for the number of blocks.
+        RecipeError: if a sample is no image, or too small for the number of blocks.
     """
 
     def __init__(
@@ -32,11 +36,12 @@ class ConvNet(nn.Module):
         channels: Sequence[int] = (32, 64, 64),
         neuron: NeuronSettings | None = None,
         dropout: float = 0.0,
+        pooling: Pooling = "average",
     ) -> None:
         """Build the blocks and the linear read-out."""
         super().__init__()
         neuron = neuron or NeuronSettings()
-        depth, height, width = input_shape
+        depth, height, width = image_of("convnet", input_shape, 0)
         layers: list[nn.Module] = []
         for index, out_channels in enumerate(channels):
             layers += [
@@ -46,7 +51,7 @@ class ConvNet(nn.Module):
             ]
             depth = out_channels
             if index:
-                layers.append(nn.AvgPool2d(2))
+                layers.append(build_pooling(pooling, 2))
                 height, width = height // 2, width // 2
         if min(height, width) < 1:
             raise RecipeError(

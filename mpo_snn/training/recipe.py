@@ -133,7 +133,8 @@ class Recipe:
     def values(self) -> dict[str, Any]:
         """The recipe as nested plain values: dicts, lists, numbers, strings, None."""
         values = asdict(self)
-        values["network"]["channels"] = list(self.network.channels)
+        for key in ("channels", "hidden"):
+            values["network"][key] = list(values["network"][key])
         return values
 
 

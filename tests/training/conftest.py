@@ -17,7 +17,7 @@ def tiny_recipe() -> Recipe:
         epochs=4,
         timesteps=2,
         data=DataSettings("digits"),
-        network=NetworkSettings("convnet", (4, 4), dropout=0.3),
+        network=NetworkSettings("convnet", (4, 4), dropout=0.3, init="torch"),
         optimizer=OptimizerSettings(lr=5e-3, batch_size=480, warmup_epochs=0.5),
     )
 

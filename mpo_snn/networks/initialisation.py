@@ -1,0 +1,93 @@
+r"""Weights at the start that keep deep layers firing: neither silent nor saturated.
+
+A current that is white in time with standard deviation s moves the free membrane of a LIF neuron
+(`mpo_snn.lif`), within n steps from rest, by
+
+.. math:: \sigma_V = s\, g \sqrt{\textstyle\sum_{k<n} \beta^{2k}}
+
+with g the input gain, 1 - beta or 1. Three ways to choose s:
+
+- `firing`: sigma_V is the threshold, so that fluctuations alone carry one membrane in six over it
+  (J. Rossbroich, J. Gygax and F. Zenke, "Fluctuation-driven initialization for spiking neural
+  network training", Neuromorphic Computing and Engineering 2(4), 2022; their xi is 1).
+- `tdbn`: s is the threshold (H. Zheng et al., "Going deeper with directly-trained larger spiking
+  neural networks", AAAI 2021, with alpha = 1): threshold-dependent batchnorm. Their scale alpha *
+  V_th and the learnable weight are one parameter here, which computes the same.
+- `torch`: the layers as torch leaves them; batchnorm makes s 1 volt.
+
+Where a neuron has a batchnorm in front, s is its weight: batchnorm undoes any scale of the weights
+before it, so these stay as torch draws them. Where two normalised currents meet in a residual sum
+each gets s / sqrt(2) (alpha = 1/sqrt(2) there in tdBN too). Without batchnorm, `firing` draws the
+dense weights from N(0, s^2 / (fan-in * m)) with m the expected mean square of an input.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from mpo_snn.errors import RecipeError
+from mpo_snn.networks.resnet import ResidualBlock
+from mpo_snn.networks.settings import Initialisation
+from mpo_snn.neurons import MPOLeaky
+from mpo_snn.settings import NeuronSettings
+
+STEPS = 4
+"""n: steps within which the membrane is to reach its spread; finite, for beta may be 1."""
+INPUT_MEAN_SQUARE = 0.25
+"""m of samples: that of images in [0, 1] is 0.1 (digits on black) to 0.3 (photographs)."""
+SPIKE_MEAN_SQUARE = 0.12
+"""m of spikes: their density, as layers with batchnorm show it at beta = 0.5."""
+
+
+def current_spread(neuron: NeuronSettings, init: Initialisation) -> float:
+    """Standard deviation s of a neuron's current at the start, `firing` or `tdbn`, in volt."""
+    if init == "tdbn":
+        return neuron.threshold
+    gain = 1.0 - neuron.beta if neuron.input_gain == "decay" else 1.0
+    memory = sum(neuron.beta ** (2 * k) for k in range(STEPS))
+    return neuron.threshold / (gain * math.sqrt(memory))
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, neuron: NeuronSettings, init: Initialisation) -> None:
+    """Set the weights of a fresh network, drawing from torch's global random numbers.
+
+    Args:
+        network: as its builder made it.
+        neuron: settings of every neuron.
+        init: which way.
+
+    Raises:
+        RecipeError: if `tdbn` is asked of a network without batchnorm.
+    """
+    if init == "torch":
+        return
+    spread = current_spread(neuron, init)
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    for norm in norms:
+        norm.weight.fill_(spread)
+    for block in network.modules():
+        if isinstance(block, ResidualBlock):
+            for norm in block.summed():
+                norm.weight.fill_(spread / math.sqrt(2.0))
+    if not norms and init == "tdbn":
+        raise RecipeError(
+            f"network.init is tdbn, but {type(network).__name__} has no batchnorm: use"
+            " firing, or network.normalise."
+        )
+    if not norms:
+        _initialise_dense(network, spread)
+
+
+def _initialise_dense(network: nn.Module, spread: float) -> None:
+    """Fluctuation-driven weights for every dense layer in front of a neuron layer."""
+    mean_square = INPUT_MEAN_SQUARE
+    for layer, following in pairwise(network.modules()):
+        if isinstance(layer, nn.Linear) and isinstance(following, MPOLeaky):
+            nn.init.normal_(layer.weight, std=spread / math.sqrt(layer.in_features * mean_square))
+            nn.init.zeros_(layer.bias)
+            mean_square = SPIKE_MEAN_SQUARE

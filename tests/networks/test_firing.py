@@ -1,0 +1,94 @@
+"""Density of every layer at the start: neither silent nor saturated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mpo_snn.encoding import encode
+from mpo_snn.networks.initialisation import STEPS, current_spread
+from mpo_snn.networks.resnet import ResidualBlock
+from mpo_snn.neurons import MPOLeaky
+from mpo_snn.settings import NeuronSettings
+from mpo_snn.unroll import Unrolled
+
+from .cases import CASES, Case
+
+BAND = (0.05, 0.35)
+LEAKY = NeuronSettings(beta=0.9)
+INTEGRATE = NeuronSettings(beta=1.0, input_gain="unit", threshold=1.0)
+SUBTRACT = NeuronSettings(reset="subtract", reset_timing="next", input_gain="unit")
+
+
+def densities(network: nn.Module, x: Tensor, timesteps: int = 4) -> dict[str, float]:
+    found: dict[str, float] = {}
+    with torch.no_grad():
+        Unrolled(network, timesteps)(
+            encode(x, timesteps),
+            observe=lambda name, spk, v: found.update({name: float(spk.mean())}),
+        )
+    return found
+
+
+@pytest.mark.parametrize("input_", ["noise", "pictures"])
+def test_every_layer_of_every_network_fires(case: Case, input_: str) -> None:
+    found = densities(case.build(), getattr(case, input_)())
+    outside = {k: v for k, v in found.items() if not BAND[0] < v < BAND[1]}
+    assert not outside and len(found) >= 2
+
+
+@pytest.mark.parametrize("neuron", [LEAKY, INTEGRATE, SUBTRACT])
+@pytest.mark.parametrize("name", ["convnet", "mlp", "vgg16", "resnet18"])
+def test_other_neurons_fire_too(name: str, neuron: NeuronSettings) -> None:
+    case = replace(CASES[name], batch=8)
+    found = densities(case.build(neuron), case.pictures())
+    assert min(found.values()) > 0.01 and max(found.values()) < BAND[1]
+
+
+def test_long_memory_is_silent_without_the_initialisation() -> None:
+    case = CASES["vgg16"]
+    for init in ("torch", "tdbn"):
+        found = densities(case.build(LEAKY, init=init), case.pictures())
+        assert min(found.values()) < 0.005
+
+
+def test_a_deep_perceptron_without_batchnorm_fires() -> None:
+    case = CASES["mlp"]
+    found = densities(case.build(hidden=(2048,) * 6, normalise=False), case.pictures())
+    assert all(BAND[0] < v < BAND[1] for v in found.values())
+    found = densities(
+        case.build(hidden=(2048,) * 6, normalise=False, init="torch"), case.pictures()
+    )
+    assert list(found.values())[-1] == 0.0
+
+
+@pytest.mark.parametrize("neuron", [NeuronSettings(), LEAKY, INTEGRATE])
+def test_a_current_of_that_spread_moves_the_membrane_by_the_threshold(
+    neuron: NeuronSettings,
+) -> None:
+    torch.manual_seed(0)
+    current = current_spread(neuron, "firing") * torch.randn(STEPS, 1, 100_000)
+    _, v = MPOLeaky.from_settings(replace(neuron, reset="none")).scan(current)
+    assert v[-1].std().item() == pytest.approx(neuron.threshold, rel=0.02)
+
+
+def test_threshold_dependent_batchnorm_scales_currents_to_the_threshold() -> None:
+    neuron = NeuronSettings(threshold=0.7, beta=0.8)
+    network = CASES["resnet18"].build(neuron, init="tdbn")
+    blocks = [m for m in network.modules() if isinstance(m, ResidualBlock)]
+    for block in blocks:
+        assert torch.all(block.bn1.weight == 0.7)
+        for norm in block.summed():
+            assert torch.allclose(norm.weight, torch.tensor(0.7 / math.sqrt(2)))
+    assert [len(block.summed()) for block in blocks] == [1, 1, 2, 1, 2, 1, 2, 1]
+    assert torch.all(network.stem[1].weight == 0.7)
+
+
+def test_torch_leaves_the_weights_as_they_are() -> None:
+    network = CASES["vgg11"].build(init="torch")
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert all(torch.all(norm.weight == 1.0) for norm in norms)
