@@ -28,7 +28,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mpo_snn.surrogate import Spike
+from mpo_snn.surrogate import Spike, Surrogate
 
 Reset = Literal["zero", "subtract", "none"]
 ResetTiming = Literal["step", "next"]
@@ -42,11 +42,12 @@ class LIFParameters:
     Attributes:
         beta: leak per step in [0, 1], dimensionless.
         threshold: firing threshold in volt, > 0.
-        slope: slope of the surrogate, 1/volt.
+        slope: slope of the surrogate, 1/volt; scalar or one per channel.
         scale: height times per-neuron gain of the surrogate, dimensionless.
         reset: kind of reset.
         reset_timing: whether it acts in the step of the spike or one later.
         input_gain: whether the input is multiplied by 1 - beta.
+        surrogate: shape of the surrogate, or a function as snnTorch has them.
     """
 
     beta: Tensor
@@ -56,6 +57,7 @@ class LIFParameters:
     reset: Reset = "zero"
     reset_timing: ResetTiming = "step"
     input_gain: InputGain = "decay"
+    surrogate: Surrogate = "sigmoid"
 
 
 def lif_step(current: Tensor, state: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor, Tensor]:
@@ -79,7 +81,8 @@ def lif_step(current: Tensor, state: Tensor, p: LIFParameters) -> tuple[Tensor, 
     v = p.beta * state + drive
     if fired is not None and p.reset == "subtract":
         v = v - fired * p.threshold
-    spk: Tensor = Spike.apply(v - p.threshold, p.slope, p.scale)  # type: ignore[no-untyped-call]
+    x = v - p.threshold
+    spk: Tensor = Spike.apply(x, p.slope, p.scale, p.surrogate)  # type: ignore[no-untyped-call]
     if late or p.reset == "none":
         return spk, v, v
     if p.reset == "zero":

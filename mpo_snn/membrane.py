@@ -9,13 +9,15 @@ micro-batches and processes give what the whole batch would.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from mpo_snn.lif import LIFParameters
-from mpo_snn.surrogate import coverage
+from mpo_snn.surrogate import coverage, surrogate_derivative
 
+Granularity = Literal["layer", "channel"]
 VARIANCE_FLOOR = 1e-12
 """Where a layer does not move, logarithms and roots see this variance (volt squared)."""
 
@@ -44,18 +46,18 @@ class Moments:
         return Moments(self.count, self.mean.detach(), self.m2.detach())
 
 
-def moments(u: Tensor, dim: int | None = None) -> Moments:
-    """Moments over all elements, or over one axis; differentiable, in float32 or better."""
+def moments(u: Tensor, dim: tuple[int, ...] | None = None) -> Moments:
+    """Moments over all elements, or over some axes; differentiable, in float32 or better."""
     u = u if u.dtype == torch.float64 else u.float()
-    axes = tuple(range(u.dim())) if dim is None else (dim,)
-    count = u.numel() if dim is None else u.shape[dim]
+    axes = tuple(range(u.dim())) if dim is None else dim
     # Shifted by one of the values, in two passes: as exact as torch.var_mean (0 where all values
     # are equal), and many times faster on a CPU.
-    shift = (u[(0,) * u.dim()] if dim is None else u.select(dim, 0)).detach()
-    from_shift = u - shift if dim is None else u - shift.unsqueeze(dim)
+    first = u[tuple(slice(0, 1) if axis in axes else slice(None) for axis in range(u.dim()))]
+    from_shift = u - first.detach()
     mean = from_shift.mean(axes, keepdim=True)
     m2 = (from_shift - mean).square().sum(axes)
-    return Moments(float(count), shift + mean.reshape(shift.shape), m2)
+    values = (first.detach() + mean).reshape(m2.shape)
+    return Moments(u.numel() / m2.numel(), values, m2)
 
 
 def merge(a: Moments, b: Moments) -> Moments:
@@ -72,22 +74,35 @@ class Sample:
     """What one sequence through a layer says of its membrane; only `layer` carries a graph.
 
     Attributes:
-        layer: moments of U over neurons and batch, volt.
+        layer: moments of U over neurons and batch, volt; scalars, or one per channel.
         neurons: moments of U over the batch, per neuron.
         rho: share of U within gamma sigmas of the mean (DAS, Eq. 22), 0-d.
-        coverage: share of v inside the surrogate's effective support, 0-d.
-        density: spikes per neuron, step and sample, 0-d.
+        counted: what `count_shares` gave.
     """
 
     layer: Moments
     neurons: Moments
     rho: Tensor
-    coverage: Tensor
-    density: Tensor
+    counted: Tensor
+
+    @property
+    def coverage(self) -> Tensor:
+        """Share of v inside the surrogate's effective support, 0-d; NaN where it has no shape."""
+        return self.counted[0]
+
+    @property
+    def density(self) -> Tensor:
+        """Spikes per neuron, step and sample, 0-d."""
+        return self.counted[1]
+
+    @property
+    def power(self) -> Tensor:
+        """Mean square of the surrogate at v, 0-d; 0 where nobody asked for it."""
+        return self.counted[2]
 
     def detached(self) -> Sample:
         """The same values, cut from the graph."""
-        return Sample(self.layer.detached(), self.neurons, self.rho, self.coverage, self.density)
+        return Sample(self.layer.detached(), self.neurons, self.rho, self.counted)
 
 
 def combine(a: Sample, b: Sample) -> Sample:
@@ -97,18 +112,39 @@ def combine(a: Sample, b: Sample) -> Sample:
         merge(a.layer, b.layer),
         merge(a.neurons, b.neurons),
         torch.lerp(a.rho, b.rho, weight),
-        torch.lerp(a.coverage, b.coverage, weight),
-        torch.lerp(a.density, b.density, weight),
+        torch.lerp(a.counted, b.counted, weight),
     )
 
 
-def take_sample(u: Tensor, covered: Tensor, density: Tensor, gamma: float) -> Sample:
-    """Statistics of U, (batch, *features), with the shares that were counted beside it."""
-    layer = moments(u)
+def take_sample(
+    u: Tensor, counted: Tensor, gamma: float, granularity: Granularity = "layer"
+) -> Sample:
+    """Statistics of U, (batch, *features), with the shares that were counted beside it.
+
+    Per channel, the channels are the first axis of the features; rho stays one of the layer, each
+    U held against its own channel.
+    """
+    per_channel = granularity == "channel" and u.dim() > 1
+    layer = moments(u, (0, *range(2, u.dim())) if per_channel else None)
     with torch.no_grad():
-        rho = (u - layer.mean).abs_().le_(gamma * layer.sigma).mean()
-        neurons = moments(u, dim=0)
-    return Sample(layer, neurons, rho, covered, density)
+        channels = (-1, *[1] * (u.dim() - 2)) if per_channel else ()
+        mean, sigma = layer.mean.reshape(channels), layer.sigma.reshape(channels)
+        rho = (u - mean).abs_().le_(gamma * sigma).mean()
+        neurons = moments(u, dim=(0,))
+    return Sample(layer, neurons, rho, counted)
+
+
+@torch.no_grad()
+def count_shares(v: Tensor, spk: Tensor, p: LIFParameters, power: bool = False) -> Tensor:
+    """Coverage, density and (if wanted, else 0) the surrogate's mean square, (3,)."""
+    nothing = v.new_zeros((), dtype=torch.float32)
+    covered = nothing + float("nan")
+    if not callable(p.surrogate):
+        covered = coverage(v, p.threshold, p.slope, p.surrogate)
+    if power:
+        s = surrogate_derivative(v - p.threshold, p.slope, p.surrogate)
+        nothing = s.float().square_().mean()
+    return torch.stack((covered, spk.float().mean(), nothing))
 
 
 class MembraneRecord:
@@ -119,37 +155,43 @@ class MembraneRecord:
     the membrane changes.
     """
 
-    def __init__(self, statistic: str, gamma: float) -> None:
-        """Collect U as the time `mean` or the `final` value; `gamma` is the half-band of rho."""
+    def __init__(
+        self,
+        statistic: str,
+        gamma: float,
+        granularity: Granularity = "layer",
+        power: bool = False,
+    ) -> None:
+        """Collect U as the time `mean` or the `final` value; `gamma` is the half-band of rho.
+
+        `granularity` is that of the layer's moments; `power` takes the surrogate's mean square too.
+        """
         self.statistic, self.gamma = statistic, gamma
+        self.granularity: Granularity = granularity
+        self.power = power
         self.open: Sample | None = None
         self.read: Sample | None = None
         self._v: Tensor | None = None
-        self._covered: Tensor | float = 0.0
-        self._density: Tensor | float = 0.0
+        self._counted: Tensor | float = 0.0
         self._steps = 0
 
     def fresh(self) -> MembraneRecord:
         """An empty record with the same settings."""
-        return MembraneRecord(self.statistic, self.gamma)
+        return MembraneRecord(self.statistic, self.gamma, self.granularity, self.power)
 
     def add_sequence(self, v: Tensor, spk: Tensor, p: LIFParameters) -> None:
         """Take the statistics of v and spk, (time, batch, *features)."""
         self.close()
         # Not v.mean(0): its gradient is written out for every timestep, that of a sum is not.
         u = v.sum(0) / v.shape[0] if self.statistic == "mean" else v[-1]
-        with torch.no_grad():
-            covered, density = coverage(v, p.threshold, p.slope), spk.float().mean()
-        self._add(take_sample(u, covered, density, self.gamma))
+        self._take(u, count_shares(v, spk, p, self.power))
 
     def add_step(self, v: Tensor, spk: Tensor, p: LIFParameters) -> None:
         """Add one timestep of a hand-written loop, (batch, *features)."""
         if self._v is not None and self._v.shape != v.shape:
             self.close()
         self._v = v if self._v is None or self.statistic == "final" else self._v + v
-        with torch.no_grad():
-            self._covered = self._covered + coverage(v, p.threshold, p.slope)
-            self._density = self._density + spk.float().mean()
+        self._counted = self._counted + count_shares(v, spk, p, self.power)
         self._steps += 1
 
     def close(self) -> None:
@@ -157,9 +199,9 @@ class MembraneRecord:
         if self._v is None:
             return
         u = self._v / self._steps if self.statistic == "mean" else self._v
-        covered, density = self._covered / self._steps, self._density / self._steps
-        self._clear_steps()
-        self._add(take_sample(u, torch.as_tensor(covered), torch.as_tensor(density), self.gamma))
+        counted = torch.as_tensor(self._counted / self._steps)
+        self._v, self._counted, self._steps = None, 0.0, 0
+        self._take(u, counted)
 
     def take_open(self) -> Sample | None:
         """The sample since the last call, with its graph; its values stay for `take_all`."""
@@ -176,9 +218,6 @@ class MembraneRecord:
         sample, self.read = self.read, None
         return sample
 
-    def _add(self, sample: Sample) -> None:
+    def _take(self, u: Tensor, counted: Tensor) -> None:
+        sample = take_sample(u, counted, self.gamma, self.granularity)
         self.open = sample if self.open is None else combine(self.open, sample)
-
-    def _clear_steps(self) -> None:
-        self._v, self._steps = None, 0
-        self._covered, self._density = 0.0, 0.0

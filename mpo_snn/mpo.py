@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ HEIGHT_RAILS = (0.5, 2.0)
 GAIN_RAILS = (0.5, 2.0)
 
 
-def kl_normal(layer: Moments, target_mean: float = 0.0, target_std: float = 1.0) -> Tensor:
+def kl_normal(layer: Moments, target_mean: float | Tensor = 0.0, target_std: float = 1.0) -> Tensor:
     r"""L_Dist of one layer (Eq. 21: m = 0, s = 1); finite where the layer does not move.
 
     .. math:: \ln\frac{s}{\sigma} + \frac{\sigma^2 + (\mu-m)^2}{2s^2} - \frac12
@@ -83,6 +84,17 @@ def neuron_gain(sigma: Tensor) -> Tensor:
     return gain / gain.mean()
 
 
+def width_scale_at(progress: float, settings: MPOSettings) -> float:
+    r"""The scale c when a share p of the training is done: constant, or along a half cosine.
+
+    .. math:: c = c_\text{end} + (c_0 - c_\text{end}) (1 + \cos \pi p) / 2
+    """
+    start, end = settings.width_scale, settings.width_scale_end
+    if end is None:
+        return start
+    return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
 @dataclass
 class _Layer:
     """What MPO keeps of one layer between steps."""
@@ -103,26 +115,49 @@ class MPO:
     Args:
         network: a module with at least one `MPOLeaky`; `mpo_snn.adapt` makes one from snnTorch's.
         settings: parts and constants of the method.
+        phi: gain of every neuron from the standard deviation of its membrane over the batch
+            (Algorithm 1 line 13), (*features) in volt to the same shape; `neuron_gain` as a rule.
+
+    Attributes:
+        progress: share of the training that is done, 0 to 1; read where `width_scale_end` is set.
 
     Raises:
-        MpoError: if the network has no MPO neuron.
+        MpoError: if the network has no MPO neuron; if the width of a surrogate is to be adapted
+            that has none (`spike_grad`); if widths per channel are to be parameters and a layer
+            does not know its channels.
     """
 
-    def __init__(self, network: nn.Module, settings: MPOSettings | None = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: MPOSettings | None = None,
+        phi: Callable[[Tensor], Tensor] = neuron_gain,
+    ) -> None:
         """Attach a record to every neuron."""
-        self.settings = settings or MPOSettings()
+        self.settings = settings = settings or MPOSettings()
+        self.phi, self.progress = phi, 0.0
         neurons = neurons_of(network)
         if not neurons:
             raise MpoError(
                 "cannot start MPO: the network has no MPOLeaky. Build it with MPOLeaky, or turn"
                 " snntorch.Leaky into it with mpo_snn.adapt(network)."
             )
+        learn_width = settings.adapt_width and settings.width_update == "gradient"
+        per_channel = settings.granularity == "channel"
+        _refuse_what_cannot_be_adapted(neurons, settings.adapt_width, learn_width and per_channel)
         self.layers = {name: _Layer(neuron) for name, neuron in neurons.items()}
-        learn_width = self.settings.adapt_width and self.settings.width_update == "gradient"
         for neuron in neurons.values():
-            neuron.record = MembraneRecord(self.settings.statistic, self.settings.height_gamma)
+            neuron.height_norm = settings.height_norm
+            neuron.record = MembraneRecord(
+                settings.statistic,
+                settings.height_gamma,
+                settings.granularity,
+                settings.height_norm == "rms",
+            )
             if learn_width and not isinstance(neuron.width, nn.Parameter):
                 width = neuron.width
+                if per_channel and width.dim() == 0 and neuron.channels is not None:
+                    width = width.expand(neuron.channels).clone()
                 del neuron.width
                 neuron.width = nn.Parameter(width)
 
@@ -138,28 +173,35 @@ class MPO:
     def losses(self) -> tuple[Tensor, Tensor]:
         """L_Dist and L_width apart, unweighted; reads the statistics as `regularizer` does."""
         samples = self._samples("regularizer", MembraneRecord.take_open)
-        settings = self.settings
+        settings, c = self.settings, width_scale_at(self.progress, self.settings)
         dist, width = [], []
         for name, sample in samples.items():
-            layer = self.layers[name]
-            dist.append(kl_normal(sample.layer, settings.target_mean, settings.target_std))
+            neuron = self.layers[name].neuron
+            target_mean = self._target_mean(neuron, sample.layer.mean.dim() > 0)
+            dist.append(kl_normal(sample.layer, target_mean, settings.target_std).mean())
             sigma = sample.layer.sigma
             sigma = sigma if settings.width_pull else sigma.detach()
-            width.append((layer.neuron.width - settings.width_scale * sigma).abs())
+            width.append((neuron.width - c * sigma).abs().mean())
         return torch.stack(dist).mean(), torch.stack(width).mean()
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, progress: float | None = None) -> None:
         """Move widths, heights and gains by the statistics since the last step, and clear them.
+
+        Args:
+            progress: share of the training that is done, 0 to 1; None leaves it as it was.
 
         Raises:
             MpoError: if a layer has not run in training mode since then.
         """
+        if progress is not None:
+            self.progress = progress
         samples = self._samples("step", MembraneRecord.take_all)
         for name, sample in samples.items():
             layer = self.layers[name]
             self._follow_width(layer.neuron, sample)
             self._follow_gain(layer, sample)
+            self._follow_rms(layer.neuron, sample)
         self._follow_heights(samples)
         for name, sample in samples.items():
             self._add_to_totals(self.layers[name], sample)
@@ -168,8 +210,10 @@ class MPO:
         """Per layer, the mean over the steps since the last clearing call.
 
         Keys: mu, sigma (volt), width (volt), height, rho, coverage, density, rails (share of
-        steps that left the height on a rail). A layer whose membrane never moved is named in a
-        warning. Values reach the host here, never in `step`.
+        steps that left the height on a rail). Where mu, sigma and width are per channel, the mean
+        over the channels; coverage is NaN where the surrogate is a function (`spike_grad`). A
+        layer whose membrane never moved is named in a warning. Values reach the host here, never
+        in `step`.
         """
         table = {}
         for name, layer in self.layers.items():
@@ -187,9 +231,13 @@ class MPO:
         return table
 
     def state_dict(self) -> dict[str, Any]:
-        """What resuming needs beside the network's own state: per-neuron sigmas and gains."""
+        """What resuming needs beside the network's own state: per-neuron sigmas, gains, rms."""
         return {
-            name: {"sigma_of_neurons": layer.sigma_of_neurons, "gain": layer.neuron.gain}
+            name: {
+                "sigma_of_neurons": layer.sigma_of_neurons,
+                "gain": layer.neuron.gain,
+                "rms": layer.neuron.rms,
+            }
             for name, layer in self.layers.items()
         }
 
@@ -209,6 +257,7 @@ class MPO:
             sigma = state[name]["sigma_of_neurons"]
             layer.sigma_of_neurons = None if sigma is None else sigma.to(device)
             layer.neuron.gain = state[name]["gain"].to(device)
+            layer.neuron.rms = state[name]["rms"].to(device)
 
     def _samples(self, purpose: str, take: Any) -> dict[str, Sample]:
         found = {name: take(layer.neuron.record) for name, layer in self.layers.items()}
@@ -221,11 +270,26 @@ class MPO:
             )
         return found
 
+    def _target_mean(self, neuron: MPOLeaky, per_channel: bool) -> float | Tensor:
+        """M of the layer: a number, or its threshold, which is not pulled in turn."""
+        if self.settings.target_mean != "threshold":
+            return self.settings.target_mean
+        threshold = neuron.values()[1].detach()
+        return threshold.flatten() if per_channel and threshold.numel() > 1 else threshold.mean()
+
     def _follow_width(self, neuron: MPOLeaky, sample: Sample) -> None:
         settings = self.settings
         if settings.adapt_width and settings.width_update == "ema":
-            target = settings.width_scale * sample.layer.sigma.to(neuron.width.dtype)
+            c = width_scale_at(self.progress, settings)
+            target = c * sample.layer.sigma.to(neuron.width.dtype)
+            if neuron.width.dim() < target.dim():
+                neuron.set_widths(neuron.width.expand(target.shape).clone())
             neuron.width.lerp_(target, 1.0 - settings.width_momentum)
+
+    def _follow_rms(self, neuron: MPOLeaky, sample: Sample) -> None:
+        if self.settings.height_norm == "rms":
+            rms = sample.power.sqrt().to(neuron.rms.dtype)
+            neuron.rms = torch.where(rms > 0, rms, neuron.rms)
 
     def _follow_gain(self, layer: _Layer, sample: Sample) -> None:
         if not self.settings.neuron_gain:
@@ -235,7 +299,13 @@ class MPO:
         if old is not None and old.shape == sigma.shape:
             sigma = torch.lerp(sigma, old, self.settings.gain_momentum)
         layer.sigma_of_neurons = sigma
-        layer.neuron.gain = neuron_gain(sigma).to(layer.neuron.width.dtype)
+        gain = self.phi(sigma)
+        if gain.shape != sigma.shape:
+            raise MpoError(
+                f"phi gave gains of shape {tuple(gain.shape)} for neurons of shape"
+                f" {tuple(sigma.shape)}: it must give one gain per neuron."
+            )
+        layer.neuron.gain = gain.to(layer.neuron.width.dtype)
 
     def _follow_heights(self, samples: dict[str, Sample]) -> None:
         if self.settings.height == "off":
@@ -251,9 +321,9 @@ class MPO:
         height = layer.neuron.height
         low, high = HEIGHT_RAILS
         now = {
-            "mu": sample.layer.mean,
-            "sigma": sample.layer.sigma,
-            "width": layer.neuron.width.detach().clone(),
+            "mu": sample.layer.mean.mean(),
+            "sigma": sample.layer.sigma.mean(),
+            "width": layer.neuron.width.detach().mean(),
             "height": height.clone(),
             "rho": sample.rho,
             "coverage": sample.coverage,
@@ -263,3 +333,23 @@ class MPO:
         old = layer.total
         layer.total = now if old is None else {key: old[key] + now[key] for key in now}
         layer.batches += 1
+
+
+def _refuse_what_cannot_be_adapted(
+    neurons: dict[str, MPOLeaky], adapt_width: bool, needs_channels: bool
+) -> None:
+    findings = []
+    for name, neuron in neurons.items():
+        if adapt_width and callable(neuron.surrogate):
+            findings.append(
+                f"layer '{name}' has a surrogate given as a function (spike_grad), which has no"
+                " width to adapt: use one of the shapes, or MPOSettings(adapt_width=False)."
+            )
+        if needs_channels and neuron.channels is None and neuron.width.dim() == 0:
+            findings.append(
+                f"layer '{name}' does not know its channels, so its widths cannot become"
+                " parameters before it has run: build it with a width per channel,"
+                " MPOLeaky(..., width=torch.full((channels,), 0.5)), or use width_update='ema'."
+            )
+    if findings:
+        raise MpoError("cannot start MPO", findings)

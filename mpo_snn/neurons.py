@@ -5,7 +5,7 @@ The equations are in `mpo_snn.lif`. This module only holds parameters and state.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import snntorch
 import torch
@@ -15,8 +15,16 @@ from mpo_snn.errors import MpoError, RecipeError, ShapeError
 from mpo_snn.kernels import lif_scan
 from mpo_snn.lif import InputGain, LIFParameters, Reset, ResetTiming, lif_step
 from mpo_snn.membrane import MembraneRecord
-from mpo_snn.settings import NeuronSettings
-from mpo_snn.surrogate import WidthForm, slope_of_width
+from mpo_snn.settings import HeightNorm, NeuronSettings
+from mpo_snn.surrogate import (
+    Shape,
+    SpikeGrad,
+    Surrogate,
+    WidthForm,
+    slope_of_width,
+    surrogate_derivative,
+    width_of_slope,
+)
 
 THRESHOLD_FLOOR = 1e-3
 """A learnable threshold is used, tested and exported as max(threshold, this), in volt."""
@@ -40,8 +48,12 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
         learn_threshold: make threshold a parameter; used with a floor of 1e-3 volt.
         init_hidden: keep the state inside, return spikes only.
         output: with `init_hidden`, return the membrane too.
-        width: width of the surrogate in volt, > 0.
+        surrogate: shape of the surrogate (`mpo_snn.surrogate`).
+        width: width of the surrogate in volt, > 0; scalar or one per channel, (C,).
         width_form: how the slope follows from the width (`mpo_snn.surrogate`).
+        slope: slope of the surrogate in 1/volt, > 0; where given, it stands in place of the width.
+        spike_grad: one of `snntorch.surrogate` in place of a shape. It is fixed: MPO does not
+            adapt its width, and its coverage is not known (NaN).
         backend: LIF kernel of `scan`; None takes the fastest.
 
     Raises:
@@ -70,14 +82,21 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
         learn_threshold: bool = False,
         init_hidden: bool = False,
         output: bool = False,
-        width: float = 0.5,
+        surrogate: Shape = "sigmoid",
+        width: float | Tensor = 0.5,
         width_form: WidthForm = "matched",
+        slope: float | None = None,
+        spike_grad: SpikeGrad | None = None,
         backend: str | None = None,
     ) -> None:
         """Check the values and hand them to `snntorch.Leaky`."""
         _check_choice("reset", reset, ("zero", "subtract", "none"))
         _check_choice("reset_timing", reset_timing, ("step", "next"))
         _check_choice("input_gain", input_gain, ("decay", "unit"))
+        _check_choice("surrogate", surrogate, get_args(Shape))
+        _check_choice("width_form", width_form, get_args(WidthForm))
+        if slope is not None:
+            width = width_of_slope(torch.tensor(float(slope)), width_form, surrogate)
         _check_values(beta, threshold, width, input_gain)
         super().__init__(
             beta=_own_copy(beta),
@@ -94,12 +113,17 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
         _forget_instance(self)
         self.reset_timing: ResetTiming = reset_timing
         self.input_gain: InputGain = input_gain
+        self.surrogate_shape: Shape = surrogate
         self.width_form: WidthForm = width_form
+        self.own_spike_grad = spike_grad
+        self.height_norm: HeightNorm = "none"
+        self.channels: int | None = None
         self.backend = backend
         self.record: MembraneRecord | None = None
-        self.register_buffer("width", torch.tensor(float(width)))
+        self.register_buffer("width", _own_copy(width))
         self.register_buffer("height", torch.tensor(1.0))
         self.register_buffer("gain", torch.tensor(1.0), persistent=False)
+        self.register_buffer("rms", torch.tensor(1.0), persistent=False)
 
     @classmethod
     def from_settings(cls, settings: NeuronSettings) -> MPOLeaky:
@@ -113,8 +137,10 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
             learn_beta=settings.learn_beta,
             learn_threshold=settings.learn_threshold,
             init_hidden=True,
+            surrogate=settings.surrogate,
             width=settings.width,
             width_form=settings.width_form,
+            slope=settings.slope,
             backend=settings.backend,
         )
 
@@ -126,8 +152,21 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
 
     @property
     def slope(self) -> Tensor:
-        """Slope of the surrogate, 1/volt."""
-        return slope_of_width(self.width.detach().clamp(min=WIDTH_FLOOR), self.width_form)
+        """Slope of the surrogate, 1/volt; a number or one per channel."""
+        width = self.width.detach().clamp(min=WIDTH_FLOOR)
+        return slope_of_width(width, self.width_form, self.surrogate_shape)
+
+    @property
+    def surrogate(self) -> Surrogate:
+        """The shape of the surrogate, or the function that was given in its place."""
+        return self.own_spike_grad or self.surrogate_shape
+
+    def surrogate_scale(self, slope: Tensor) -> Tensor:
+        """Height times gain, and what `height_norm` divides by; broadcast as slope is."""
+        scale = self.height * self.gain
+        if self.height_norm == "peak":
+            return scale / surrogate_derivative(torch.zeros_like(slope), slope, self.surrogate)
+        return scale / self.rms if self.height_norm == "rms" else scale
 
     def values(self) -> tuple[Tensor, Tensor]:
         """Beta and threshold as they are used: what is tested and exported."""
@@ -152,14 +191,16 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
                 " use MPOSettings(neuron_gain=False)."
             )
         beta, threshold = self.values()
+        slope = _per_channel("width", self.slope, step)
         return LIFParameters(
             beta=_per_channel("beta", beta, step),
             threshold=_per_channel("threshold", threshold, step),
-            slope=self.slope,
-            scale=self.height * self.gain,
+            slope=slope,
+            scale=self.surrogate_scale(slope),
             reset=self.reset_kind,
             reset_timing=self.reset_timing,
             input_gain=self.input_gain,
+            surrogate=self.surrogate,
         )
 
     def forward(self, input_: Tensor, mem: Tensor | None = None) -> Any:
@@ -239,12 +280,27 @@ class MPOLeaky(snntorch.Leaky):  # type: ignore[misc]
             state["record"] = self.record.fresh()
         return state
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Load widths per channel into a layer that has one number yet."""
+        found = state_dict.get(prefix + "width")
+        if found is not None and found.dim() == 1 and self.width.dim() == 0:
+            self.set_widths(self.width.expand(found.shape).clone())
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def set_widths(self, width: Tensor) -> None:
+        """Put another number of widths in the place of those that are there."""
+        if isinstance(self.width, nn.Parameter):
+            self.width = nn.Parameter(width.detach())
+        else:
+            self.width = width
+
     def extra_repr(self) -> str:
         """Settings in one line, for `print(network)`."""
+        shape = self.surrogate_shape if self.own_spike_grad is None else "spike_grad"
         return (
             f"beta={_short(self.beta)}, threshold={_short(self.threshold)},"
             f" reset={self.reset_kind}/{self.reset_timing}, input_gain={self.input_gain},"
-            f" width={float(self.width.detach().mean()):.3g} ({self.width_form})"
+            f" {shape}, width={float(self.width.detach().mean()):.3g} ({self.width_form})"
         )
 
 
@@ -265,9 +321,10 @@ def _check_choice(name: str, found: str, allowed: tuple[str, ...]) -> None:
 
 
 def _check_values(
-    beta: float | Tensor, threshold: float | Tensor, width: float, input_gain: InputGain
+    beta: float | Tensor, threshold: float | Tensor, width: float | Tensor, input_gain: InputGain
 ) -> None:
     b, theta = torch.as_tensor(beta).detach(), torch.as_tensor(threshold).detach()
+    w = torch.as_tensor(width).detach()
     findings = []
     if not bool(((b >= 0) & (b <= 1)).all()):
         findings.append(f"beta is {_short(b)}, allowed is 0 to 1.")
@@ -275,8 +332,8 @@ def _check_values(
         findings.append("beta is 1 with input_gain 'decay', which deletes the input: use 'unit'.")
     if not bool((theta > 0).all() & torch.isfinite(theta).all()):
         findings.append(f"threshold is {_short(theta)}, allowed is above 0.")
-    if not 0.0 < width < float("inf"):
-        findings.append(f"width is {width:g}, allowed is above 0.")
+    if not bool((w > 0).all() & torch.isfinite(w).all()):
+        findings.append(f"width is {_short(w)}, allowed is above 0.")
     if findings:
         raise RecipeError("cannot build MPOLeaky", findings)
 

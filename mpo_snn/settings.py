@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from mpo_snn.errors import RecipeError
+
+HeightNorm = Literal["none", "peak", "rms"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,11 @@ class NeuronSettings:
         input_gain: `decay` multiplies the input by 1 - beta, `unit` leaves it.
         learn_beta: train the leak, one per layer.
         learn_threshold: train the threshold, one per layer.
+        surrogate: shape of the surrogate (`mpo_snn.surrogate` has the formulas).
         width: width of the surrogate at the start, in volt, > 0.
         width_form: how the slope follows from the width.
+        slope: slope of the surrogate at the start, in 1/volt, > 0; null takes that of the width,
+            any other value stands in its place.
         backend: LIF kernel; null takes the fastest there is.
     """
 
@@ -33,8 +39,10 @@ class NeuronSettings:
     input_gain: Literal["decay", "unit"] = "decay"
     learn_beta: bool = False
     learn_threshold: bool = False
+    surrogate: Literal["sigmoid", "arctan", "piecewise_linear", "triangle", "tanh"] = "sigmoid"
     width: float = 0.5
     width_form: Literal["paper", "scale", "matched"] = "matched"
+    slope: float | None = None
     backend: Literal["in_place", "reference"] | None = None
 
     def findings(self) -> list[str]:
@@ -47,7 +55,8 @@ class NeuronSettings:
                 "neuron.beta is 1 with neuron.input_gain decay, which deletes the input:"
                 " an IF neuron needs input_gain unit."
             )
-        found += _positive(self, "neuron", "threshold", "width")
+        given = () if self.slope is None else ("slope",)
+        found += _positive(self, "neuron", "threshold", "width", *given)
         return found
 
     def __post_init__(self) -> None:
@@ -60,44 +69,56 @@ class MPOSettings:
     """Membrane-potential-guided surrogate optimisation; each part can be left out.
 
     Attributes:
+        granularity: statistics and width for a whole `layer` or for every `channel` of it.
         adapt_width: let the width follow the membrane (L_width, Eq. 11 and 20); off: frozen.
         width_update: `ema` follows the minimiser of Eq. 20 directly, `gradient` by the optimiser.
         width_momentum: share of the old width kept at a step of `ema`, in [0, 1).
-        width_scale: c; the width follows c * sigma. The paper: 1.
+        width_scale: c; the width follows c * sigma, > 0. The paper: 1.
+        width_scale_end: c at the end of the training, > 0, reached along a half cosine; null
+            keeps c where it is.
         width_pull: let L_width send gradients into the network (the joint loss to the letter).
         statistic: U is the time mean of the membrane (Eq. 17) or its `final` value.
         lambda_width: weight of L_width in the joint loss, >= 0.
         lambda_dist: weight of L_Dist in the joint loss, >= 0.
-        target_mean: mean m of the target distribution of U, in volt (Eq. 21: 0).
+        target_mean: mean m of the target distribution of U, in volt (Eq. 21: 0), or `threshold`,
+            that of each layer (Prop. 1, Eq. 12).
         target_std: standard deviation s of it, in volt, > 0 (Eq. 21: 1).
         height: dynamic adjustment of the height (DAS, Eq. 22): `stabilised`, `literal` or `off`.
         height_rate: eta of Eq. 22, in (0, 1).
         height_gamma: half-width of the band around the mean, in sigmas, > 0.
         height_dead_band: |rho - rho*| that is left alone (`stabilised`), >= 0.
+        height_norm: scale the surrogate so that its `peak` is 1, or that its root mean square
+            over the membranes of the layer is (`rms`, as measured in the step before).
         neuron_gain: neuron-wise gradient scaling (SFH, Algorithm 1 line 13).
         gain_momentum: share of the old per-neuron sigma kept at a step, in [0, 1).
     """
 
+    granularity: Literal["layer", "channel"] = "layer"
     adapt_width: bool = True
     width_update: Literal["ema", "gradient"] = "ema"
     width_momentum: float = 0.9
     width_scale: float = 1.0
+    width_scale_end: float | None = None
     width_pull: bool = False
     statistic: Literal["mean", "final"] = "mean"
     lambda_width: float = 0.1
     lambda_dist: float = 0.01
-    target_mean: float = 0.0
+    target_mean: float | Literal["threshold"] = 0.0
     target_std: float = 1.0
     height: Literal["stabilised", "literal", "off"] = "stabilised"
     height_rate: float = 0.01
     height_gamma: float = 1.0
     height_dead_band: float = 0.02
+    height_norm: HeightNorm = "none"
     neuron_gain: bool = True
     gain_momentum: float = 0.9
 
     def findings(self) -> list[str]:
         """What is out of range, one line each."""
-        found = _positive(self, "mpo", "width_scale", "target_std", "height_gamma")
+        given = () if self.width_scale_end is None else ("width_scale_end",)
+        found = _positive(self, "mpo", "width_scale", *given, "target_std", "height_gamma")
+        if isinstance(self.target_mean, float) and not math.isfinite(self.target_mean):
+            found.append(f"mpo.target_mean is {self.target_mean:g}, allowed is any finite number.")
         if not 0.0 < self.height_rate < 1.0:
             found.append(f"mpo.height_rate is {self.height_rate:g}, allowed is above 0, below 1.")
         for name in ("lambda_width", "lambda_dist", "height_dead_band"):

@@ -2,24 +2,40 @@ r"""The surrogate: what stands for the derivative of the spike in the backward p
 
 The forward pass is always Heaviside. Backward,
 
-.. math:: \frac{\partial S}{\partial V} = \text{height} \cdot \text{gain} \cdot s(V - \theta; k),
-   \qquad s(x; k) = \frac{k\, e^{-|kx|}}{(1 + e^{-|kx|})^2}
+.. math:: \frac{\partial S}{\partial V} = \text{height} \cdot \text{gain} \cdot s(V - \theta; k)
 
-with the slope :math:`k` in 1/volt (the paper's Eq. 9, in the form that neither overflows nor loses
-digits on one side). How the slope follows from the width, in volt, is the width form:
+with the slope k in 1/volt, the natural inverse scale of a shape. Every shape has area 1:
 
-===========  ==========================  =====================================================
-form         slope k                     meaning
-===========  ==========================  =====================================================
-``paper``    width                       Eq. 8 to the letter; flattens when sigma < 1
-``scale``    1 / width                   consistent in dimension
-``matched``  pi / (sqrt(3) width)        the surrogate, read as a density, has std = width
-===========  ==========================  =====================================================
+====================  ============================================  ==============  ===========
+shape                 s(x; k)                                       slope, matched  paper
+====================  ============================================  ==============  ===========
+``sigmoid``           k e^{-|kx|} / (1 + e^{-|kx|})^2               pi/(sqrt(3) w)  Eq. 9
+``arctan``            (k / pi) / (1 + (kx)^2)                       1/(0.6745 w)    Eq. 5
+``piecewise_linear``  k / 2 where |x| <= 1/k                        1/(sqrt(3) w)   Eq. 6
+``triangle``          k max(0, 1 - |kx|)                            1/(sqrt(6) w)
+``tanh``              k sech^2(kx) / (2 tanh(k/2)), |x| <= 1/2      pi/(2sqrt(3)w)  Dspike
+====================  ============================================  ==============  ===========
+
+How the slope follows from the width w, in volt, is the width form, the same for every shape but for
+`matched`:
+
+===========  ===========  ====================================================================
+form         slope k      meaning
+===========  ===========  ====================================================================
+``paper``    w            Eq. 8 to the letter; flattens when sigma < 1
+``scale``    1 / w        consistent in dimension
+``matched``  table above  the surrogate, read as a density, has standard deviation w
+===========  ===========  ====================================================================
+
+A Cauchy density has no standard deviation: `arctan` is matched by its quartiles, which are those of
+a normal density with standard deviation w. `tanh` is matched as if it were not cut off.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -28,29 +44,29 @@ from torch import Tensor
 from mpo_snn.errors import RecipeError
 
 WidthForm = Literal["paper", "scale", "matched"]
+Shape = Literal["sigmoid", "arctan", "piecewise_linear", "triangle", "tanh"]
+SpikeGrad = Callable[[Tensor], Tensor]
+"""A surrogate function as snnTorch has them: spikes from x, with a gradient of its own."""
+Surrogate = Shape | SpikeGrad
 SUPPORT_SHARE = 0.1
 """Effective support: where the surrogate exceeds this share of its peak."""
+NORMAL_QUARTILE = 0.6744897501960817
+"""Upper quartile of the standard normal distribution."""
+TANH_REACH = 0.5
+"""Half-width, in volt, outside which the `tanh` shape is 0."""
 
 
-def slope_of_width(width: Tensor, form: WidthForm) -> Tensor:
-    """Slope k (1/volt) of a width (volt) under one of the three width forms.
+@dataclass(frozen=True)
+class _Shape:
+    """Derivative s(x, slope); half its support (slope, share); slope times width if matched."""
 
-    Raises:
-        RecipeError: if the form is not one of them.
-    """
-    if form == "paper":
-        return width
-    if form == "scale":
-        return 1.0 / width
-    if form == "matched":
-        return math.pi / (math.sqrt(3.0) * width)
-    raise RecipeError(
-        f"unknown width form '{form}': choose one of {', '.join(get_args(WidthForm))}."
-    )
+    derivative: Callable[[Tensor, Tensor], Tensor]
+    half_support: Callable[[Tensor, float], Tensor]
+    matched: float
 
 
 def sigmoid_derivative(x: Tensor, slope: Tensor | float) -> Tensor:
-    """The surrogate s(x; k) of this module, peak k/4 at x = 0, area 1.
+    """The logistic surrogate, peak k/4; in a form that neither overflows nor loses its tails.
 
     Args:
         x: distance of the membrane from threshold, any shape, in volt.
@@ -61,32 +77,136 @@ def sigmoid_derivative(x: Tensor, slope: Tensor | float) -> Tensor:
     return derivative * slope
 
 
-def half_support(slope: Tensor, share: float = SUPPORT_SHARE) -> Tensor:
-    r"""Half the width of the set where s exceeds `share` of its peak.
+def _arctan(x: Tensor, slope: Tensor) -> Tensor:
+    return (x * slope).square_().add_(1.0).reciprocal_() * (slope / math.pi)
 
-    From :math:`s = (k/4)\, \mathrm{sech}^2(kx/2)`: :math:`|x| < (2/k)\,
+
+def _rectangle(x: Tensor, slope: Tensor) -> Tensor:
+    return (x * slope).abs_().le_(1.0) * (0.5 * slope)
+
+
+def _triangle(x: Tensor, slope: Tensor) -> Tensor:
+    return (x * slope).abs_().neg_().add_(1.0).clamp_(min=0.0) * slope
+
+
+def _tanh(x: Tensor, slope: Tensor) -> Tensor:
+    inside = (x * slope).tanh_().square_().neg_().add_(1.0) * (x.abs() <= TANH_REACH)
+    return inside * (TANH_REACH * slope / torch.tanh(TANH_REACH * slope))
+
+
+_SHAPES: dict[str, _Shape] = {
+    "sigmoid": _Shape(
+        sigmoid_derivative,
+        lambda k, share: (2.0 / k) * math.acosh(math.sqrt(1.0 / share)),
+        math.pi / math.sqrt(3.0),
+    ),
+    "arctan": _Shape(
+        _arctan, lambda k, share: math.sqrt(1.0 / share - 1.0) / k, 1.0 / NORMAL_QUARTILE
+    ),
+    "piecewise_linear": _Shape(_rectangle, lambda k, share: 1.0 / k, 1.0 / math.sqrt(3.0)),
+    "triangle": _Shape(_triangle, lambda k, share: (1.0 - share) / k, 1.0 / math.sqrt(6.0)),
+    "tanh": _Shape(
+        _tanh,
+        lambda k, share: (math.acosh(math.sqrt(1.0 / share)) / k).clamp(max=TANH_REACH),
+        math.pi / (2.0 * math.sqrt(3.0)),
+    ),
+}
+
+
+def surrogate_derivative(x: Tensor, slope: Tensor, surrogate: Surrogate = "sigmoid") -> Tensor:
+    """The surrogate s(x; k), of the shape of x.
+
+    Args:
+        x: distance of the membrane from threshold, any shape, in volt.
+        slope: k in 1/volt, broadcast against x; a surrogate function of its own does not use it.
+        surrogate: a shape by name, or a function as snnTorch has them.
+
+    Raises:
+        RecipeError: if there is no shape of this name.
+    """
+    if callable(surrogate):
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            return torch.autograd.grad(surrogate(leaf).sum(), leaf)[0]
+    return _shape(surrogate).derivative(x, slope)
+
+
+def slope_of_width(width: Tensor, form: WidthForm, shape: Shape = "sigmoid") -> Tensor:
+    """Slope k (1/volt) of a width (volt) under one of the three width forms.
+
+    Raises:
+        RecipeError: if there is no such form or shape.
+    """
+    factor = _shape(shape).matched
+    if form == "paper":
+        return width
+    if form == "scale":
+        return 1.0 / width
+    if form == "matched":
+        return factor / width
+    raise RecipeError(
+        f"unknown width form '{form}': choose one of {', '.join(get_args(WidthForm))}."
+    )
+
+
+def width_of_slope(slope: Tensor, form: WidthForm, shape: Shape = "sigmoid") -> Tensor:
+    """The width that has this slope; every form is its own inverse, so errors are the same."""
+    return slope_of_width(slope, form, shape)
+
+
+def half_support(
+    slope: Tensor, share: float = SUPPORT_SHARE, surrogate: Surrogate = "sigmoid"
+) -> Tensor:
+    r"""Half the width of the set where s exceeds `share` of its peak, in closed form.
+
+    For the sigmoid, from :math:`s = (k/4)\, \mathrm{sech}^2(kx/2)`: :math:`|x| < (2/k)\,
     \mathrm{arccosh}\sqrt{1/\text{share}}`. The paper's Eq. 10, for the whole set, falls short of
     twice this by (2/k) ln 4 where the share is small.
+
+    Raises:
+        RecipeError: if the surrogate is a function of its own, whose support nobody knows.
     """
-    return (2.0 / slope) * math.acosh(math.sqrt(1.0 / share))
+    if callable(surrogate):
+        raise RecipeError(
+            "cannot tell the effective support of a surrogate given as a function (spike_grad):"
+            f" only the shapes {', '.join(_SHAPES)} have one."
+        )
+    return _shape(surrogate).half_support(slope, share)
 
 
-def coverage(v: Tensor, threshold: Tensor, slope: Tensor) -> Tensor:
-    """Share of membrane values inside the effective support (the paper's Fig. 1), a scalar."""
-    return (v - threshold).abs_().lt_(half_support(slope)).mean().to(torch.float32)
+def coverage(
+    v: Tensor, threshold: Tensor, slope: Tensor, surrogate: Surrogate = "sigmoid"
+) -> Tensor:
+    """Share of membrane values inside the effective support (the paper's Fig. 1), a scalar.
+
+    Raises:
+        RecipeError: as `half_support`.
+    """
+    half = half_support(slope, surrogate=surrogate)
+    return (v - threshold).abs_().lt_(half).mean().to(torch.float32)
 
 
 class Spike(torch.autograd.Function):
     """Heaviside forward (strict: x > 0), surrogate backward; slope and scale get no gradient."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, slope: Tensor, scale: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(  # type: ignore[no-untyped-def]
+        ctx, x: Tensor, slope: Tensor, scale: Tensor, surrogate: Surrogate = "sigmoid"
+    ) -> Tensor:
         """Spikes of 0 and 1, shape and dtype of x = v - threshold."""
         ctx.save_for_backward(x, slope, scale)
+        ctx.surrogate = surrogate
         return (x > 0).to(x.dtype)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[no-untyped-def]
         """Gradient by the surrogate, times height and gain (`scale`)."""
         x, slope, scale = ctx.saved_tensors
-        return grad * (sigmoid_derivative(x, slope) * scale), None, None
+        s = surrogate_derivative(x, slope, ctx.surrogate)
+        return grad * (s * scale), None, None, None
+
+
+def _shape(name: str) -> _Shape:
+    if name not in _SHAPES:
+        raise RecipeError(f"unknown surrogate '{name}': choose one of {', '.join(_SHAPES)}.")
+    return _SHAPES[name]

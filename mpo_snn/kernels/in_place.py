@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mpo_snn.lif import LIFParameters
+from mpo_snn.surrogate import surrogate_derivative
 
 
 def lif_scan_in_place(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
@@ -84,7 +85,7 @@ class _Scan(torch.autograd.Function):
         if grad_spk is None:
             grad.zero_()
         else:
-            _through_spikes(v, grad_spk, threshold, slope, scale, out=grad)
+            _through_spikes(v, grad_spk, threshold, slope, scale, p, out=grad)
         if grad_threshold is not None:
             grad_threshold.sub_(grad.sum(0).sum_to_size(threshold.shape))
         if grad_v is not None:
@@ -112,13 +113,24 @@ class _Scan(torch.autograd.Function):
 
 
 def _through_spikes(
-    v: Tensor, grad_spk: Tensor, threshold: Tensor, slope: Tensor, scale: Tensor, *, out: Tensor
+    v: Tensor,
+    grad_spk: Tensor,
+    threshold: Tensor,
+    slope: Tensor,
+    scale: Tensor,
+    p: LIFParameters,
+    *,
+    out: Tensor,
 ) -> None:
     r"""The gradient that comes through the spikes, grad_spk times the surrogate at v.
 
-    With x = v - threshold, :math:`s(x; k) = (k/4) (1 - \tanh^2(kx/2))`, the surrogate of
-    `mpo_snn.surrogate` in the form that needs the fewest passes; it is exact to 6e-8 of its peak.
+    The sigmoid, with x = v - threshold, as :math:`s(x; k) = (k/4) (1 - \tanh^2(kx/2))`, the form
+    that needs the fewest passes; it is exact to 6e-8 of its peak.
     """
+    if p.surrogate != "sigmoid":
+        torch.sub(v, threshold, out=out)
+        torch.mul(grad_spk, surrogate_derivative(out, slope, p.surrogate), out=out).mul_(scale)
+        return
     half = 0.5 * slope
     if _is_number(threshold) and _is_number(slope):
         torch.add(-half * threshold, v, alpha=half.item(), out=out)

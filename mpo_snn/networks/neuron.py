@@ -13,4 +13,6 @@ def build_neuron(settings: NeuronSettings, channels: int) -> MPOLeaky:
         settings: which neuron.
         channels: size of the first feature axis of its input, for parameters per channel.
     """
-    return MPOLeaky.from_settings(settings)
+    neuron = MPOLeaky.from_settings(settings)
+    neuron.channels = channels
+    return neuron

@@ -64,6 +64,7 @@ class TrainingModule(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make what is drawn in this step depend on the step alone, not on what ran before."""
         torch.manual_seed(derived_seed(self.recipe.seed, "step", self.global_step))
+        self.mpo.progress = self.global_step / (self.recipe.epochs * self.steps_per_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The joint loss (`mpo_snn.mpo`).
@@ -144,6 +145,7 @@ def _only_watching(settings: MPOSettings) -> MPOSettings:
         adapt_width=False,
         width_update="ema",
         height="off",
+        height_norm="none",
         neuron_gain=False,
         lambda_dist=0.0,
         lambda_width=0.0,

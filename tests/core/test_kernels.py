@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
+import snntorch.surrogate
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,16 +16,21 @@ from torch import Tensor
 from mpo_snn.errors import RecipeError
 from mpo_snn.kernels import BACKENDS, lif_scan
 from mpo_snn.lif import LIFParameters
+from mpo_snn.surrogate import Shape, Surrogate
 
 CHOICES = list(itertools.product(("zero", "subtract", "none"), ("step", "next"), ("unit", "decay")))
+SURROGATES: list[Surrogate] = [*get_args(Shape), snntorch.surrogate.fast_sigmoid(slope=5.0)]
 FAST = [name for name in BACKENDS if name != "reference"]
 LAYOUTS = ("contiguous", "batch first", "channels last", "strided", "constant", "batch constant")
 READS = ("spikes", "membrane", "both")
 
 
-def parameters(beta: Tensor, threshold: Tensor, *choice: str, slope: float = 3.0) -> LIFParameters:
-    k, scale = beta.new_tensor(slope), beta.new_tensor(1.3)
-    return LIFParameters(beta, threshold, k, scale, *choice)  # type: ignore[arg-type]
+def parameters(
+    beta: Tensor, threshold: Tensor, *choice: str, surrogate: Surrogate = "sigmoid"
+) -> LIFParameters:
+    k, scale = beta.new_tensor(3.0), beta.new_tensor(1.3)
+    p = LIFParameters(beta, threshold, k, scale, *choice)  # type: ignore[arg-type]
+    return replace(p, surrogate=surrogate)
 
 
 def make_current(
@@ -66,12 +73,18 @@ def cases(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def gradients(
-    current: Tensor, beta: Tensor, threshold: Tensor, choice: Any, backend: str, reads: str
+    current: Tensor,
+    beta: Tensor,
+    threshold: Tensor,
+    choice: Any,
+    backend: str,
+    reads: str,
+    **surrogate: Any,
 ) -> list[Tensor]:
     """Gradients of a random projection of the outputs, by current, beta and threshold."""
     leaves = [x.detach().clone().requires_grad_() for x in (beta, threshold)]
     source = current.detach().requires_grad_()
-    p = parameters(*leaves, *choice)
+    p = replace(parameters(*leaves, *choice), **surrogate)
     spk, v = lif_scan(source, p, backend)
     generator = torch.Generator().manual_seed(1)
     loss = current.new_zeros(())
@@ -119,6 +132,25 @@ def test_gradients_are_the_references(
     current = current.contiguous() if current.stride(0) == 0 else current
     found = gradients(current, beta, threshold, choice, backend, reads)
     assert_near(found, gradients(current, beta, threshold, choice, "reference", reads), 1e-5)
+
+
+@pytest.mark.parametrize("backend", FAST)
+@pytest.mark.parametrize("surrogate", SURROGATES)
+@given(case=cases(), per_channel=st.booleans(), reads=st.sampled_from(READS))
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_gradients_are_the_references_for_every_surrogate(
+    surrogate: Any, backend: str, case: tuple[Tensor, ...], per_channel: bool, reads: str
+) -> None:
+    current, beta, threshold = case
+    current = current.contiguous() if current.stride(0) == 0 else current
+    given: dict[str, Any] = {"surrogate": surrogate}
+    if per_channel and current.dim() > 2:
+        shape = (current.shape[2], *[1] * (current.dim() - 3))
+        given["slope"] = torch.linspace(0.5, 6.0, current.shape[2]).reshape(shape)
+    choice = ("subtract", "step", "decay")
+    found = gradients(current, beta, threshold, choice, backend, reads, **given)
+    expected = gradients(current, beta, threshold, choice, "reference", reads, **given)
+    assert_near(found, expected, 1e-5)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import snntorch.surrogate
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from mpo_snn.lif import LIFParameters
-from mpo_snn.membrane import MembraneRecord, Moments, Sample, combine, merge, moments, take_sample
+from mpo_snn.membrane import (
+    MembraneRecord,
+    Moments,
+    Sample,
+    combine,
+    count_shares,
+    merge,
+    moments,
+    take_sample,
+)
 
 ONE = torch.tensor(1.0)
 P = LIFParameters(beta=torch.tensor(0.5), threshold=ONE, slope=ONE, scale=ONE)
@@ -36,7 +49,7 @@ def test_moments_against_numpy_however_far_from_zero(shape: tuple[int, ...], off
 def test_moments_of_each_neuron_against_numpy() -> None:
     u = 5.0 + normal(9, 3, 4)
     exact = u.numpy().astype(np.float64)
-    found = moments(u, dim=0)
+    found = moments(u, dim=(0,))
     assert found.count == 9 and found.mean.shape == (3, 4)
     np.testing.assert_allclose(found.mean, exact.mean(0), rtol=1e-6)
     np.testing.assert_allclose(found.sigma, exact.std(0), rtol=1e-5)
@@ -66,7 +79,7 @@ def test_parts_merged_in_any_order_are_the_whole(
     sizes: list[int], seed: int, offset: float, per_neuron: bool
 ) -> None:
     u = offset + normal(sum(sizes), 3, seed=seed, dtype=torch.float64)
-    dim = 0 if per_neuron else None
+    dim = (0,) if per_neuron else None
     parts = [moments(part, dim) for part in u.split(sizes)]
     left, right = parts[0], parts[-1]
     for part in parts[1:]:
@@ -108,10 +121,52 @@ def test_share_within_gamma_sigmas_by_hand() -> None:
     u = torch.tensor([0.0, 0.0, 1.0, -1.0, 2.0, -2.0, 2.0, -2.0, 1.4, -1.4])
     sigma = float(np.std(u.numpy()))
     assert 1.4 < sigma < 2.0
-    nothing = torch.tensor(0.0)
-    assert float(take_sample(u.reshape(5, 2), nothing, nothing, 1.0).rho) == pytest.approx(0.6)
-    assert float(take_sample(u.reshape(5, 2), nothing, nothing, 2.0).rho) == 1.0
-    assert float(take_sample(u.reshape(5, 2), nothing, nothing, 0.5).rho) == pytest.approx(0.2)
+    for gamma, share in ((1.0, 0.6), (2.0, 1.0), (0.5, 0.2)):
+        found = take_sample(u.reshape(5, 2), torch.zeros(3), gamma)
+        assert float(found.rho) == pytest.approx(share)
+
+
+def test_moments_per_channel_against_numpy_and_rho_within_each_channel() -> None:
+    """Channels far apart: within one sigma of the layer lies other than of the channels."""
+    u = normal(6, 3, 4, 5) * torch.tensor([0.1, 1.0, 5.0]).reshape(3, 1, 1)
+    u = u + torch.tensor([-20.0, 0.0, 50.0]).reshape(3, 1, 1)
+    found = take_sample(u, torch.zeros(3), 1.0, "channel")
+    exact = u.numpy().astype(np.float64)
+    mean, std = exact.mean((0, 2, 3)), exact.std((0, 2, 3))
+    assert found.layer.count == 6 * 4 * 5
+    np.testing.assert_allclose(found.layer.mean, mean, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found.layer.sigma, std, rtol=1e-5)
+    inside = [abs(exact[:, c] - mean[c]) <= std[c] for c in range(3)]
+    assert float(found.rho) == pytest.approx(np.mean(inside), abs=1e-6)
+    assert_same(found.neurons, take_sample(u, torch.zeros(3), 1.0).neurons, 0.0)
+
+
+def test_channels_of_a_dense_layer_are_its_features() -> None:
+    u = normal(6, 3)
+    found = take_sample(u, torch.zeros(3), 1.0, "channel")
+    assert_same(found.layer, found.neurons, 1e-6)
+
+
+def test_merged_samples_per_channel_are_those_of_the_whole() -> None:
+    u = normal(6, 3, 2, 2) + 4.0
+    a, b = (take_sample(part, torch.zeros(3), 1.0, "channel") for part in u.split([2, 4]))
+    whole = take_sample(u, torch.zeros(3), 1.0, "channel")
+    assert_same(combine(a, b).layer, whole.layer, 1e-5)
+
+
+def test_mean_square_of_the_surrogate_by_a_slow_loop() -> None:
+    v = normal(2, 3, 4)
+    assert float(count_shares(v, v, P)[2]) == 0.0
+    total = 0.0
+    for x in v.flatten().tolist():
+        total += (math.exp(-(x - 1)) / (1 + math.exp(-(x - 1))) ** 2) ** 2
+    assert float(count_shares(v, v, P, power=True)[2]) == pytest.approx(total / 24, rel=1e-5)
+
+
+def test_coverage_of_a_surrogate_function_is_nan() -> None:
+    v = normal(2, 3, 4)
+    counted = count_shares(v, v.gt(0).float(), replace(P, surrogate=snntorch.surrogate.atan()))
+    assert math.isnan(float(counted[0])) and float(counted[1]) == float(v.gt(0).float().mean())
 
 
 def taken(record: MembraneRecord) -> Sample:
@@ -160,14 +215,14 @@ def test_a_change_of_batch_size_ends_the_sequence() -> None:
 
 def test_combining_samples_weighs_shares_by_their_counts() -> None:
     u = normal(6, 5)
-    shares = [torch.tensor(x) for x in (0.2, 0.8)]
-    a = take_sample(u[:2], shares[0], shares[1], 1.0)
-    b = take_sample(u[2:], shares[1], shares[0], 1.0)
+    a = take_sample(u[:2], torch.tensor([0.2, 0.8, 0.1]), 1.0)
+    b = take_sample(u[2:], torch.tensor([0.8, 0.2, 0.4]), 1.0)
     both = combine(a, b)
     assert_same(both.layer, moments(u), 1e-5)
-    assert_same(both.neurons, moments(u, dim=0), 1e-5)
+    assert_same(both.neurons, moments(u, dim=(0,)), 1e-5)
     assert float(both.coverage) == pytest.approx((2 * 0.2 + 4 * 0.8) / 6)
     assert float(both.density) == pytest.approx((2 * 0.8 + 4 * 0.2) / 6)
+    assert float(both.power) == pytest.approx((2 * 0.1 + 4 * 0.4) / 6)
     assert float(both.rho) == pytest.approx((2 * float(a.rho) + 4 * float(b.rho)) / 6)
 
 

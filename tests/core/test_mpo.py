@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import snntorch
+import snntorch.surrogate
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
@@ -23,7 +24,9 @@ from mpo_snn.mpo import (
     expected_share,
     kl_normal,
     neuron_gain,
+    width_scale_at,
 )
+from mpo_snn.networks.neuron import build_neuron
 from mpo_snn.neurons import MPOLeaky, neurons_of, reset_hidden
 from mpo_snn.settings import MPOSettings, NeuronSettings
 from mpo_snn.unroll import Unrolled
@@ -520,6 +523,8 @@ def test_state_of_other_layers_is_refused() -> None:
     ("setting", "message"),
     [
         ({"width_scale": 0.0}, "mpo.width_scale is 0, allowed is above 0"),
+        ({"width_scale_end": 0.0}, "mpo.width_scale_end is 0, allowed is above 0"),
+        ({"target_mean": float("nan")}, "mpo.target_mean is nan, allowed is any finite number"),
         ({"target_std": float("nan")}, "mpo.target_std is nan"),
         ({"lambda_dist": -1.0}, "mpo.lambda_dist is -1, allowed is 0 or more"),
         ({"width_momentum": 1.0}, "mpo.width_momentum is 1, allowed is 0 to below 1"),
@@ -541,6 +546,7 @@ def test_settings_out_of_range_are_refused(setting: dict[str, Any], message: str
         ({"beta": 1.0}, "which deletes the input"),
         ({"threshold": 0.0}, "neuron.threshold is 0, allowed is above 0"),
         ({"width": float("inf")}, "neuron.width is inf"),
+        ({"slope": -1.0}, "neuron.slope is -1, allowed is above 0"),
     ],
 )
 def test_neuron_settings_out_of_range_are_refused(setting: dict[str, Any], message: str) -> None:
@@ -552,3 +558,220 @@ def test_all_findings_of_settings_are_told_at_once() -> None:
     with pytest.raises(RecipeError) as told:
         MPOSettings(width_scale=-1.0, lambda_dist=-1.0, height_rate=2.0)
     assert len(told.value.findings) == 3
+
+
+# Per channel, width scale over the training, height norm, target mean, plug-in phi
+
+
+def channels(seed: int = 0) -> Tensor:
+    """One timestep of (batch, channel, height, width), every channel with another spread."""
+    return normal(1, 8, 3, 2, 2, seed=seed) * torch.tensor([0.2, 1.0, 3.0]).reshape(3, 1, 1)
+
+
+def test_widths_follow_the_sigma_of_their_channel() -> None:
+    network = pass_through(width=2.0)
+    mpo = MPO(network, only(adapt_width=True, granularity="channel", width_scale=0.5))
+    expected = torch.full((3,), 2.0)
+    for step in range(3):
+        x = channels(step)
+        network[0].scan(x)
+        mpo.step()
+        sigma = x[0].transpose(0, 1).flatten(1).std(1, correction=0)
+        expected = 0.9 * expected + 0.1 * 0.5 * sigma
+        torch.testing.assert_close(network[0].width, expected)
+    assert mpo.statistics()["0"]["sigma"] > 0
+
+
+def test_losses_per_channel_by_hand() -> None:
+    network = pass_through(width=0.7)
+    mpo = MPO(network, only(lambda_dist=0.01, lambda_width=0.1, granularity="channel"))
+    x = channels() + 0.2
+    network[0].scan(x)
+    dist, width = [], []
+    for u in x[0].transpose(0, 1).flatten(1):
+        m, s = float(u.mean()), float(u.std(correction=0))
+        dist.append((m * m + s * s - math.log(s * s) - 1) / 2)
+        width.append(abs(0.7 - s))
+    expected = 0.01 * sum(dist) / 3 + 0.1 * sum(width) / 3
+    assert float(mpo.regularizer()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_widths_per_channel_shape_the_gradient_of_their_channel() -> None:
+    x = channels().requires_grad_()
+    wide = MPOLeaky(0.5, 1.0, width=torch.tensor([0.2, 0.5, 2.0]))
+    (found,) = torch.autograd.grad(wide.scan(x)[0].sum(), x)
+    for channel, width in enumerate((0.2, 0.5, 2.0)):
+        one = MPOLeaky(0.5, 1.0, width=width)
+        (expected,) = torch.autograd.grad(one.scan(x)[0].sum(), x)
+        torch.testing.assert_close(found[:, :, channel], expected[:, :, channel])
+
+
+def test_widths_per_channel_as_parameters() -> None:
+    settings = only(
+        adapt_width=True, width_update="gradient", granularity="channel", lambda_width=1.0
+    )
+    network = pass_through(width=torch.full((3,), 1.0))
+    mpo = MPO(network, settings)
+    network[0].scan(channels())
+    mpo.regularizer().backward()
+    found: Tensor = network[0].width
+    assert isinstance(found, nn.Parameter) and found.grad is not None
+    # sigma is 0.2, 1 and 3 or so: the first width is too wide, the last too narrow.
+    assert found.grad[0] == pytest.approx(1 / 3) and found.grad[2] == pytest.approx(-1 / 3)
+    built = build_neuron(NeuronSettings(), 5)
+    MPO(nn.Sequential(built), settings)
+    assert built.width.shape == (5,)
+
+
+def test_parameters_per_channel_of_an_unknown_number_are_refused_by_name() -> None:
+    settings = only(adapt_width=True, width_update="gradient", granularity="channel")
+    with pytest.raises(MpoError, match=r"layer 'lif1'(.|\n)*layer 'lif2'.*width per channel"):
+        MPO(TwoLayers(), settings)
+
+
+@pytest.mark.parametrize("update", ("ema", "gradient"))
+def test_widths_per_channel_survive_the_state_dict(update: str) -> None:
+    settings = MPOSettings(granularity="channel", width_update=update)  # type: ignore[arg-type]
+
+    def build() -> tuple[nn.Sequential, MPO]:
+        network = nn.Sequential(build_neuron(NeuronSettings(), 3))
+        return network, MPO(network, settings)
+
+    network, mpo = build()
+    network[0].scan(channels())
+    mpo.step()
+    for other in (build()[0], nn.Sequential(MPOLeaky(0.5))):
+        other.load_state_dict(network.state_dict())
+        assert torch.equal(other[0].width, network[0].width) and other[0].width.shape == (3,)
+
+
+def test_width_scale_moves_along_a_half_cosine() -> None:
+    settings = MPOSettings(width_scale=1.0, width_scale_end=0.4)
+    found = [width_scale_at(p, settings) for p in (0.0, 1 / 3, 0.5, 1.0)]
+    assert found == pytest.approx([1.0, 0.4 + 0.6 * 0.75, 0.7, 0.4])
+    assert width_scale_at(0.5, MPOSettings(width_scale=0.8)) == 0.8
+
+
+def test_progress_of_the_step_sets_the_width_scale() -> None:
+    network = pass_through(width=2.0)
+    settings = only(
+        adapt_width=True, width_scale=1.0, width_scale_end=0.5, width_momentum=0.0, lambda_width=1.0
+    )
+    mpo = MPO(network, settings)
+    sigma = float(channels().std(correction=0))
+    for progress, c in ((0.0, 1.0), (0.5, 0.75), (1.0, 0.5)):
+        network[0].scan(channels())
+        mpo.step(progress)
+        assert float(network[0].width) == pytest.approx(c * sigma, rel=1e-5)
+    network[0].scan(2 * channels())
+    assert float(mpo.regularizer()) == pytest.approx(0.5 * sigma, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", ("sigmoid", "triangle", "arctan"))
+def test_peak_norm_gives_a_surrogate_of_height_1_at_threshold(shape: Any) -> None:
+    neuron = MPOLeaky(0.0, 1.0, reset="none", input_gain="unit", surrogate=shape, slope=3.0)
+    network = nn.Sequential(neuron)
+    MPO(network, only(height_norm="peak"))
+    x = torch.full((1, 2, 3), 1.0, requires_grad=True)
+    (grad,) = torch.autograd.grad(neuron.scan(x)[0].sum(), x)
+    torch.testing.assert_close(grad, torch.ones(1, 2, 3))
+    neuron.width = torch.tensor([0.2, 0.5, 1.0])
+    (grad,) = torch.autograd.grad(neuron.scan(x)[0].sum(), x)
+    torch.testing.assert_close(grad, torch.ones(1, 2, 3))
+
+
+def test_rms_norm_gives_a_root_mean_square_of_1_from_the_second_step_on() -> None:
+    network = pass_through(width=0.3)
+    mpo = MPO(network, only(height_norm="rms"))
+    x = channels().requires_grad_()
+    network[0].scan(x)
+    mpo.step()
+    (grad,) = torch.autograd.grad(network[0].scan(x)[0].sum(), x)
+    assert float(grad.square().mean().sqrt()) == pytest.approx(1.0, rel=1e-4)
+    resumed = MPO(pass_through(width=0.3), only(height_norm="rms"))
+    resumed.load_state_dict(mpo.state_dict())
+    assert torch.equal(resumed.layers["0"].neuron.rms, network[0].rms)
+
+
+def test_rms_norm_of_a_membrane_out_of_reach_keeps_the_old_one() -> None:
+    network = pass_through(width=0.3, surrogate="triangle")
+    mpo = MPO(network, only(height_norm="rms"))
+    network[0].scan(torch.full((1, 2, 3), 50.0))
+    mpo.step()
+    assert float(network[0].rms) == 1.0
+
+
+@pytest.mark.parametrize("granularity", ("layer", "channel"))
+def test_target_mean_at_the_threshold(granularity: Any) -> None:
+    threshold = torch.tensor([0.5, 1.0, 2.0])
+    network = pass_through(threshold=threshold, learn_threshold=True)
+    mpo = MPO(network, only(lambda_dist=1.0, target_mean="threshold", granularity=granularity))
+    x = channels()
+    network[0].scan(x)
+    loss = mpo.regularizer()
+    parts = x[0].transpose(0, 1).flatten(1) if granularity == "channel" else x.reshape(1, -1)
+    means = threshold.tolist() if granularity == "channel" else [float(threshold.mean())]
+    expected = [
+        kl_divergence(Normal(u.mean(), u.std(correction=0)), Normal(mean, 1.0))
+        for u, mean in zip(parts, means, strict=True)
+    ]
+    torch.testing.assert_close(loss.detach(), torch.stack(expected).mean())
+    loss.backward()  # the threshold is a target here, not a thing to move
+    assert network[0].threshold.grad is None or not network[0].threshold.grad.any()
+
+
+def test_phi_is_a_plug_in() -> None:
+    network = pass_through()
+    mpo = MPO(network, only(neuron_gain=True), phi=lambda sigma: 1.0 / (1.0 + sigma))
+    x = normal(1, 20, 4)
+    network[0].scan(x)
+    mpo.step()
+    torch.testing.assert_close(network[0].gain, 1.0 / (1.0 + x[0].std(0, correction=0)))
+
+
+def test_a_phi_of_another_shape_is_refused() -> None:
+    network = pass_through()
+    mpo = MPO(network, only(neuron_gain=True), phi=lambda sigma: sigma.mean())
+    network[0].scan(normal(1, 20, 4))
+    with pytest.raises(MpoError, match=r"shape \(\) for neurons of shape \(4,\)"):
+        mpo.step()
+
+
+# Surrogates of snnTorch
+
+
+def test_a_network_with_a_surrogate_of_snntorch_is_watched_but_its_width_is_not_adapted() -> None:
+    network = pass_through(spike_grad=snntorch.surrogate.fast_sigmoid(slope=5.0))
+    with pytest.raises(MpoError, match=r"layer '0'.*spike_grad.*adapt_width=False"):
+        MPO(network)
+    mpo = MPO(network, only(neuron_gain=True))
+    network[0].scan(normal(2, 20, 4))
+    mpo.step()
+    row = mpo.statistics()["0"]
+    assert math.isnan(row["coverage"]) and row["sigma"] > 0 and row["density"] > 0
+
+
+@pytest.mark.parametrize("backend", ("in_place", "reference"))
+def test_a_surrogate_of_snntorch_gives_its_gradient(backend: str) -> None:
+    spike_grad = snntorch.surrogate.fast_sigmoid(slope=5.0)
+    neuron = MPOLeaky(0.0, 1.0, reset="none", input_gain="unit", spike_grad=spike_grad)
+    neuron.backend = backend
+    x = normal(1, 20, 4).requires_grad_()
+    (found,) = torch.autograd.grad(neuron.scan(x)[0].sum(), x)
+    (expected,) = torch.autograd.grad(spike_grad(x - 1.0).sum(), x)
+    torch.testing.assert_close(found, expected)
+    copy.deepcopy(neuron)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"surrogate": "gauss"}, "surrogate is 'gauss', allowed are sigmoid, arctan"),
+        ({"width_form": "wide"}, "width_form is 'wide', allowed are paper, scale, matched"),
+        ({"slope": 0.0}, "width is inf"),
+        ({"width": torch.tensor([1.0, 0.0])}, "width is 0..1"),
+    ],
+)
+def test_surrogates_out_of_range_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        MPOLeaky(0.5, **arguments)

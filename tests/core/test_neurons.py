@@ -307,7 +307,17 @@ def test_a_given_tensor_is_copied() -> None:
 def test_settings_build_the_same_neuron() -> None:
     neuron = MPOLeaky.from_settings(
         NeuronSettings(
-            0.25, 0.75, "subtract", "next", "unit", True, True, 0.3, "scale", "reference"
+            0.25,
+            0.75,
+            "subtract",
+            "next",
+            "unit",
+            learn_beta=True,
+            learn_threshold=True,
+            surrogate="triangle",
+            width=0.3,
+            width_form="scale",
+            backend="reference",
         )
     )
     assert (float(neuron.beta.detach()), float(neuron.threshold.detach())) == (0.25, 0.75)
@@ -318,7 +328,9 @@ def test_settings_build_the_same_neuron() -> None:
     )
     assert neuron.init_hidden and neuron.beta.requires_grad and neuron.threshold.requires_grad
     assert neuron.backend == "reference"
-    assert float(neuron.slope) == pytest.approx(1 / 0.3)
+    assert neuron.surrogate == "triangle" and float(neuron.slope) == pytest.approx(1 / 0.3)
+    given = MPOLeaky.from_settings(NeuronSettings(surrogate="arctan", slope=4.0))
+    assert float(given.slope) == pytest.approx(4.0)
 
 
 def test_nothing_stays_in_snntorchs_list_of_instances() -> None:
