@@ -22,6 +22,7 @@ from mpo_snn.errors import DataError, ShapeError
 from mpo_snn.readout import read_out
 
 if TYPE_CHECKING:
+    from mpo_snn.data.dataset import Samples
     from mpo_snn.graph.simulate import Simulator
 
 Batch = tuple[Tensor, Tensor]
@@ -73,7 +74,7 @@ class Activity:
         return [name for name in self.spike_counts if self.spikes(name) == 0]
 
 
-def batches(x: Tensor, y: Tensor, size: int) -> Iterator[Batch]:
+def batches(x: Samples, y: Tensor, size: int) -> Iterator[Batch]:
     """Cut samples and labels into batches of `size`; the last one may be smaller."""
     for start in range(0, len(x), size):
         yield x[start : start + size], y[start : start + size]

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mpo_snn.data.dataset import Samples
 from mpo_snn.encoding import encode
 from mpo_snn.errors import ExportError
 from mpo_snn.readout import read_out
@@ -142,7 +143,7 @@ class Equivalence:
 def compare(
     first: Source,
     second: GraphSource,
-    samples: Tensor,
+    samples: Samples,
     timesteps: int,
     *,
     encoding: str = "direct",
@@ -235,7 +236,7 @@ def _check_shapes(first: Source, second: Source, a: Recording, b: Recording) -> 
         raise ExportError(f"cannot compare {first.title} with {second.title}", findings)
 
 
-def _batches(samples: Tensor, size: int) -> Iterator[tuple[int, Tensor]]:
+def _batches(samples: Samples, size: int) -> Iterator[tuple[int, Tensor]]:
     for start in range(0, len(samples), size):
         yield start, samples[start : start + size]
 

@@ -11,6 +11,7 @@ import nir
 
 import mpo_snn
 from mpo_snn.data import load_dataset
+from mpo_snn.data.settings import DataSettings
 from mpo_snn.errors import ExportError
 from mpo_snn.graph.metadata import GraphMetadata, read_metadata, write_metadata
 from mpo_snn.graph.read import read_graph
@@ -56,13 +57,12 @@ class Proof:
 
 def export_run(run: Run, dt: float = DEFAULT_DT, plain_reset: bool = False) -> Export:
     """Export the network of a finished run."""
-    dataset = load_dataset(run.recipe.data.name)
-    return export_nir(run.load_network().network, dataset.input_shape, dt, plain_reset)
+    return export_nir(run.load_network().network, run.about.input_shape, dt, plain_reset)
 
 
 def metadata_of(run: Run, export: Export, dt: float, nir_version: str) -> GraphMetadata:
     """What the graph cannot say itself: timestep, T, input, read-out, reset, classes, folds."""
-    dataset, recipe = load_dataset(run.recipe.data.name), run.recipe
+    about, recipe = run.about, run.recipe
     resets = any(hasattr(node, "v_reset") for node in export.graph.nodes.values())
     legacy = nir_version == "1.0.4" and resets
     notes = (*export.notes, LEGACY_NOTE) if legacy else export.notes
@@ -71,11 +71,11 @@ def metadata_of(run: Run, export: Export, dt: float, nir_version: str) -> GraphM
         timesteps=recipe.timesteps,
         encoding=recipe.encoding,
         readout=recipe.readout,
-        dataset=dataset.name,
-        input_scaling=dataset.input_scaling,
+        dataset=recipe.data.name,
+        input_scaling=about.input_scaling,
         reset=recipe.neuron.reset,
         reset_timing=recipe.neuron.reset_timing,
-        class_names=dataset.class_names,
+        class_names=about.class_names,
         spiking=export.spiking,
         folds=export.folds,
         notes=notes,
@@ -111,7 +111,8 @@ def prove_run(run: Run, graph: nir.NIRGraph, title: str, data: str | None = None
     metadata = read_metadata(graph)
     recipe = run.recipe
     dt = metadata.dt if metadata else _plain_dt(graph)
-    dataset = load_dataset(data or recipe.data.name)
+    settings = recipe.data if data in (None, recipe.data.name) else DataSettings(data)
+    dataset = load_dataset(settings, recipe.timesteps, train=False)
     source = GraphSource(graph, dt, dict(metadata.spiking) if metadata else None, title)
     equivalence = compare(
         NetworkSource(run.load_network(), str(run.path)),
@@ -120,7 +121,7 @@ def prove_run(run: Run, graph: nir.NIRGraph, title: str, data: str | None = None
         recipe.timesteps,
         encoding=recipe.encoding,
         readout=recipe.readout,
-        data=f"{dataset.name}, test split",
+        data=dataset.description,
     )
     disagreements = [] if metadata is None else _settings_differences(run, metadata)
     expected = export_run(run, dt).graph

@@ -90,7 +90,7 @@ def _resume(options: Any, argv: list[str]) -> int:
             f"--resume goes on with the recipe of its run; it cannot change {', '.join(changed)}."
         )
     if run.finished:
-        print(f"the run {run.path} is finished, test accuracy {100 * run.test_accuracy:.2f} %")
+        print(f"the run {run.path} is finished, {_accuracy(run)}")
         return OK
     return _finish(run, "resume", options)
 
@@ -116,9 +116,13 @@ def _finish(run: Run, how: Literal["start", "resume"], options: Any) -> int:
         print(f"{NAME}: interrupted; go on with: {NAME} --resume {name}", file=sys.stderr)
         return INTERRUPTED
     seconds = time.monotonic() - begin
-    print(f"test accuracy {100 * run.test_accuracy:.2f} %, {seconds:.1f} s, run {name}")
+    print(f"{_accuracy(run)}, {seconds:.1f} s, run {name}")
     print(f"next: mpo-export {name} --format nir")
     return OK
+
+
+def _accuracy(run: Run) -> str:
+    return f"{run.recipe.data.evaluated_on} accuracy {100 * run.test_accuracy:.2f} %"
 
 
 def _overridden(recipe: Recipe, argv: list[str]) -> Recipe:

@@ -1,21 +1,26 @@
-"""Data sets by name, each as a training and a test split of plain tensors.
+"""Data sets by name, each as a training and a test split.
 
-A name leads to the module that holds its `load() -> Dataset`; that module is imported when the
-data set is loaded, so that listing the names costs nothing.
+A name leads to the module that holds its `load(settings, timesteps, part) -> Part`; that module is
+imported when the data set is loaded, so that listing the names costs nothing.
 """
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
-
-from mpo_snn.errors import DataError
 
 if TYPE_CHECKING:
     from mpo_snn.data.dataset import Dataset as Dataset
+    from mpo_snn.data.settings import DataSettings
 
+_IMAGES, _EVENTS = "mpo_snn.data.images", "mpo_snn.data.events"
 _HOME = {
     "digits": "mpo_snn.data.digits",
+    "mnist": _IMAGES,
+    "fashion_mnist": _IMAGES,
+    "cifar10": _IMAGES,
+    "cifar100": _IMAGES,
+    "archive": _IMAGES,
+    "nmnist": _EVENTS,
 }
 __all__ = ["dataset_names", "load_dataset"]
 
@@ -25,13 +30,17 @@ def dataset_names() -> tuple[str, ...]:
     return tuple(_HOME)
 
 
-def load_dataset(name: str) -> Dataset:
-    """Load a data set; the same name gives the same tensors, in the same order.
+def load_dataset(data: str | DataSettings, timesteps: int = 1, *, train: bool = True) -> Dataset:
+    """Load a data set; the same settings give the same samples, in the same order.
+
+    Args:
+        data: name or settings.
+        timesteps: T, into how many frames events are cut; nothing else depends on it.
+        train: whether the training split is needed; without it, it may come back empty.
 
     Raises:
-        DataError: if the name is unknown.
+        DataError: if the name is unknown, or the data is absent, damaged, empty or does not fit.
     """
-    if name not in _HOME:
-        raise DataError(f"unknown data set '{name}': choose one of {', '.join(_HOME)}.")
-    dataset: Dataset = importlib.import_module(_HOME[name]).load()
-    return dataset
+    from mpo_snn.data.load import load
+
+    return load(data, timesteps, _HOME, train=train)

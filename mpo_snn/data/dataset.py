@@ -1,10 +1,54 @@
-"""A data set as two splits of plain tensors."""
+"""A data set as two splits of samples, in memory or read when they are asked for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
+import torch
 from torch import Tensor
+
+from mpo_snn.data.scaling import Scaling
+
+
+class Samples(Protocol):
+    """Samples that give float32 tensors for a slice or a list of indices; a Tensor is one."""
+
+    @property
+    def shape(self) -> torch.Size:
+        """(N, *features)."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def __getitem__(self, which: slice | list[int], /) -> Tensor:
+        """These samples, (len(which), *features)."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Pixels or counts, held as bytes and scaled to float32 when they are asked for.
+
+    Attributes:
+        stored: uint8, (N, *features).
+        scaling: how they become the input of the network.
+    """
+
+    stored: Tensor
+    scaling: Scaling
+
+    @property
+    def shape(self) -> torch.Size:
+        """(N, *features)."""
+        return self.stored.shape
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.stored)
+
+    def __getitem__(self, which: slice | list[int]) -> Tensor:
+        """These samples, scaled."""
+        return self.scaling.apply(self.stored[which])
 
 
 @dataclass(frozen=True)
@@ -13,23 +57,36 @@ class Dataset:
 
     Attributes:
         name: the name it was loaded by.
-        train_x: samples of the training split, float32, (N, channels, height, width).
+        train_x: samples of the training split, (N, channels, height, width) or, for events,
+            (N, time, channels, height, width); float32 when indexed.
         train_y: their classes, int64, (N,), from 0 to len(class_names) - 1.
-        test_x: samples of the test split, likewise.
+        test_x: samples of the split that accuracy is measured on, likewise.
         test_y: their classes.
         class_names: what each class is called.
         input_scaling: how raw values became these, in words; a graph's metadata carries it.
+        title: what the data is called in a report; empty means the name.
+        evaluated_on: what test_x is: the `test` split, or the `validation` part that was held out
+            of the training data.
+        is_framed: whether samples have a time axis.
     """
 
     name: str
-    train_x: Tensor
+    train_x: Samples
     train_y: Tensor
-    test_x: Tensor
+    test_x: Samples
     test_y: Tensor
     class_names: tuple[str, ...]
     input_scaling: str
+    title: str = ""
+    evaluated_on: Literal["test", "validation"] = "test"
+    is_framed: bool = False
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one sample, (channels, height, width)."""
-        return tuple(self.train_x.shape[1:])
+        """Shape of one sample at one timestep, (channels, height, width)."""
+        return tuple(self.test_x.shape[2 if self.is_framed else 1 :])
+
+    @property
+    def description(self) -> str:
+        """Title and split, for a report: `CIFAR-10 (JPEG q75), test split`."""
+        return f"{self.title or self.name}, {self.evaluated_on} split"

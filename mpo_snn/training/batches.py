@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
+from mpo_snn.data.dataset import Samples
 from mpo_snn.training.randomness import derived_seed
 
 Batch = tuple[Tensor, Tensor]
@@ -47,10 +48,10 @@ class EpochBatches(Sampler[list[int]]):
             yield batch.tolist()
 
 
-class Samples(TorchDataset[Batch]):
-    """Samples and labels held in memory; a batch is one indexing operation."""
+class LabelledSamples(TorchDataset[Batch]):
+    """Samples with their labels; a batch is one indexing operation."""
 
-    def __init__(self, x: Tensor, y: Tensor) -> None:
+    def __init__(self, x: Samples, y: Tensor) -> None:
         """Keep x, (N, *features), and y, (N,)."""
         self.x, self.y = x, y
 
@@ -63,18 +64,18 @@ class Samples(TorchDataset[Batch]):
         return self.x[indices], self.y[indices]
 
 
-def shuffled_loader(x: Tensor, y: Tensor, batch_size: int, seed: int) -> DataLoader[Batch]:
+def shuffled_loader(x: Samples, y: Tensor, batch_size: int, seed: int) -> DataLoader[Batch]:
     """Batches of the training split, in an order of its own for every epoch.
 
     The batches are the loader's `sampler`, not its `batch_sampler`: of these two, Lightning calls
     `set_epoch` on the first only.
     """
     return DataLoader(
-        Samples(x, y), sampler=EpochBatches(len(y), batch_size, seed), batch_size=None
+        LabelledSamples(x, y), sampler=EpochBatches(len(y), batch_size, seed), batch_size=None
     )
 
 
-def ordered_loader(x: Tensor, y: Tensor, batch_size: int = 256) -> DataLoader[Batch]:
+def ordered_loader(x: Samples, y: Tensor, batch_size: int = 256) -> DataLoader[Batch]:
     """Batches of the test split, in the order of the data set."""
     batches = BatchSampler(range(len(y)), batch_size, drop_last=False)
-    return DataLoader(Samples(x, y), sampler=batches, batch_size=None)
+    return DataLoader(LabelledSamples(x, y), sampler=batches, batch_size=None)

@@ -29,6 +29,7 @@ METRIC_COLUMNS = (
     "train_accuracy",
     "test_loss",
     "test_accuracy",
+    "evaluated_on",
 )
 MEMBRANE_COLUMNS = (
     "epoch",
@@ -72,15 +73,20 @@ class _Table(Callback):
 
 
 class MetricsTable(_Table):
-    """metrics.csv: one row an epoch, counted from 1; losses and accuracies (share of 1)."""
+    """metrics.csv: one row an epoch, counted from 1; losses and accuracies (share of 1).
+
+    `evaluated_on` says which split test_loss and test_accuracy are of: `test`, or
+    `validation` where part of the training data is held out in its place.
+    """
 
     columns = METRIC_COLUMNS
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the epoch's row."""
-        metrics = trainer.callback_metrics
-        values = [f"{float(metrics[name]):.6f}" for name in METRIC_COLUMNS[1:]]
-        self.add([[str(trainer.current_epoch + 1), *values]])
+        assert isinstance(pl_module, TrainingModule), "this callback belongs to TrainingModule"
+        metrics, evaluated_on = trainer.callback_metrics, pl_module.recipe.data.evaluated_on
+        values = [f"{float(metrics[name]):.6f}" for name in METRIC_COLUMNS[1:-1]]
+        self.add([[str(trainer.current_epoch + 1), *values, evaluated_on]])
 
 
 class MembraneTable(_Table):

@@ -85,7 +85,7 @@ def start(run: Run, *, device: Device = "auto", console: Console | None = None) 
     """Train in a run directory that was just created; arguments and errors as in `fit`."""
     try:
         device = _device(device)
-        dataset = load_dataset(run.recipe.data.name)
+        dataset = load_dataset(run.recipe.data, run.recipe.timesteps)
         module = _module(run.recipe, dataset)
     except MpoError:
         discard_run(run)
@@ -105,7 +105,7 @@ def resume(run: Run, *, device: Device = "auto", console: Console | None = None)
         return run
     for left_by_a_kill in run.path.rglob(".*.part"):
         left_by_a_kill.unlink(missing_ok=True)
-    dataset = load_dataset(run.recipe.data.name)
+    dataset = load_dataset(run.recipe.data, run.recipe.timesteps)
     with _threads(run.recipe.threads):
         return _train(run, _module(run.recipe, dataset), dataset, _device(device), console)
 
@@ -124,7 +124,7 @@ def _train(
     recipe, checkpoint = run.recipe, run.path / CHECKPOINT
     resumed = checkpoint.is_file()
     from_epoch = int(read_checkpoint(checkpoint)["epoch"]) + 1 if resumed else 0
-    environment = _note_start(run, device, from_epoch)
+    environment = _note_start(run, device, from_epoch, dataset)
     begin = time.monotonic()
     with quiet_lightning():
         trainer = Trainer(
@@ -168,13 +168,20 @@ def _threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _note_start(run: Run, device: str, from_epoch: int) -> dict[str, Any]:
+def _note_start(run: Run, device: str, from_epoch: int, dataset: Dataset) -> dict[str, Any]:
     """environment.json with this start noted: `seconds` are those that ended in the weights."""
     environment = describe_environment(run.recipe, device)
     starts = read_environment(run.path).get("starts", [])
     now = datetime.now(UTC).isoformat(timespec="seconds")
     starts.append({"time": now, "command": command_line(), "epochs_done": from_epoch})
-    environment |= {"starts": starts, "seconds": 0.0}
+    data = {
+        "title": dataset.title or dataset.name,
+        "train_samples": len(dataset.train_y),
+        "evaluated_on": dataset.evaluated_on,
+        "evaluated_samples": len(dataset.test_y),
+        "input_scaling": dataset.input_scaling,
+    }
+    environment |= {"data": data, "starts": starts, "seconds": 0.0}
     write_environment(run.path, environment)
     return environment
 

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from mpo_snn.operators import declare_torchvision_operators
+from mpo_snn.training.module import TrainingModule
 
 declare_torchvision_operators()
 
@@ -31,13 +32,15 @@ def is_reported(epoch: int, epochs: int) -> bool:
     return epoch % every == 0 or epoch == epochs
 
 
-def epoch_line(epoch: int, epochs: int, metrics: Any, seconds: float) -> str:
+def epoch_line(
+    epoch: int, epochs: int, metrics: Any, seconds: float, evaluated_on: str = "test"
+) -> str:
     """Epoch, loss, accuracies in percent and time, in columns that stay where they are."""
     return (
         f"epoch {epoch:>{len(str(epochs))}}/{epochs}"
         f"  loss {float(metrics['train_loss']):7.4f}"
         f"  train {100 * float(metrics['train_accuracy']):6.2f} %"
-        f"  test {100 * float(metrics['test_accuracy']):6.2f} %"
+        f"  {evaluated_on} {100 * float(metrics['test_accuracy']):6.2f} %"
         f"  {seconds:6.1f} s"
     )
 
@@ -82,12 +85,12 @@ class ReportProgress(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say how the epoch went."""
         epoch, epochs = trainer.current_epoch + 1, int(trainer.max_epochs or 0)
-        line = epoch_line(epoch, epochs, trainer.callback_metrics, time.monotonic() - self.start)
+        assert isinstance(pl_module, TrainingModule), "this callback belongs to TrainingModule"
+        metrics, split = trainer.callback_metrics, pl_module.recipe.data.evaluated_on
+        line = epoch_line(epoch, epochs, metrics, time.monotonic() - self.start, split)
         if self.bar is not None:
-            accuracy = 100 * float(trainer.callback_metrics["test_accuracy"])
-            self.bar.update(
-                self.task, description=f"epoch {epoch}/{epochs}", result=f"test {accuracy:.2f} %"
-            )
+            result = f"{split} {100 * float(metrics['test_accuracy']):.2f} %"
+            self.bar.update(self.task, description=f"epoch {epoch}/{epochs}", result=result)
         if is_reported(epoch, epochs):
             self.console.print(line, highlight=False, soft_wrap=True)
 

@@ -12,29 +12,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from mpo_snn.data import dataset_names
+from mpo_snn.data.settings import DataSettings
 from mpo_snn.errors import RecipeError
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import MPOSettings, NeuronSettings, refuse
 from mpo_snn.training.typed import typed
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """Which data to train and test on.
-
-    Attributes:
-        name: name of the data set.
-    """
-
-    name: str = "digits"
-
-    def __post_init__(self) -> None:
-        """Refuse a name that is unknown."""
-        found = []
-        if self.name not in dataset_names():
-            found.append(f"data.name is '{self.name}', allowed is {', '.join(dataset_names())}.")
-        refuse("data settings", found)
 
 
 @dataclass(frozen=True)
@@ -100,7 +82,7 @@ class Recipe:
     seed: int = 0
     epochs: int
     timesteps: int = 4
-    encoding: Literal["direct"] = "direct"
+    encoding: Literal["direct", "frames"] = "direct"
     readout: Literal["mean", "sum", "last"] = "mean"
     batchnorm: Literal["folded", "per_step"] = "folded"
     method: Literal["mpo", "fixed"] = "mpo"
@@ -121,6 +103,11 @@ class Recipe:
         for key, least in (("seed", 0), ("epochs", 1), ("timesteps", 1)):
             if getattr(self, key) < least:
                 found.append(f"{key} is {getattr(self, key)}, allowed is {least} or more.")
+        if (self.encoding == "frames") != self.data.is_framed:
+            kind = "frames, one for every timestep" if self.data.is_framed else "images"
+            found.append(
+                f"encoding is {self.encoding}, but the samples of {self.data.name} are {kind}."
+            )
         if self.threads is not None and self.threads < 1:
             found.append(f"threads is {self.threads}, allowed is 1 or more, or null.")
         if 1 <= self.epochs <= self.optimizer.warmup_epochs:

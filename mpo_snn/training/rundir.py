@@ -61,7 +61,7 @@ class Run:
 
     @property
     def test_accuracy(self) -> float:
-        """Share of the test split that the final weights classify right, 0 to 1.
+        """Share of recipe.data.evaluated_on that the final weights classify right, 0 to 1.
 
         Raises:
             RunError: if metrics.csv is missing or damaged.

@@ -75,7 +75,7 @@ def refused(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("digits --neuron.threshold 0", "neuron.threshold is 0, allowed is above 0."),
         ("digits --neuron.threshold=-1", "neuron.threshold is -1, allowed is above 0."),
         ("digits --neuron.reset half", "neuron.reset is 'half', allowed is zero, subtract, none."),
-        ("digits --data.name mnis", "data.name is 'mnis', allowed is digits."),
+        ("digits --data.name mnis", "data.name is 'mnis', allowed is digits, mnist,"),
         ("digits --network.name vgg", "network.name is 'vgg', allowed is mlp, convnet, vgg11, "),
         ("digits --device tpu", "device is 'tpu', allowed is auto, cpu, cuda."),
         ("digits --output tiny.yaml", "is a file"),
@@ -99,7 +99,7 @@ def test_wrong_input_is_one_line_and_writes_nothing(
     [
         ("epochs: [1\n", "line 2, column 1"),
         (TINY + "epoch: 3\n", "unknown key epoch: did you mean epochs?"),
-        (TINY.replace("digits", "mnis"), "data.name is 'mnis', allowed is digits."),
+        (TINY.replace("digits", "mnis"), "data.name is 'mnis', allowed is digits, mnist,"),
         (TINY.replace("convnet", "vgg"), "network.name is 'vgg', allowed is mlp, convnet, vgg11, "),
         (TINY.replace("epochs: 2", ""), "epochs is missing."),
     ],

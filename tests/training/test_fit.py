@@ -235,7 +235,7 @@ def test_nothing_is_written_for_a_network_that_does_not_fit(tiny: Recipe, tmp_pa
 def test_taken_output_is_refused_before_anything_is_loaded(
     finished: Run, tiny: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mpo_snn.training.fit.load_dataset", lambda name: pytest.fail("loaded"))
+    monkeypatch.setattr("mpo_snn.training.fit.load_dataset", lambda *_: pytest.fail("loaded"))
     with pytest.raises(RunError, match="finished run"):
         fit(tiny, finished.path, device="cpu")
 

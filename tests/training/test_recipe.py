@@ -57,7 +57,7 @@ def test_values_come_back_as_the_same_recipe(tiny: Recipe) -> None:
         ({"optimizer": {"batch_size": 0}}, "optimizer.batch_size is 0, allowed is 1 or more."),
         ({"optimizer": {"weight_decay": -1}}, "optimizer.weight_decay is -1, allowed is 0 or"),
         ({"optimizer": {"warmup_epochs": 3}}, "optimizer.warmup_epochs is 3, allowed is less than"),
-        ({"data": {"name": "mnis"}}, "data.name is 'mnis', allowed is digits."),
+        ({"data": {"name": "mnis"}}, "data.name is 'mnis', allowed is digits, mnist,"),
         ({"network": {"name": "vgg"}}, "network.name is 'vgg', allowed is mlp, convnet, vgg11, "),
         ({"network": {"name": "convnet", "channels": []}}, r"network.channels is \[\], allowed is"),
         ({"network": {"name": "convnet", "dropout": 1}}, "network.dropout is 1, allowed is 0 to"),

@@ -1,0 +1,88 @@
+"""Image data sets read from a file or folder, whose format its content tells."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mpo_snn.data.known import KNOWN, Known
+from mpo_snn.data.part import Part
+from mpo_snn.data.scaling import Scaling
+from mpo_snn.data.settings import DataSettings
+from mpo_snn.data.source import Images, find_source
+from mpo_snn.errors import DataError
+
+PIXEL_MAX = 255.0
+
+
+def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"]) -> Part:
+    """One split of an image data set.
+
+    Raises:
+        DataError: if there is no path, nothing usable at it, or its content is not this data set.
+    """
+    known = KNOWN.get(settings.name)
+    images = find_source(settings, known)(part)
+    where = f"{images.where}, {part} split"
+    classes = images.classes or (known.classes if known else _numbered(images.y))
+    findings = _findings(images, classes, known)
+    if findings:
+        raise DataError(f"cannot use {where}", [f"{where}: {finding}" for finding in findings])
+    x = images.x
+    divisor = PIXEL_MAX if x.dtype == torch.uint8 else 1.0
+    mean, std = _statistics(settings, known, x, divisor)
+    title = (known.title if known else images.title) + (f" ({images.note})" if images.note else "")
+    return Part(x, images.y, classes, title, Scaling(divisor, mean, std))
+
+
+def _findings(images: Images, classes: tuple[str, ...], known: Known | None) -> list[str]:
+    """What keeps these images from being this data set, or any data set."""
+    x, y, found = images.x, images.y, []
+    if not len(y):
+        return ["the split is empty."]
+    if len(x) != len(y):
+        found.append(f"{len(x)} images have {len(y)} labels.")
+    if int(y.min()) < 0 or int(y.max()) >= len(classes):
+        wrong = ((y < 0) | (y >= len(classes))).nonzero()[:, 0]
+        found.append(
+            f"{len(wrong)} labels are out of range, the first is {int(y[wrong[0]])} of sample"
+            f" {int(wrong[0])}; allowed is 0 to {len(classes) - 1}."
+        )
+    if x.dtype == torch.float32 and not bool(torch.isfinite(x).all()):
+        broken = (~torch.isfinite(x)).flatten(1).any(1).nonzero()[:, 0]
+        found.append(f"{len(broken)} images hold NaN or infinity, the first is {int(broken[0])}.")
+    if known is None:
+        return found
+    if len(classes) != len(known.classes):
+        found.append(f"it has {len(classes)} classes, {known.title} has {len(known.classes)}.")
+    elif classes != known.classes:
+        first = next(i for i, name in enumerate(classes) if name != known.classes[i])
+        found.append(
+            f"class {first} is '{classes[first]}', in {known.title} it is '{known.classes[first]}';"
+            " for other data use data.name archive."
+        )
+    if tuple(x.shape[1:]) != known.shape:
+        found.append(
+            f"images have shape {tuple(x.shape[1:])}, those of {known.title} {known.shape}."
+        )
+    return found
+
+
+def _statistics(
+    settings: DataSettings, known: Known | None, x: Tensor, divisor: float
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel: published, or those of the training split."""
+    if not settings.normalize:
+        return (), ()
+    if known is not None:
+        return known.mean, known.std
+    channels = x.transpose(0, 1).flatten(1)
+    mean = [float(channel.double().mean()) / divisor for channel in channels]
+    std = [float(channel.double().std(correction=0)) / divisor for channel in channels]
+    return tuple(round(v, 4) for v in mean), tuple(max(round(v, 4), 1e-4) for v in std)
+
+
+def _numbered(y: Tensor) -> tuple[str, ...]:
+    return tuple(str(label) for label in range(int(y.max()) + 1)) if len(y) else ()

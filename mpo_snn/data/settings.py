@@ -1,0 +1,70 @@
+"""Settings of the data of a run, as plain values; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from mpo_snn.data import dataset_names
+from mpo_snn.settings import refuse
+
+EVENT_DATA = ("nmnist",)
+"""Data sets of events, whose samples are frames over time."""
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which data to train and test on, and what is done with it.
+
+    Attributes:
+        name: name of the data set; `archive` is any .npz file or Parquet folder of your own.
+        path: file or folder that holds it, in any of the formats of docs/data.md; null for what
+            comes with the package.
+        train_limit: train on this many samples at most, every class in its share; null takes all.
+        test_limit: likewise for the split that accuracy is measured on.
+        validation: how much of the training data is held out, a share below 1 or a number of
+            samples; where it is above 0, accuracy is measured on that and the test split is not
+            even read. The same samples in every run, every class in its share.
+        normalize: whether the mean is taken from every channel, which is then divided by its
+            standard deviation; otherwise values lie in [0, 1].
+        framing: how events are cut into frames: `time`, steps of equal length; `count`, steps of
+            an equal number of events.
+    """
+
+    name: str = "digits"
+    path: str | None = None
+    train_limit: int | None = None
+    test_limit: int | None = None
+    validation: float = 0.0
+    normalize: bool = False
+    framing: Literal["time", "count"] = "time"
+
+    @property
+    def is_framed(self) -> bool:
+        """Whether a sample is one frame for every timestep instead of one image."""
+        return self.name in EVENT_DATA
+
+    @property
+    def evaluated_on(self) -> Literal["test", "validation"]:
+        """The split that accuracy is measured on."""
+        return "validation" if self.validation else "test"
+
+    def __post_init__(self) -> None:
+        """Refuse what is unknown or out of range."""
+        found = []
+        if self.name not in dataset_names():
+            found.append(f"data.name is '{self.name}', allowed is {', '.join(dataset_names())}.")
+        for key in ("train_limit", "test_limit"):
+            limit = getattr(self, key)
+            if limit is not None and limit < 1:
+                found.append(f"data.{key} is {limit}, allowed is 1 or more, or null.")
+        is_share = 0.0 <= self.validation < 1.0
+        if not is_share and not (self.validation < math.inf and self.validation % 1 == 0):
+            found.append(
+                f"data.validation is {self.validation:g}, allowed is a share from 0 to below 1 or"
+                " a whole number of samples."
+            )
+        elif self.validation < 0:
+            found.append(f"data.validation is {self.validation:g}, allowed is 0 or more.")
+        refuse("data settings", found)
