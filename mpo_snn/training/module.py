@@ -17,6 +17,7 @@ from mpo_snn.readout import read_out
 from mpo_snn.settings import MPOSettings
 from mpo_snn.training.batches import Batch
 from mpo_snn.training.divergence import DivergedError, first_broken_layer
+from mpo_snn.training.loss import tet_loss
 from mpo_snn.training.randomness import derived_seed
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.schedule import build_optimizer, build_schedule
@@ -73,8 +74,10 @@ class TrainingModule(LightningModule):
             DivergedError: if it is not finite.
         """
         x, y = batch
-        scores = self(x)
-        task = functional.cross_entropy(scores, y)
+        current = encode(x, self.recipe.timesteps, self.recipe.encoding)
+        logits = self.unrolled(current)
+        scores = read_out(logits, self.recipe.readout)
+        task = self._task_loss(logits, scores, y)
         dist, width = self.mpo.losses()
         weights = self.mpo.settings
         loss: Tensor = task + weights.lambda_dist * dist + weights.lambda_width * width
@@ -128,6 +131,12 @@ class TrainingModule(LightningModule):
                 " states now. Put recipe.yaml back as it was, or start a new run."
             )
         self.mpo.load_state_dict(checkpoint["mpo"])
+
+    def _task_loss(self, logits: Tensor, scores: Tensor, y: Tensor) -> Tensor:
+        recipe = self.recipe
+        if recipe.loss == "tet":
+            return tet_loss(logits, y, recipe.tet_lambda, recipe.neuron.threshold)
+        return functional.cross_entropy(scores, y)
 
     def _stop(self, loss: float, x: Tensor) -> None:
         current = encode(x, self.recipe.timesteps, self.recipe.encoding)

@@ -68,6 +68,9 @@ class Recipe:
         encoding: how a sample becomes the input of every timestep.
         readout: how the outputs of all timesteps become one score per class.
         batchnorm: how batchnorm sees time in training (`mpo_snn.unroll`).
+        loss: `ce` is the cross entropy of the scores, `tet` the mean of that of every timestep
+            (`mpo_snn.training.loss`).
+        tet_lambda: weight of TET's pull towards the threshold, in [0, 1).
         method: `mpo` steers the surrogates, `fixed` leaves them at neuron.width.
         threads: CPU threads of the training, >= 1; the order of sums and so the last digits of
             the weights depend on it. null takes as many as torch finds cores.
@@ -85,6 +88,8 @@ class Recipe:
     encoding: Literal["direct", "frames"] = "direct"
     readout: Literal["mean", "sum", "last"] = "mean"
     batchnorm: Literal["folded", "per_step"] = "folded"
+    loss: Literal["ce", "tet"] = "ce"
+    tet_lambda: float = 0.0
     method: Literal["mpo", "fixed"] = "mpo"
     threads: int | None = None
     data: DataSettings
@@ -110,6 +115,13 @@ class Recipe:
             )
         if self.threads is not None and self.threads < 1:
             found.append(f"threads is {self.threads}, allowed is 1 or more, or null.")
+        if not 0.0 <= self.tet_lambda < 1.0:
+            found.append(f"tet_lambda is {self.tet_lambda:g}, allowed is 0 to below 1.")
+        elif self.tet_lambda and self.loss == "ce":
+            found.append(
+                f"tet_lambda is {self.tet_lambda:g} with loss ce, which has no such term: use"
+                " loss tet."
+            )
         if 1 <= self.epochs <= self.optimizer.warmup_epochs:
             found.append(
                 f"optimizer.warmup_epochs is {self.optimizer.warmup_epochs:g},"
