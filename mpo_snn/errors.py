@@ -61,5 +61,9 @@ class ProfileError(MpoError):
     """An energy, reader or chip profile is unknown or malformed."""
 
 
+class StudyError(MpoError):
+    """A study is unknown, or its folder holds another one."""
+
+
 class OutputError(MpoError):
     """A file could not be written; what was there before is untouched."""

@@ -13,7 +13,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
@@ -92,6 +92,13 @@ def tell_error(name: str, message: str) -> None:
     """Print `name: error: message` on stderr, behind what is on stdout already."""
     sys.stdout.flush()
     print(f"{name}: error: {message}", file=sys.stderr)
+
+
+def print_names(titles: Mapping[str, str]) -> None:
+    """Print names with what each is, in two columns."""
+    width = max(map(len, titles))
+    for name, title in titles.items():
+        print(f"{name:<{width}}  {title}")
 
 
 class CommandParser(jsonargparse.ArgumentParser):

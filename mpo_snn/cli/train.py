@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,11 +14,13 @@ from mpo_snn.cli.command import (
     OK,
     CommandParser,
     UsageError,
+    print_names,
     run_command,
     tell_error,
 )
-from mpo_snn.training.recipe import Recipe, recipe_from
-from mpo_snn.training.recipe_file import load_recipe, recipe_text, recipe_titles
+from mpo_snn.cli.recipe_options import add_recipe_options, overridden_recipe
+from mpo_snn.training.recipe import Recipe
+from mpo_snn.training.recipe_file import differing_keys, load_recipe, recipe_text, recipe_titles
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,15 +52,13 @@ def _train(argv: list[str]) -> int:
     # can be read; which word is the recipe, only the parser can tell.
     first = _parser(load_recipe(_SHOWN_IN_HELP)).parse_args(argv)
     if first.list:
-        width = max(map(len, recipe_titles()))
-        for name, title in recipe_titles().items():
-            print(f"{name:<{width}}  {title}")
+        print_names(recipe_titles())
         return OK
     if first.resume is not None:
         return _resume(first, argv)
     if first.recipe is None:
         raise UsageError("no recipe is given: mpo-train digits, for example; --list shows all.")
-    recipe = _overridden(load_recipe(first.recipe), argv)
+    recipe = overridden_recipe(load_recipe(first.recipe), _parser, argv)
     if first.print_config:
         print(recipe_text(recipe), end="")
         return OK
@@ -84,7 +82,7 @@ def _resume(options: Any, argv: list[str]) -> int:
                 f" {name} '{getattr(options, name)}'."
             )
     run = open_run(options.resume, unfinished=True)
-    changed = _differing(run.recipe, _overridden(run.recipe, argv))
+    changed = differing_keys(run.recipe, overridden_recipe(run.recipe, _parser, argv))
     if changed:
         raise UsageError(
             f"--resume goes on with the recipe of its run; it cannot change {', '.join(changed)}."
@@ -125,18 +123,6 @@ def _accuracy(run: Run) -> str:
     return f"{run.recipe.data.evaluated_on} accuracy {100 * run.test_accuracy:.2f} %"
 
 
-def _overridden(recipe: Recipe, argv: list[str]) -> Recipe:
-    """The recipe with the values that the command line gives."""
-    options = _parser(recipe).parse_args(argv).as_dict()
-    values = {field.name: options[field.name] for field in dataclasses.fields(Recipe)}
-    return recipe_from(values, "these settings")
-
-
-def _differing(a: Recipe, b: Recipe) -> list[str]:
-    one, other = dict(_flat(a.values())), dict(_flat(b.values()))
-    return [key for key in one if one[key] != other[key]]
-
-
 def _parser(recipe: Recipe) -> CommandParser:
     """The parser of the command line; the recipe's values are the defaults of its keys."""
     parser = CommandParser(NAME, _USAGE, _DESCRIPTION, _EXAMPLES)
@@ -149,17 +135,8 @@ def _parser(recipe: Recipe) -> CommandParser:
     parser.add_argument(
         "--device", type=Literal["auto", "cpu", "cuda"], default="auto", help="where to train"
     )
-    parser.add_class_arguments(Recipe)
-    parser.set_defaults(dict(_flat(recipe.values())))
+    add_recipe_options(parser, recipe)
     return parser
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
 
 
 def _console(quiet: bool, run: Run) -> Console | None:

@@ -45,26 +45,31 @@ MEMBRANE_COLUMNS = (
 )
 
 
-class _Table(Callback):
+class EpochTable(Callback):
     """Rows that grow by every epoch, in a CSV file and in the checkpoint."""
 
     columns: Sequence[str]
 
     def __init__(self, path: Path) -> None:
+        """Write to this path."""
         self.path = path
         self.rows: list[list[str]] = []
 
     def state_dict(self) -> dict[str, Any]:
+        """The rows, for the checkpoint."""
         return {"rows": [list(row) for row in self.rows]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the rows from the checkpoint."""
         self.rows = [list(row) for row in state_dict["rows"]]
 
     def add(self, rows: Sequence[Sequence[str]]) -> None:
+        """Add the rows of an epoch and write the file."""
         self.rows += [list(row) for row in rows]
         self.write()
 
     def write(self) -> None:
+        """Write the file anew."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(self.columns)
@@ -72,7 +77,7 @@ class _Table(Callback):
         write_file(self.path, text.getvalue())
 
 
-class MetricsTable(_Table):
+class MetricsTable(EpochTable):
     """metrics.csv: one row an epoch, counted from 1; losses and accuracies (share of 1).
 
     `evaluated_on` says which split test_loss and test_accuracy are of: `test`, or
@@ -89,7 +94,7 @@ class MetricsTable(_Table):
         self.add([[str(trainer.current_epoch + 1), *values, evaluated_on]])
 
 
-class MembraneTable(_Table):
+class MembraneTable(EpochTable):
     """membrane.csv: one row an epoch and layer (`MPO.statistics` says what the columns are)."""
 
     columns = MEMBRANE_COLUMNS

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +48,7 @@ from mpo_snn.training.weights import InputDescription, write_weights
 
 declare_torchvision_operators()
 
-from lightning.pytorch import Trainer  # noqa: E402
+from lightning.pytorch import Callback, Trainer  # noqa: E402
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -81,8 +81,18 @@ def fit(
     return start(create_run(recipe, output), device=device, console=console)
 
 
-def start(run: Run, *, device: Device = "auto", console: Console | None = None) -> Run:
-    """Train in a run directory that was just created; arguments and errors as in `fit`."""
+def start(
+    run: Run,
+    *,
+    device: Device = "auto",
+    console: Console | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Run:
+    """Train in a run directory that was just created; arguments and errors as in `fit`.
+
+    `callbacks` watch the training beside those that write the tables; whoever resumes the run
+    gives the same ones.
+    """
     try:
         device = _device(device)
         dataset = load_dataset(run.recipe.data, run.recipe.timesteps)
@@ -91,10 +101,16 @@ def start(run: Run, *, device: Device = "auto", console: Console | None = None) 
         discard_run(run)
         raise
     with _threads(run.recipe.threads):
-        return _train(run, module, dataset, device, console)
+        return _train(run, module, dataset, device, [*_progress(console), *callbacks])
 
 
-def resume(run: Run, *, device: Device = "auto", console: Console | None = None) -> Run:
+def resume(
+    run: Run,
+    *,
+    device: Device = "auto",
+    console: Console | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Run:
     """Go on with a run from its last finished epoch; a finished run is left as it is.
 
     Raises:
@@ -107,7 +123,8 @@ def resume(run: Run, *, device: Device = "auto", console: Console | None = None)
         left_by_a_kill.unlink(missing_ok=True)
     dataset = load_dataset(run.recipe.data, run.recipe.timesteps)
     with _threads(run.recipe.threads):
-        return _train(run, _module(run.recipe, dataset), dataset, _device(device), console)
+        module, watching = _module(run.recipe, dataset), [*_progress(console), *callbacks]
+        return _train(run, module, dataset, _device(device), watching)
 
 
 def _module(recipe: Recipe, dataset: Dataset) -> TrainingModule:
@@ -119,7 +136,11 @@ def _module(recipe: Recipe, dataset: Dataset) -> TrainingModule:
 
 
 def _train(
-    run: Run, module: TrainingModule, dataset: Dataset, device: Device, console: Console | None
+    run: Run,
+    module: TrainingModule,
+    dataset: Dataset,
+    device: Device,
+    watching: Sequence[Callback],
 ) -> Run:
     recipe, checkpoint = run.recipe, run.path / CHECKPOINT
     resumed = checkpoint.is_file()
@@ -131,7 +152,12 @@ def _train(
             accelerator="gpu" if device == "cuda" else "cpu",
             devices=1,
             max_epochs=recipe.epochs,
-            callbacks=_callbacks(run, console),
+            callbacks=[
+                MetricsTable(run.path / METRICS),
+                MembraneTable(run.path / MEMBRANE),
+                *watching,
+                CheckpointEveryEpoch(run.path / CHECKPOINT),
+            ],
             plugins=[AtomicCheckpoints()],
             default_root_dir=run.path,
             logger=False,
@@ -186,13 +212,8 @@ def _note_start(run: Run, device: str, from_epoch: int, dataset: Dataset) -> dic
     return environment
 
 
-def _callbacks(run: Run, console: Console | None) -> list[Any]:
-    return [
-        MetricsTable(run.path / METRICS),
-        MembraneTable(run.path / MEMBRANE),
-        *([ReportProgress(console)] if console is not None else []),
-        CheckpointEveryEpoch(run.path / CHECKPOINT),
-    ]
+def _progress(console: Console | None) -> list[Callback]:
+    return [] if console is None else [ReportProgress(console)]
 
 
 def _fit_or_be_interrupted(trainer: Trainer, *arguments: Any, **options: Any) -> None:

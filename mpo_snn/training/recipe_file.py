@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,36 @@ def read_recipe(path: Path, what: str | None = None) -> Recipe:
     return recipe_from({"name": path.stem, **values}, what)
 
 
+def plain_value(text: str) -> Any:
+    """A value as it would stand in a recipe file: a number, true, [1, 2], a word.
+
+    Raises:
+        RecipeError: if it is not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"cannot read the value '{text}': {_where_and_why(error)}.") from error
+
+
 def recipe_text(recipe: Recipe) -> str:
     """The recipe with all its values as YAML; `read_recipe` gives the same recipe back."""
     return yaml.dump(recipe.values(), Dumper=_Dumper, sort_keys=False)
+
+
+def flat_values(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a recipe by dotted key: `neuron.beta`, 0.5."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat_values(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def differing_keys(a: Recipe, b: Recipe) -> list[str]:
+    """Dotted keys that have different values in two recipes."""
+    one, other = dict(flat_values(a.values())), dict(flat_values(b.values()))
+    return [key for key in one if one[key] != other[key]]
 
 
 class _Loader(yaml.SafeLoader):

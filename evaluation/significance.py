@@ -1,0 +1,77 @@
+"""Paired comparison of two configurations over the same seeds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+EXACT_UP_TO = 13
+"""Pairs up to which every one of the 2^n sign patterns is looked at; beyond, 9,999 random ones."""
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Differences a - b over n pairs.
+
+    Attributes:
+        n: pairs.
+        mean: of the differences.
+        std: sample standard deviation of the differences; None for n < 2.
+        t_p: two-sided p of the paired t-test; None where it is not defined (n < 2, or all
+            differences equal and not 0).
+        sign_flip_p: two-sided p of the sign-flip permutation test of the mean; None for n < 2. It
+            cannot go below 2 / 2^n.
+    """
+
+    n: int
+    mean: float
+    std: float | None
+    t_p: float | None
+    sign_flip_p: float | None
+
+
+def compare_paired(a: Sequence[float], b: Sequence[float]) -> PairedDifference:
+    """Compare two samples whose elements belong together, pair by pair.
+
+    Both tests ask whether the differences are centred on 0: Student's under normality, the
+    sign-flip test (Fisher 1935) if a difference is as likely as its negative. Differences that are
+    all 0 give p = 1.
+
+    Raises:
+        ValueError: if the lengths differ or there is no pair.
+    """
+    if len(a) != len(b) or not a:
+        raise ValueError(f"pairs need equal lengths of at least 1, found {len(a)} and {len(b)}")
+    # Accuracies are ratios of counts: what is equal must not differ in the last bit.
+    d = np.round(np.subtract(a, b, dtype=np.float64), 12)
+    n = len(d)
+    if n < 2:
+        return PairedDifference(n, float(d.mean()), None, None, None)
+    std = float(d.std(ddof=1))
+    if not d.any():
+        return PairedDifference(n, 0.0, 0.0, 1.0, 1.0)
+    return PairedDifference(
+        n,
+        float(d.mean()),
+        std,
+        None if np.ptp(d) == 0.0 else float(stats.ttest_1samp(d, 0.0).pvalue),
+        _sign_flip(d),
+    )
+
+
+def _sign_flip(d: np.ndarray) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        result = stats.permutation_test(
+            (d,),
+            np.mean,
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=2**EXACT_UP_TO if len(d) <= EXACT_UP_TO else 9999,
+            rng=np.random.default_rng(0),
+        )
+    return float(min(1.0, result.pvalue))

@@ -1,0 +1,207 @@
+"""`mpo-study ablation`: the method without each of its parts, against fixed surrogates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from .significance import PairedDifference, compare_paired
+from .study_figures import INK, SERIES, SOFT, calm_style, mean, panels, percent, spread, std
+from .study_folder import check_trials
+from .study_measure import TEST_SPLIT
+from .study_plan import TUNED, Configuration, Plan, trials_of
+from .study_results import Results, TextTable, divergence_notes, divergence_rows, measurement
+from .study_runs import Engine, Outcome, run_trials
+from .study_tuning import Tuning, tune_slope, tuned
+
+REFERENCES = (TUNED, "baseline")
+"""What every configuration is compared with, where it takes part."""
+
+ByName = Mapping[str, Sequence[Outcome]]
+
+
+def run_ablation(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) -> Results:
+    """Train all configurations with all seeds, and compare them seed by seed."""
+    configurations, tuning = with_tuned_slope(plan, engine, tell)
+    trials = trials_of(plan.recipe, configurations, plan.seeds)
+    check_trials(plan.output, trials)
+    outcomes = run_trials(trials, plan.output, engine, TEST_SPLIT, tell)
+    by_name = grouped(outcomes)
+    summary = {c.name: _summary(c, by_name) for c in configurations}
+    return Results(
+        outcomes=outcomes,
+        rows=[*_rows(outcomes), *tuning_rows(tuning), *divergence_rows(outcomes)],
+        summary={"results": summary} | ({"tuning": tuning.values()} if tuning else {}),
+        tables=[_table(plan, summary)],
+        figures={"ablation": _figure(plan, configurations, by_name)},
+        notes=[
+            *([tuning.note] if tuning else []),
+            *divergence_notes(outcomes),
+            *_test_notes(plan, summary),
+        ],
+    )
+
+
+def with_tuned_slope(
+    plan: Plan, engine: Engine, tell: Callable[[Outcome], None]
+) -> tuple[tuple[Configuration, ...], Tuning | None]:
+    """The plan's configurations, with the slope of the tuned one found, if it takes part."""
+    if all(c.name != TUNED for c in plan.configurations):
+        return plan.configurations, None
+    tuning = tune_slope(plan.recipe, plan.output, plan.options, engine, tell)
+    return tuple(tuned(c, tuning) if c.name == TUNED else c for c in plan.configurations), tuning
+
+
+def grouped(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """Outcomes by name of their configuration."""
+    by_name: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_name.setdefault(outcome.trial.configuration, []).append(outcome)
+    return by_name
+
+
+def by_seed(outcomes: Sequence[Outcome], key: str) -> dict[int, float]:
+    """A figure of every seed, without the runs that diverged."""
+    return {o.trial.seed: o.measured[key] for o in outcomes if not o.diverged}
+
+
+def tuning_rows(tuning: Tuning | None) -> list[dict[str, Any]]:
+    """Rows of the CSV file: accuracy on the held-out part, by slope and seed."""
+    if tuning is None:
+        return []
+    return [
+        {
+            "configuration": "tuning",
+            "seed": seed,
+            "level": slope,
+            "measure": "validation_accuracy_by_slope",
+            "value": accuracy,
+            "unit": "1",
+        }
+        for slope, found in tuning.accuracies.items()
+        for seed, accuracy in zip(tuning.seeds, found, strict=True)
+    ]
+
+
+def difference_in_words(difference: Mapping[str, Any] | None) -> str:
+    """`+0.42 (0.031, 0.063)`: points, p of the t-test, p of the sign-flip test."""
+    if difference is None:
+        return ""
+    found = PairedDifference(**difference)
+    tests = ", ".join("-" if p is None else f"{p:.3f}" for p in (found.t_p, found.sign_flip_p))
+    return f"{100 * found.mean:+.2f} ({tests})"
+
+
+def _summary(configuration: Configuration, by_name: ByName) -> dict[str, Any]:
+    outcomes = by_name[configuration.name]
+    found, density = by_seed(outcomes, "accuracy"), list(by_seed(outcomes, "density").values())
+    return {
+        "title": configuration.title,
+        "seeds": sorted(found),
+        "diverged": [o.trial.seed for o in outcomes if o.diverged],
+        "accuracy": list(found.values()),
+        "accuracy_mean": mean(list(found.values())) if found else None,
+        "accuracy_std": std(list(found.values())),
+        "density_mean": mean(density) if density else None,
+        "density_std": std(density),
+        "accuracy_against": {
+            reference: _difference(found, by_seed(by_name[reference], "accuracy"))
+            for reference in REFERENCES
+            if reference in by_name and reference != configuration.name
+        },
+    }
+
+
+def _difference(a: Mapping[int, float], b: Mapping[int, float]) -> dict[str, Any] | None:
+    """Paired comparison over the seeds that both have; None without any."""
+    both = sorted(set(a) & set(b))
+    if not both:
+        return None
+    return asdict(compare_paired([a[s] for s in both], [b[s] for s in both]))
+
+
+def _rows(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    rows = []
+    for outcome in outcomes:
+        if outcome.diverged:
+            continue
+        for measure in ("accuracy", "density"):
+            rows.append(measurement(outcome, measure, outcome.measured[measure], "1"))
+        for layer, values in outcome.measured["layers"].items():
+            for measure in ("density", "coverage"):
+                rows.append(measurement(outcome, measure, values[measure], "1", layer=layer))
+    return rows
+
+
+def _table(plan: Plan, summary: Mapping[str, dict[str, Any]]) -> TextTable:
+    references = [name for name in REFERENCES if name in summary]
+    rows = []
+    for row in summary.values():
+        n, diverged = len(row["seeds"]), len(row["diverged"])
+        rows.append(
+            [
+                row["title"],
+                percent(row["accuracy"]),
+                f"{n}, {diverged} diverged" if diverged else f"{n}",
+                "-" if row["density_mean"] is None else f"{row['density_mean']:.3f}",
+                *(difference_in_words(row["accuracy_against"].get(name)) for name in references),
+            ]
+        )
+    heads = [f"vs {summary[name]['title']}" for name in references]
+    return TextTable(
+        f"Ablation of {plan.recipe.name}: {plan.recipe.data.evaluated_on} accuracy in %",
+        ("configuration", "accuracy", "n", "density", *heads),
+        rows,
+    )
+
+
+def _test_notes(plan: Plan, summary: Mapping[str, Any]) -> list[str]:
+    notes = ["density: spikes / (neurons x steps x samples) on the split that accuracy is of."]
+    if any(name in summary for name in REFERENCES):
+        n = len(plan.seeds)
+        floor = f"; with n = {n} the latter cannot go below {2 / 2**n:.3g}" if n > 1 else ""
+        notes.append(
+            "vs: difference in points, paired by seed (p of the paired t-test, p of the sign-flip"
+            f" permutation test), two-sided, not corrected for many comparisons{floor}."
+        )
+    return notes
+
+
+def _figure(plan: Plan, configurations: Sequence[Configuration], by_name: ByName) -> Figure:
+    with calm_style():
+        figure, (left, right) = panels(2, size=(3.9, 0.36 * len(configurations) + 1.1))
+        for axes, key, scale, label in (
+            (left, "accuracy", 100.0, f"{plan.recipe.data.evaluated_on} accuracy / %"),
+            (right, "density", 1.0, "spike density"),
+        ):
+            for place, configuration in enumerate(configurations):
+                found = by_seed(by_name[configuration.name], key).values()
+                values = [scale * value for value in found]
+                color = SERIES[0] if configuration.name == "full" else SOFT
+                axes.scatter(values, [place] * len(values), s=16, color=color, alpha=0.6, lw=0)
+                if values:
+                    axes.errorbar(
+                        mean(values), place, xerr=std(values), color=color, fmt="|", ms=12, mew=2
+                    )
+            reference = _reference_mean(by_name, key)
+            if reference is not None:
+                axes.axvline(scale * reference, color=INK, lw=0.8, ls=":")
+            axes.set_xlabel(label)
+            axes.set_yticks(range(len(configurations)), [c.title for c in configurations])
+            axes.set_ylim(len(configurations) - 0.5, -0.5)
+            axes.grid(axis="y", visible=False)
+        right.set_yticklabels([])
+        left.set_title(f"{plan.recipe.name}, {spread(len(plan.seeds))}")
+    return figure
+
+
+def _reference_mean(by_name: ByName, key: str) -> float | None:
+    """Mean of the first reference that takes part."""
+    for name in REFERENCES:
+        found = list(by_seed(by_name.get(name, ()), key).values())
+        if found:
+            return mean(found)
+    return None

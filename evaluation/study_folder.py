@@ -1,0 +1,106 @@
+"""The folder of a study: which study it is, and the run directories below it.
+
+- `study.json`: the study and the recipe that it varies;
+- `runs/<trial>/`: an ordinary run directory for every trial, with what the study measured on it;
+- `results.csv`, `summary.json`, `figures/`: what came out, written when all trials are done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mpo_snn.errors import StudyError
+from mpo_snn.files import make_folder, write_file
+from mpo_snn.training.recipe_file import differing_keys, read_recipe
+from mpo_snn.training.rundir import RECIPE
+
+from .study_plan import Plan, Trial
+
+IDENTITY, RUNS, DIVERGED = "study.json", "runs", "diverged.txt"
+
+
+def run_path(output: Path, trial: Trial) -> Path:
+    """Where the run directory of a trial is."""
+    return output / RUNS / trial.name
+
+
+def check_folder(plan: Plan) -> None:
+    """Refuse a folder that is not one of this very study.
+
+    Raises:
+        StudyError: if it is a file, or holds another study or something else.
+    """
+    output = plan.output
+    if output.exists() and not output.is_dir():
+        raise StudyError(f"cannot put the study into '{output}': it is a file.")
+    if not output.is_dir() or not any(output.iterdir()):
+        return
+    try:
+        identity = json.loads((output / IDENTITY).read_text(encoding="utf-8"))
+        study, name = str(identity["study"]), str(identity["recipe"])
+    except FileNotFoundError as error:
+        raise StudyError(
+            f"cannot put the study into '{output}': it holds other files; choose another --output."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"cannot use the study in '{output}': {IDENTITY} is damaged; choose another --output."
+        ) from error
+    if (study, name) != (plan.study, plan.recipe.name):
+        raise StudyError(
+            f"cannot put the study into '{output}': it holds the study {study} of the recipe"
+            f" {name}; choose another --output."
+        )
+
+
+def check_trials(output: Path, trials: Sequence[Trial]) -> None:
+    """Refuse to go on with runs that were started with another recipe.
+
+    Raises:
+        StudyError: naming the runs and the keys that differ.
+        RecipeError: if a recipe.yaml is damaged.
+    """
+    findings = []
+    for trial in trials:
+        path = run_path(output, trial) / RECIPE
+        if path.is_file():
+            changed = differing_keys(read_recipe(path), trial.recipe)
+            if changed:
+                findings.append(f"the run {trial.name} has other {', '.join(changed)}.")
+    if findings:
+        raise StudyError(
+            f"cannot go on with the study in '{output}'; give the values as they were, or choose"
+            " another --output",
+            findings,
+        )
+
+
+@contextmanager
+def opened_folder(plan: Plan) -> Iterator[None]:
+    """The folder, made and named, and kept from other processes while it is worked in.
+
+    Raises:
+        StudyError: if another process works in it.
+        OutputError: if it cannot be written.
+    """
+    make_folder(plan.output / RUNS)
+    identity = {"study": plan.study, "recipe": plan.recipe.name}
+    write_file(plan.output / IDENTITY, to_json(identity))
+    with (plan.output / IDENTITY).open("rb") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StudyError(
+                f"cannot work in '{plan.output}': another mpo-study does so now."
+            ) from error
+        yield
+
+
+def to_json(values: Any) -> str:
+    """JSON as it stands in files: two spaces, no NaN, a final newline."""
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,236 @@
+"""Runs the trials of a study: in parallel processes, resumed where they stopped.
+
+A trial is an ordinary run directory. What is finished stays, what is unfinished goes on from its
+last epoch, and a run whose loss stops being a number is an outcome, not the end of the study.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mpo_snn.errors import RunError, StudyError
+from mpo_snn.files import write_file
+from mpo_snn.training.rundir import RECIPE, Run, create_run, open_run
+
+from .study_folder import DIVERGED, run_path, to_json
+from .study_plan import Trial
+
+Backend = Literal["loky", "dask", "ray"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where trials run.
+
+    Attributes:
+        jobs: trials at once; -1 takes one for each core.
+        backend: joblib's: processes of this machine (`loky`), or a cluster (`dask`, `ray`) that
+            sees the same files.
+        device: where each of them trains.
+    """
+
+    jobs: int = 1
+    backend: Backend = "loky"
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a study measures on a finished run; kept beside it under this name.
+
+    Attributes:
+        name: of the file in the run directory, without `.json`.
+        settings: JSON values; what was measured under other settings is measured anew.
+        function: gives JSON values from a run, the settings and the device's name.
+        probed: whether the run is watched while it trains (`mpo_snn.training.probe`).
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    function: Callable[[Run, Mapping[str, Any], str], dict[str, Any]]
+    probed: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a trial.
+
+    Attributes:
+        trial: which one.
+        run: its run directory.
+        measured: what was measured on it; empty if it diverged.
+        diverged: why it stopped, or None.
+        seconds: spent on it now; 0 where everything was there already.
+    """
+
+    trial: Trial
+    run: Run
+    measured: Mapping[str, Any]
+    diverged: str | None
+    seconds: float
+
+
+def run_trials(
+    trials: Sequence[Trial],
+    output: Path,
+    engine: Engine,
+    measure: Measure,
+    tell: Callable[[Outcome], None],
+) -> list[Outcome]:
+    """Train and measure all trials.
+
+    Args:
+        trials: in the order of the result.
+        output: folder of the study.
+        engine: where they run.
+        measure: what is measured on each.
+        tell: called with each outcome as it comes.
+
+    Raises:
+        StudyError: if the engine is not installed or cannot be reached.
+        MpoError: what a single run raises, but DivergedError.
+        KeyboardInterrupt: if the user stops it; calling it again goes on.
+    """
+    from joblib import Parallel, delayed
+
+    found: dict[str, Outcome] = {}
+    with _connected(engine):
+        results = Parallel(n_jobs=engine.jobs, return_as="generator_unordered")(
+            delayed(run_trial)(trial, output, measure, engine.device, _is_local_worker(engine))
+            for trial in _slowest_first(trials)
+        )
+        for outcome in results:
+            found[outcome.trial.name] = outcome
+            tell(outcome)
+    return [found[trial.name] for trial in trials]
+
+
+def run_trial(
+    trial: Trial, output: Path, measure: Measure, device: Device, ignore_interrupt: bool = False
+) -> Outcome:
+    """Train a trial to its end, or as far as it gets, and measure it.
+
+    Args:
+        trial: what to compute.
+        output: folder of the study.
+        measure: what to measure.
+        device: where.
+        ignore_interrupt: leave Ctrl-C to the parent process, which ends this one.
+    """
+    if ignore_interrupt and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin = time.monotonic()
+    path = run_path(output, trial)
+    diverged = _note_of_divergence(path)
+    if diverged is not None:
+        return Outcome(trial, Run(path, trial.recipe), {}, diverged, 0.0)
+    run, trained, diverged = _trained(trial, path, device, measure.probed)
+    if diverged is not None:
+        return Outcome(trial, run, {}, diverged, time.monotonic() - begin)
+    kept = path / f"{measure.name}.json"
+    settings = dict(measure.settings)
+    measured = None if trained else _kept(kept, settings)
+    if measured is not None:
+        return Outcome(trial, run, measured, None, 0.0)
+    measured = measure.function(run, settings, _resolved(device))
+    write_file(kept, to_json({"settings": settings, "measured": measured}))
+    return Outcome(trial, run, measured, None, time.monotonic() - begin)
+
+
+def _trained(
+    trial: Trial, path: Path, device: Device, probed: bool
+) -> tuple[Run, bool, str | None]:
+    """The run, whether there was something left to train, and why it diverged, if it did."""
+    if (path / RECIPE).is_file():
+        run, started = open_run(path, unfinished=True), True
+        if run.finished:
+            return run, False, None
+    else:
+        for left_by_a_kill in path.glob(".*.part"):
+            left_by_a_kill.unlink(missing_ok=True)
+        run, started = create_run(trial.recipe, path), False
+    from mpo_snn.training.divergence import DivergedError
+    from mpo_snn.training.fit import resume, start
+    from mpo_snn.training.probe import probes
+
+    callbacks = probes(run) if probed else []
+    try:
+        if started:
+            resume(run, device=device, callbacks=callbacks)
+        else:
+            start(run, device=device, callbacks=callbacks)
+    except DivergedError as error:
+        write_file(path / DIVERGED, f"{error}\n")
+        return run, True, str(error)
+    return run, True, None
+
+
+def _note_of_divergence(path: Path) -> str | None:
+    try:
+        return (path / DIVERGED).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+
+
+def _kept(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """What was measured before under the same settings."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return kept["measured"] if kept["settings"] == json.loads(to_json(settings)) else None
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"cannot read '{path}': it is damaged. Delete it.") from error
+
+
+def _resolved(device: Device) -> str:
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _slowest_first(trials: Iterable[Trial]) -> list[Trial]:
+    """Long runs start first, so that none of them is left over at the end."""
+    return sorted(trials, key=lambda trial: -trial.recipe.timesteps * trial.recipe.epochs)
+
+
+def _is_local_worker(engine: Engine) -> bool:
+    return engine.backend == "loky" and engine.jobs != 1
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[None]:
+    """The library set up for the engine's backend."""
+    from joblib import parallel_config
+
+    try:
+        if engine.backend == "dask":
+            from dask.distributed import Client
+
+            client = Client()  # the scheduler that DASK_SCHEDULER_ADDRESS names, or a local one
+            with client, parallel_config(backend="dask"):
+                yield
+            return
+        if engine.backend == "ray":
+            from ray.util.joblib import register_ray
+
+            register_ray()
+    except ImportError as error:
+        package = {"dask": "dask[distributed]", "ray": "ray"}[engine.backend]
+        raise StudyError(
+            f"cannot use the backend {engine.backend}: it is not installed. Use"
+            f" `pip install '{package}'`, or the backend loky."
+        ) from error
+    with parallel_config(backend=engine.backend):
+        yield

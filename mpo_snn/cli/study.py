@@ -1,0 +1,234 @@
+"""`mpo-study`: the method's tables and figures on any recipe, over seeds."""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+from mpo_snn.cli.command import (
+    ANSWER_IS_NO,
+    INTERRUPTED,
+    OK,
+    CommandParser,
+    UsageError,
+    nearest,
+    print_names,
+    run_command,
+)
+from mpo_snn.cli.recipe_options import add_recipe_options, overridden_recipe
+from mpo_snn.evaluation.study_plan import (
+    DEFAULT_CONFIGURATIONS,
+    SHIPPED,
+    STUDIES,
+    Plan,
+    StudyOptions,
+    methods,
+    parse_configurations,
+    parse_numbers,
+    parse_seeds,
+)
+from mpo_snn.training.recipe import Recipe
+from mpo_snn.training.recipe_file import load_recipe, recipe_titles
+
+NAME = "mpo-study"
+_SHOWN_IN_HELP = "digits"
+_USAGE = f"{'|'.join(STUDIES)} RECIPE [--seeds 0-4] [--jobs N] [--output DIR] [--key.sub value ...]"
+_DESCRIPTION = """\
+Trains a recipe in several configurations over seeds, and leaves tables and figures behind.
+
+Every run is an ordinary run directory below the output. The same command goes on where it was
+stopped. Every key of the recipe can be given as in mpo-train; the defaults below are those of the
+recipe digits."""
+_EXAMPLES = """\
+mpo-study ablation digits --epochs 1 --seeds 0,1
+mpo-study ablation digits --jobs 2 --configurations 'full,tuned,narrow=--neuron.width 0.2'
+mpo-study timesteps digits --sweep 4,8,12 --seeds 0-2
+mpo-study robustness digits --gaussian 0.1,0.2,0.3"""
+_OPTIONS_OF = {
+    "slopes": ("ablation", "robustness", "dynamics"),
+    "tuning_seeds": ("ablation", "robustness", "dynamics"),
+    "tuning_share": ("ablation", "robustness", "dynamics"),
+    "sweep": ("timesteps",),
+    "gaussian": ("robustness",),
+    "salt_and_pepper": ("robustness",),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; `argv` is the command line without the program's name."""
+    return run_command(lambda: _study(sys.argv[1:] if argv is None else argv), NAME)
+
+
+def _study(argv: list[str]) -> int:
+    first = _parser(load_recipe(_SHOWN_IN_HELP)).parse_args(argv)
+    if first.list:
+        return _list()
+    plan = _plan(first, argv)
+    from mpo_snn.evaluation.study_folder import check_folder
+
+    check_folder(plan)
+    try:
+        return _run(plan, first)
+    except KeyboardInterrupt:
+        print(f"{NAME}: interrupted; go on with: {plan.command}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _plan(first: Any, argv: list[str]) -> Plan:
+    """What the command line asks for, checked as far as that goes without computing."""
+    if first.study is None or first.recipe is None:
+        raise UsageError(
+            "a study and a recipe are needed: mpo-study ablation digits, for example; --list shows"
+            " all."
+        )
+    if first.study not in STUDIES:
+        raise UsageError(
+            f"unknown study '{first.study}'{nearest(first.study, STUDIES)} Studies are"
+            f" {', '.join(STUDIES)}."
+        )
+    base = load_recipe(first.recipe)
+    recipe = overridden_recipe(base, _parser, argv)
+    if recipe.seed != base.seed:
+        raise UsageError("a study has several seeds: use --seeds instead of --seed.")
+    seeds, options = parse_seeds(first.seeds), _options(first)
+    names = first.configurations or ",".join(DEFAULT_CONFIGURATIONS[first.study])
+    configurations = parse_configurations(names)
+    for configuration in configurations:
+        configuration.of(recipe)
+    output = Path(first.output or f"studies/{first.study}-{recipe.name}")
+    command = shlex.join([NAME, *argv])
+    return Plan(first.study, recipe, seeds, configurations, output, command, options)
+
+
+def _run(plan: Plan, options: Any) -> int:
+    """Run the study to its end, and say what came out."""
+    begin = time.monotonic()
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    names = ", ".join(c.name for c in plan.configurations)
+    if not options.quiet:
+        console.print(f"study {plan.study} of {plan.recipe.name}: {names}; seeds {options.seeds}")
+        console.print(f"output {plan.output}", markup=False)
+    from mpo_snn.evaluation.study_folder import opened_folder
+    from mpo_snn.evaluation.study_results import console_view, write_results
+    from mpo_snn.evaluation.study_runs import Engine
+
+    module = importlib.import_module(f"mpo_snn.evaluation.study_{plan.study}")
+    run: Callable[..., Any] = getattr(module, f"run_{plan.study}")
+    engine = Engine(options.jobs, options.backend, options.device)
+    with opened_folder(plan):
+        results = run(plan, engine, _silent if options.quiet else _Teller(console))
+        paths = write_results(plan, results, time.monotonic() - begin)
+    console.print()
+    console.print(console_view(results))
+    print(f"\nwrote  {paths[0]}\n       {paths[1]}")
+    for path in paths[2:]:
+        if path.suffix == ".svg":
+            print(f"       {path}, .png")
+    return ANSWER_IS_NO if all(o.diverged for o in results.outcomes) else OK
+
+
+class _Teller:
+    """Says how each run went."""
+
+    def __init__(self, console: Any) -> None:
+        self.console, self.told = console, 0
+
+    def __call__(self, outcome: Any) -> None:
+        self.told += 1
+        if outcome.diverged:
+            how = f"diverged: {outcome.diverged}"
+        else:
+            how = f"accuracy {100 * outcome.measured['accuracy']:6.2f} %"
+        when = f"{outcome.seconds:7.1f} s" if outcome.seconds else "  was done"
+        self.console.print(f"{self.told:>4}  {outcome.trial.name:<28} {when}  {how}", markup=False)
+
+
+def _silent(outcome: Any) -> None:
+    """Say nothing."""
+
+
+def _options(args: Any) -> StudyOptions:
+    """The options of single studies, those of another study refused."""
+    given = {f.name: getattr(args, f.name) for f in fields(StudyOptions)}
+    for name, value in given.items():
+        if value is not None and args.study not in _OPTIONS_OF[name]:
+            raise UsageError(
+                f"--{name} does not belong to the study {args.study}, but to"
+                f" {', '.join(_OPTIONS_OF[name])}."
+            )
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        if text is None:
+            continue
+        if name == "tuning_seeds":
+            values[name] = parse_seeds(text)
+        elif name == "tuning_share":
+            values[name] = text
+        else:
+            values[name] = parse_numbers(name, text, int if name == "sweep" else float)
+    return StudyOptions(**values)
+
+
+def _list() -> int:
+    print("studies:")
+    print_names(STUDIES)
+    print("\nconfigurations:")
+    print_names({name: c.title for name, c in SHIPPED.items()})
+    print(f"and any method: {', '.join(methods())}")
+    print("\nrecipes:")
+    print_names(recipe_titles())
+    return OK
+
+
+def _parser(recipe: Recipe) -> CommandParser:
+    """The parser of the command line; the recipe's values are the defaults of its keys."""
+    parser = CommandParser(NAME, _USAGE, _DESCRIPTION, _EXAMPLES)
+    add, ready = parser.add_argument, StudyOptions()
+    add("study", nargs="?", metavar="STUDY", help=", ".join(STUDIES))
+    add("recipe", nargs="?", metavar="RECIPE", help="name or YAML file")
+    add("--seeds", default="0-4", metavar="LIST", help="such as 0-4 or 0,3,7")
+    add(
+        "--configurations",
+        metavar="LIST",
+        help="what is compared; --list shows names; your own: 'name=--key.sub value'",
+    )
+    add("--output", metavar="DIR", help="default: studies/<study>-<recipe>")
+    add("--jobs", type=int, default=1, metavar="N", help="runs at once; -1: one for each core")
+    add(
+        "--backend",
+        type=Literal["loky", "dask", "ray"],
+        default="loky",
+        help="processes of this machine, or a cluster (docs/studies.md)",
+    )
+    add("--device", type=Literal["auto", "cpu", "cuda"], default="auto", help="where to train")
+    add("--list", action="store_true", help="show studies, configurations and recipes")
+    add("--quiet", action="store_true", help="say nothing before the result")
+    for name, what in (
+        ("slopes", "grid of the tuned baseline, 1/volt"),
+        ("tuning_seeds", "seeds of every slope of that grid"),
+        ("sweep", "T of the study timesteps"),
+        ("gaussian", "sigmas of the study robustness, as shares of the data's range"),
+        ("salt_and_pepper", "shares of pixels, of the study robustness"),
+    ):
+        default = ",".join(f"{value:g}" for value in getattr(ready, name))
+        add(f"--{name}", metavar="LIST", help=f"{what}; default: {default}")
+    add(
+        "--tuning_share",
+        type=float,
+        metavar="SHARE",
+        help=f"of the training data, held out to choose the slope; default: {ready.tuning_share:g}",
+    )
+    add_recipe_options(parser, recipe)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,75 @@
+r"""Noise on images: Gaussian, and salt and pepper; a function of (seed, level, place) alone.
+
+With lo and hi the smallest and largest value of each channel over the data set (0 and 1 for plain
+images, something else for normalised ones),
+
+.. math::
+    x' = \mathrm{clip}\big(x + \sigma\,(\text{hi} - \text{lo})\, n,\ \text{lo},\ \text{hi}\big),
+    \qquad n \sim N(0, 1)
+
+and salt and pepper sets a share p of the pixels, in all their channels, to lo or hi, each with
+probability one half. So a level means the same on normalised images as on plain ones. Both stay
+within the range of the data: clipped noise is weaker than :math:`\sigma` says where images are
+dark or bright.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mpo_snn.training.randomness import derived_seed
+
+Corruption = Literal["gaussian", "salt_and_pepper"]
+
+
+@dataclass(frozen=True)
+class DataRange:
+    """Smallest and largest value of each channel.
+
+    Attributes:
+        low: (channels, 1, 1).
+        high: (channels, 1, 1).
+    """
+
+    low: Tensor
+    high: Tensor
+
+
+def data_range(x: Tensor) -> DataRange:
+    """Range of samples (N, channels, height, width); a time axis may come after N."""
+    by_channel = x.transpose(-3, 0).flatten(1)
+    low, high = by_channel.aminmax(dim=1)
+    return DataRange(low.reshape(-1, 1, 1), high.reshape(-1, 1, 1))
+
+
+def joint_range(a: DataRange, b: DataRange) -> DataRange:
+    """Range of both together."""
+    return DataRange(torch.minimum(a.low, b.low), torch.maximum(a.high, b.high))
+
+
+def corrupt(
+    x: Tensor, kind: Corruption, level: float, within: DataRange, seed: int, index: int = 0
+) -> Tensor:
+    """Samples with noise, of the shape of x; x is not changed.
+
+    Args:
+        x: samples, (batch, channels, height, width), or (batch, time, channels, height, width).
+        kind: which noise.
+        level: sigma as a share of the range, >= 0, or the share p of pixels, in [0, 1].
+        within: range of the data, which the noise does not leave.
+        seed: of the noise.
+        index: of this batch within the data set.
+    """
+    generator = torch.Generator().manual_seed(derived_seed(seed, f"{kind}/{level:g}", index))
+    if kind == "gaussian":
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        noisy = x + level * (within.high - within.low) * noise
+        return torch.maximum(torch.minimum(noisy, within.high), within.low)
+    pixels = (*x.shape[:-3], 1, *x.shape[-2:])
+    draw = torch.rand(pixels, generator=generator, dtype=torch.float64)
+    pepper, salt = draw < level / 2, (draw >= level / 2) & (draw < level)
+    return torch.where(pepper, within.low, torch.where(salt, within.high, x))
