@@ -65,19 +65,25 @@ def check_trials(output: Path, trials: Sequence[Trial]) -> None:
         StudyError: naming the runs and the keys that differ.
         RecipeError: if a recipe.yaml is damaged.
     """
-    findings = []
+    others: dict[str, list[str]] = {}
     for trial in trials:
         path = run_path(output, trial) / RECIPE
         if path.is_file():
             changed = differing_keys(read_recipe(path), trial.recipe)
             if changed:
-                findings.append(f"the run {trial.name} has other {', '.join(changed)}.")
-    if findings:
+                others.setdefault(", ".join(changed), []).append(trial.name)
+    if others:
         raise StudyError(
             f"cannot go on with the study in '{output}'; give the values as they were, or choose"
             " another --output",
-            findings,
+            [f"{_some(names)} had other {changed}." for changed, names in others.items()],
         )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first three names, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 @contextmanager

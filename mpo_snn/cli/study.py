@@ -50,6 +50,8 @@ mpo-study ablation digits --epochs 1 --seeds 0,1
 mpo-study ablation digits --jobs 2 --configurations 'full,tuned,narrow=--neuron.width 0.2'
 mpo-study timesteps digits --sweep 4,8,12 --seeds 0-2
 mpo-study robustness digits --gaussian 0.1,0.2,0.3"""
+_WIDEST_TABLE = 120
+"""Columns of a console: a narrower one breaks lines, but nothing is left out."""
 _OPTIONS_OF = {
     "slopes": ("ablation", "robustness", "dynamics"),
     "tuning_seeds": ("ablation", "robustness", "dynamics"),
@@ -89,13 +91,15 @@ def _plan(first: Any, argv: list[str]) -> Plan:
         )
     if first.study not in STUDIES:
         raise UsageError(
-            f"unknown study '{first.study}'{nearest(first.study, STUDIES)} Studies are"
+            f"unknown study '{first.study}'{nearest(first.study, STUDIES) or '.'} Studies are"
             f" {', '.join(STUDIES)}."
         )
     base = load_recipe(first.recipe)
     recipe = overridden_recipe(base, _parser, argv)
     if recipe.seed != base.seed:
         raise UsageError("a study has several seeds: use --seeds instead of --seed.")
+    if first.jobs < 1 and first.jobs != -1:
+        raise UsageError(f"jobs is {first.jobs}, allowed is 1 or more, or -1 for every core.")
     seeds, options = parse_seeds(first.seeds), _options(first)
     names = first.configurations or ",".join(DEFAULT_CONFIGURATIONS[first.study])
     configurations = parse_configurations(names)
@@ -112,6 +116,7 @@ def _run(plan: Plan, options: Any) -> int:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, _WIDEST_TABLE)
     names = ", ".join(c.name for c in plan.configurations)
     if not options.quiet:
         console.print(f"study {plan.study} of {plan.recipe.name}: {names}; seeds {options.seeds}")
@@ -146,7 +151,8 @@ class _Teller:
         if outcome.diverged:
             how = f"diverged: {outcome.diverged}"
         else:
-            how = f"accuracy {100 * outcome.measured['accuracy']:6.2f} %"
+            split = outcome.trial.recipe.data.evaluated_on
+            how = f"{split} accuracy {100 * outcome.measured['accuracy']:6.2f} %"
         when = f"{outcome.seconds:7.1f} s" if outcome.seconds else "  was done"
         self.console.print(f"{self.told:>4}  {outcome.trial.name:<28} {when}  {how}", markup=False)
 
