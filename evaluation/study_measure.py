@@ -99,7 +99,7 @@ def _layer_figures(neuron: MPOLeaky, spk: Tensor, v: Tensor) -> dict[str, float]
     p = neuron.parameters_for(v[0])
     return {
         "density": float(spk.double().mean()),
-        "coverage": float(coverage(v, p.threshold, p.slope)),
+        "coverage": float(coverage(v, p.threshold, p.slope, p.surrogate)),
         "v_end": float(v_end(v, p.threshold)),
         "near_fire": float(near_fire(v, p.threshold)),
     }

@@ -72,8 +72,8 @@ class Tuning:
 
 
 def fixed_slope(slope: float) -> dict[str, Any]:
-    """Overrides that keep every surrogate at this slope, 1/volt: the `paper` form is the slope."""
-    return {"method": "fixed", "neuron.width_form": "paper", "neuron.width": slope}
+    """Overrides that keep every surrogate, of the recipe's shape, at this slope, 1/volt."""
+    return {"method": "fixed", "neuron.slope": slope}
 
 
 def tune_slope(
@@ -100,7 +100,8 @@ def tune_slope(
     outcomes = run_trials(trials, output, engine, Measure("validation", {}, _validation), tell)
     accuracies: dict[float, list[float | None]] = {}
     for outcome in outcomes:
-        slope = outcome.trial.recipe.neuron.width
+        slope = outcome.trial.recipe.neuron.slope
+        assert slope is not None, "a tuning run has the slope of its trial"
         accuracies.setdefault(slope, []).append(outcome.measured.get("accuracy"))
     held_out = trials[0].recipe.data.validation
     return Tuning(choose_slope(accuracies), accuracies, options.tuning_seeds, held_out)
