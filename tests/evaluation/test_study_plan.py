@@ -141,7 +141,7 @@ def test_tuning_holds_training_data_out_and_keeps_the_slope() -> None:
     for trial in trials:
         assert trial.recipe.data.evaluated_on == "validation"
         assert trial.recipe.method == "fixed"
-    assert float(build_neuron(trials[-1].recipe.neuron, 4).slope) == 5.0
+    assert float(build_neuron(trials[-1].recipe.neuron, 4).slope) == pytest.approx(5.0)
     assert "data.validation" not in fixed_slope(2.0)
 
 
