@@ -110,13 +110,17 @@ class Identity(Node):
 
 @dataclass(frozen=True)
 class Neuron(Node):
-    """A LIF layer (`mpo_snn.lif`): beta and threshold are () or one per channel, (C,)."""
+    """A LIF layer (`mpo_snn.lif`): leaks and threshold are () or one per channel, (C,).
+
+    alpha is the leak of the synapse in front of the membrane (`mpo_snn.synapse`), if there is one.
+    """
 
     beta: Array
     threshold: Array
     reset: Reset
     reset_timing: ResetTiming
     input_gain: InputGain
+    alpha: Array | None = None
 
     def expand(self, value: Array) -> Array:
         """A parameter at the full shape of the layer."""

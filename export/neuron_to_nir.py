@@ -1,20 +1,26 @@
-r"""A LIF layer in NIR: leak and input gain folded into tau and r, reset in the exact form.
+r"""A neuron layer in NIR: leak and input gain folded into tau and r, reset in the exact form.
 
 NIR integrates by Euler, :math:`v \mathrel{+}= \frac{dt}{\tau}((v_\text{leak} - v) + r I)`, so that
 
 - leak: :math:`\tau = dt / (1 - \beta)` makes the Euler step multiply by exactly beta;
 - gain: r = 1 multiplies the input by 1 - beta (`decay`), r = tau / dt leaves it (`unit`);
 - beta = 1: IF, :math:`v \mathrel{+}= dt\, r I` with r = 1 / dt;
-- beta = 1 for a part of a layer: tau = dt * 2^60, whose leak vanishes below float64 precision.
+- beta = 1 for a part of a layer, or with `decay` (a learnt leak that reached 1): tau = dt * 2^60,
+  whose leak, and gain under `decay`, vanish below float64 precision.
+
+A synapse in front (`MPOSynaptic`) is the same equation once more, with alpha, tau_syn and w_in in
+place of beta, tau and r; alpha = 1 and beta = 1 there always take dt * 2^60.
 
 Reset to zero in the step of the spike (or, with the same spikes, one step later) is NIR's LIF or
-IF. Subtraction is not: it is the composite membrane (LI or I) -> Threshold -> Scale -> membrane,
-whose feedback arrives one step later and must then take off
+IF, with a synapse CubaLIF. Subtraction is not: it is the composite membrane (LI or I) -> Threshold
+-> Scale -> membrane, whose feedback arrives one step later and must then take off
 
 - `next`: threshold, so Scale = -threshold / g, with g = dt r / tau the gain of the membrane;
 - `step`: beta * threshold (what the leak leaves of it), so Scale = -beta * threshold / g.
 
-No reset is the membrane and the Threshold alone.
+A synapse is then an LI of its own in front of the membrane: the feedback must act on the membrane
+without passing the synapse, which CubaLI cannot say. No reset is the membrane (with a synapse
+CubaLI) and the Threshold alone.
 """
 
 from __future__ import annotations
@@ -51,38 +57,70 @@ def express_neuron(name: str, neuron: Neuron, dt: float, plain_reset: bool = Fal
             different neuron. Only on the user's word.
     """
     threshold = neuron.expand(neuron.threshold)
-    beta = neuron.expand(neuron.beta)
     if neuron.reset == "zero" or (neuron.reset == "subtract" and plain_reset):
-        return Expression({name: _spiking(beta, threshold, neuron, dt)}, [], name, name)
-    membrane = f"{name}.membrane"
-    node, gain = _membrane(beta, neuron, dt)
-    nodes = {membrane: node, name: nir.Threshold(threshold=threshold)}
+        return Expression({name: _spiking(neuron, threshold, dt)}, [], name, name)
+    membrane, reset, synapse = f"{name}.membrane", f"{name}.reset", f"{name}.synapse"
+    share = neuron.expand(neuron.beta) if neuron.reset_timing == "step" else np.array(1.0)
+    subtracts = neuron.reset == "subtract" and bool(share.any())
+    nodes: dict[str, nir.NIRNode] = {name: nir.Threshold(threshold=threshold)}
     edges = [(membrane, name)]
-    share = beta if neuron.reset_timing == "step" else np.ones_like(beta)
-    if neuron.reset == "subtract" and share.any():
-        nodes[f"{name}.reset"] = nir.Scale(scale=-share * threshold / gain)
-        edges += [(name, f"{name}.reset"), (f"{name}.reset", membrane)]
-    return Expression(nodes, edges, membrane, name)
+    entry = membrane
+    if neuron.alpha is not None and subtracts:
+        nodes[synapse] = _leaky_integrator(neuron, neuron.alpha, dt)
+        edges.append((synapse, membrane))
+        entry = synapse
+    if neuron.alpha is not None and not subtracts:
+        nodes[membrane] = nir.CubaLI(**_synaptic_fields(neuron, dt))
+    else:
+        nodes[membrane] = _membrane(neuron, dt)
+    if subtracts:
+        nodes[reset] = nir.Scale(scale=-share * threshold / _gain(nodes[membrane], dt))
+        edges += [(name, reset), (reset, membrane)]
+    return Expression(nodes, edges, entry, name)
 
 
-def _spiking(beta: Array, threshold: Array, neuron: Neuron, dt: float) -> nir.NIRNode:
-    zero = np.zeros_like(threshold)
-    if (beta == 1.0).all():
-        r = np.full_like(beta, 1.0 / dt)
-        return nir.IF(r=r, v_threshold=threshold, v_reset=zero)
-    tau, r = _tau_and_r(beta, neuron, dt)
-    return nir.LIF(tau=tau, r=r, v_leak=zero, v_threshold=threshold, v_reset=zero.copy())
+def integrates(neuron: Neuron) -> bool:
+    """Whether no membrane of the layer leaks: IF, where there is no synapse."""
+    return neuron.input_gain == "unit" and bool((neuron.beta == 1.0).all())
 
 
-def _membrane(beta: Array, neuron: Neuron, dt: float) -> tuple[nir.NIRNode, Array]:
-    if (beta == 1.0).all():
-        r = np.full_like(beta, 1.0 / dt)
-        return nir.I(r=r), dt * r
-    tau, r = _tau_and_r(beta, neuron, dt)
-    return nir.LI(tau=tau, r=r, v_leak=np.zeros_like(beta)), dt / tau * r
+def _spiking(neuron: Neuron, threshold: Array, dt: float) -> nir.NIRNode:
+    fires = {"v_threshold": threshold, "v_reset": np.zeros_like(threshold)}
+    if neuron.alpha is not None:
+        return nir.CubaLIF(**_synaptic_fields(neuron, dt), **fires)
+    if integrates(neuron):
+        return nir.IF(r=np.full(neuron.shape, 1.0 / dt), **fires)
+    tau, r = _tau_and_r(neuron, neuron.beta, dt)
+    return nir.LIF(tau=tau, r=r, v_leak=np.zeros_like(tau), **fires)
 
 
-def _tau_and_r(beta: Array, neuron: Neuron, dt: float) -> tuple[Array, Array]:
+def _membrane(neuron: Neuron, dt: float) -> nir.NIRNode:
+    if integrates(neuron):
+        return nir.I(r=np.full(neuron.shape, 1.0 / dt))
+    return _leaky_integrator(neuron, neuron.beta, dt)
+
+
+def _leaky_integrator(neuron: Neuron, leak: Array, dt: float) -> nir.NIRNode:
+    tau, r = _tau_and_r(neuron, leak, dt)
+    return nir.LI(tau=tau, r=r, v_leak=np.zeros_like(tau))
+
+
+def _synaptic_fields(neuron: Neuron, dt: float) -> dict[str, Array]:
+    assert neuron.alpha is not None, "a neuron without a synapse is no CubaLI"
+    tau_syn, w_in = _tau_and_r(neuron, neuron.alpha, dt)
+    tau_mem, r = _tau_and_r(neuron, neuron.beta, dt)
+    v_leak = np.zeros_like(tau_mem)
+    return {"tau_syn": tau_syn, "tau_mem": tau_mem, "r": r, "v_leak": v_leak, "w_in": w_in}
+
+
+def _tau_and_r(neuron: Neuron, leak: Array, dt: float) -> tuple[Array, Array]:
+    leak = neuron.expand(leak)
     with np.errstate(divide="ignore"):
-        tau = np.where(beta == 1.0, dt * IF_TAU_STEPS, dt / (1.0 - beta))
+        tau = np.where(leak == 1.0, dt * IF_TAU_STEPS, dt / (1.0 - leak))
     return tau, np.ones_like(tau) if neuron.input_gain == "decay" else tau / dt
+
+
+def _gain(membrane: nir.NIRNode, dt: float) -> Array:
+    """What the membrane multiplies its input by in a step: dt r / tau, or dt r without a leak."""
+    step: Array = dt * membrane.r
+    return step / membrane.tau if isinstance(membrane, nir.LI) else step

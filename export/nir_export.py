@@ -19,7 +19,7 @@ from . import draft as d
 from .draft import Draft, Node
 from .fold_batchnorm import fold_batchnorm
 from .merge_additions import merge_additions, remove_identities
-from .neuron_to_nir import Expression, express_neuron
+from .neuron_to_nir import Expression, express_neuron, integrates
 from .read_network import read_network
 from .square_convolution import square_convolutions
 
@@ -148,7 +148,7 @@ def _convolution(node: d.Convolution) -> nir.NIRNode:
 def _refuse_values(draft: Draft) -> None:
     findings = []
     for name, node in draft.nodes.items():
-        for field in ("weight", "bias", "beta", "threshold", "factor"):
+        for field in ("weight", "bias", "alpha", "beta", "threshold", "factor"):
             value = getattr(node, field, None)
             if value is None:
                 continue
@@ -165,26 +165,33 @@ def _refuse_values(draft: Draft) -> None:
 def _leak_folds(neurons: dict[str, d.Neuron]) -> list[str]:
     folds = []
     for name, neuron in neurons.items():
-        leak = "r = 1 / dt" if (neuron.beta == 1.0).all() else "tau = dt / (1 - beta)"
+        is_if = neuron.alpha is None and integrates(neuron)
+        leak = "r = 1 / dt" if is_if else "tau = dt / (1 - beta)"
         gain = "r = 1" if neuron.input_gain == "decay" else "unit input gain in r"
+        if neuron.alpha is not None:
+            leak = f"tau_syn = dt / (1 - alpha), {leak}"
+            gain = "w_in = r = 1" if neuron.input_gain == "decay" else "unit gains in w_in and r"
         folds.append(f"leak and gain of '{name}' into {leak}, {gain}")
     return folds
 
 
 def _notes(neurons: dict[str, d.Neuron], plain_reset: bool) -> list[str]:
     notes = []
-    for reset, timing in sorted({(n.reset, n.reset_timing) for n in neurons.values()}):
+    kinds = {(n.reset, n.reset_timing, n.alpha is not None) for n in neurons.values()}
+    for reset, timing, has_synapse in sorted(kinds):
+        membrane = "CubaLI" if has_synapse else "LI"
         if reset == "subtract" and plain_reset:
             notes.append(
-                "reset by subtraction is written as a plain LIF, as asked: the file resets to zero"
-                " and is NOT the trained network."
+                f"reset by subtraction is written as a plain {'CubaLIF' if has_synapse else 'LIF'},"
+                " as asked: the file resets to zero and is NOT the trained network."
             )
         elif reset == "subtract":
             when = "one step later" if timing == "next" else "within the step"
             notes.append(
-                f"reset by subtraction {when} is written in its exact form, LI -> Threshold with a"
-                " feedback Scale; most packaged NIR readers do not load it."
+                f"reset by subtraction {when} is written in its exact form,"
+                f" {'LI -> ' * (1 + has_synapse)}Threshold with a feedback Scale;"
+                " most packaged NIR readers do not load it."
             )
         elif reset == "none":
-            notes.append("neurons without reset are written as LI -> Threshold.")
+            notes.append(f"neurons without reset are written as {membrane} -> Threshold.")
     return notes

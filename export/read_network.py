@@ -14,7 +14,8 @@ from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
 from mpo_snn.errors import ExportError
-from mpo_snn.neurons import MPOLeaky
+from mpo_snn.neurons import MPONeuron
+from mpo_snn.synaptic import MPOSynaptic
 from mpo_snn.trace import ADDITIONS, trace_timestep
 from mpo_snn.unroll import Unrolled
 
@@ -24,8 +25,8 @@ from .draft import Array, Draft, Node, Shape
 _SUPPORTED = (
     "AdaptiveAvgPool2d (whole windows), AvgPool2d (mean, or sum with divisor_override=1),"
     " BatchNorm1d, BatchNorm2d (behind Conv or"
-    " Linear), Conv1d, Conv2d, Dropout, Flatten, Identity, Linear, MPOLeaky, additions, products"
-    " with a number"
+    " Linear), Conv1d, Conv2d, Dropout, Flatten, Identity, Linear, MPOLeaky, MPOSynaptic,"
+    " additions, products with a number"
 )
 
 
@@ -112,8 +113,9 @@ def _convert(network: nn.Module, node: fx.Node, shape: Shape, names: dict[fx.Nod
 
 def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> Node:
     out = _shape(node)
-    if isinstance(layer, MPOLeaky):
+    if isinstance(layer, MPONeuron):
         beta, threshold = layer.values()
+        alpha = _array(layer.synapse_leak()) if isinstance(layer, MPOSynaptic) else None
         return d.Neuron(
             out,
             _array(beta),
@@ -121,6 +123,7 @@ def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> 
             layer.reset_kind,
             layer.reset_timing,
             layer.input_gain,
+            alpha,
         )
     if isinstance(layer, nn.Linear):
         if len(shape) != 1:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mpo_snn.neurons import reset_hidden as reset_hidden
     from mpo_snn.settings import MPOSettings as MPOSettings
     from mpo_snn.settings import NeuronSettings as NeuronSettings
+    from mpo_snn.synaptic import MPOSynaptic as MPOSynaptic
     from mpo_snn.unroll import Unrolled as Unrolled
 
 __version__ = "0.1.0"
@@ -24,6 +25,7 @@ _HOME = {
     "MPO": "mpo",
     "MPOLeaky": "neurons",
     "MPOSettings": "settings",
+    "MPOSynaptic": "synaptic",
     "MpoError": "errors",
     "NeuronSettings": "settings",
     "Unrolled": "unroll",

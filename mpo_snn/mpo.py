@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError
 from mpo_snn.membrane import VARIANCE_FLOOR, MembraneRecord, Moments, Sample
-from mpo_snn.neurons import MPOLeaky, neurons_of
+from mpo_snn.neurons import MPONeuron, neurons_of
 from mpo_snn.settings import MPOSettings
 
 HEIGHT_RAILS = (0.5, 2.0)
@@ -99,7 +99,7 @@ def width_scale_at(progress: float, settings: MPOSettings) -> float:
 class _Layer:
     """What MPO keeps of one layer between steps."""
 
-    neuron: MPOLeaky
+    neuron: MPONeuron
     sigma_of_neurons: Tensor | None = None
     total: dict[str, Tensor] | None = None
     batches: int = 0
@@ -113,7 +113,7 @@ class MPO:
     optimiser after this.
 
     Args:
-        network: a module with at least one `MPOLeaky`; `mpo_snn.adapt` makes one from snnTorch's.
+        network: a module with at least one MPO neuron; `mpo_snn.adapt` makes them from snnTorch's.
         settings: parts and constants of the method.
         phi: gain of every neuron from the standard deviation of its membrane over the batch
             (Algorithm 1 line 13), (*features) in volt to the same shape; `neuron_gain` as a rule.
@@ -139,8 +139,8 @@ class MPO:
         neurons = neurons_of(network)
         if not neurons:
             raise MpoError(
-                "cannot start MPO: the network has no MPOLeaky. Build it with MPOLeaky, or turn"
-                " snntorch.Leaky into it with mpo_snn.adapt(network)."
+                "cannot start MPO: the network has no MPO neuron. Build it with MPOLeaky or"
+                " MPOSynaptic, or turn snnTorch's neurons into them with mpo_snn.adapt(network)."
             )
         learn_width = settings.adapt_width and settings.width_update == "gradient"
         per_channel = settings.granularity == "channel"
@@ -270,14 +270,14 @@ class MPO:
             )
         return found
 
-    def _target_mean(self, neuron: MPOLeaky, per_channel: bool) -> float | Tensor:
+    def _target_mean(self, neuron: MPONeuron, per_channel: bool) -> float | Tensor:
         """M of the layer: a number, or its threshold, which is not pulled in turn."""
         if self.settings.target_mean != "threshold":
             return self.settings.target_mean
         threshold = neuron.values()[1].detach()
         return threshold.flatten() if per_channel and threshold.numel() > 1 else threshold.mean()
 
-    def _follow_width(self, neuron: MPOLeaky, sample: Sample) -> None:
+    def _follow_width(self, neuron: MPONeuron, sample: Sample) -> None:
         settings = self.settings
         if settings.adapt_width and settings.width_update == "ema":
             c = width_scale_at(self.progress, settings)
@@ -286,7 +286,7 @@ class MPO:
                 neuron.set_widths(neuron.width.expand(target.shape).clone())
             neuron.width.lerp_(target, 1.0 - settings.width_momentum)
 
-    def _follow_rms(self, neuron: MPOLeaky, sample: Sample) -> None:
+    def _follow_rms(self, neuron: MPONeuron, sample: Sample) -> None:
         if self.settings.height_norm == "rms":
             rms = sample.power.sqrt().to(neuron.rms.dtype)
             neuron.rms = torch.where(rms > 0, rms, neuron.rms)
@@ -336,7 +336,7 @@ class MPO:
 
 
 def _refuse_what_cannot_be_adapted(
-    neurons: dict[str, MPOLeaky], adapt_width: bool, needs_channels: bool
+    neurons: dict[str, MPONeuron], adapt_width: bool, needs_channels: bool
 ) -> None:
     findings = []
     for name, neuron in neurons.items():

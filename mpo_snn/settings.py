@@ -17,13 +17,17 @@ class NeuronSettings:
     """One kind of LIF neuron for a whole network (`mpo_snn.lif` has the equations).
 
     Attributes:
+        model: `leaky` has a membrane alone, `synaptic` a leaky synapse in front of it (CubaLIF).
+        alpha: leak of the synapse per step (`synaptic`), dimensionless, in [0, 1].
         beta: membrane leak per step, dimensionless, in [0, 1]; 1 is IF and needs `unit` gain.
         threshold: firing threshold, in volt, > 0.
         reset: what a spike does to the membrane.
         reset_timing: in the step of the spike, or one step later.
-        input_gain: `decay` multiplies the input by 1 - beta, `unit` leaves it.
-        learn_beta: train the leak, one per layer.
-        learn_threshold: train the threshold, one per layer.
+        input_gain: `decay` multiplies the input by 1 - leak, `unit` leaves it.
+        learn_alpha: train the leak of the synapse (`synaptic`).
+        learn_beta: train the leak of the membrane.
+        learn_threshold: train the threshold.
+        granularity: what is trained has one value per `layer` or per `channel`.
         surrogate: shape of the surrogate (`mpo_snn.surrogate` has the formulas).
         width: width of the surrogate at the start, in volt, > 0.
         width_form: how the slope follows from the width.
@@ -32,13 +36,17 @@ class NeuronSettings:
         backend: LIF kernel; null takes the fastest there is.
     """
 
+    model: Literal["leaky", "synaptic"] = "leaky"
+    alpha: float = 0.5
     beta: float = 0.5
     threshold: float = 0.5
     reset: Literal["zero", "subtract", "none"] = "zero"
     reset_timing: Literal["step", "next"] = "step"
     input_gain: Literal["decay", "unit"] = "decay"
+    learn_alpha: bool = False
     learn_beta: bool = False
     learn_threshold: bool = False
+    granularity: Literal["layer", "channel"] = "layer"
     surrogate: Literal["sigmoid", "arctan", "piecewise_linear", "triangle", "tanh"] = "sigmoid"
     width: float = 0.5
     width_form: Literal["paper", "scale", "matched"] = "matched"
@@ -48,12 +56,23 @@ class NeuronSettings:
     def findings(self) -> list[str]:
         """What is out of range, one line each."""
         found = []
-        if not 0.0 <= self.beta <= 1.0:
-            found.append(f"neuron.beta is {self.beta:g}, allowed is 0 to 1.")
-        elif self.beta == 1.0 and self.input_gain == "decay":
+        for name in ("alpha", "beta") if self.model == "synaptic" else ("beta",):
+            leak = getattr(self, name)
+            if not 0.0 <= leak <= 1.0:
+                found.append(f"neuron.{name} is {leak:g}, allowed is 0 to 1.")
+            elif leak == 1.0 and self.input_gain == "decay":
+                found.append(
+                    f"neuron.{name} is 1 with neuron.input_gain decay, which deletes the input:"
+                    " an integrator needs input_gain unit."
+                )
+        if self.learn_alpha and self.model == "leaky":
+            found.append("neuron.learn_alpha needs neuron.model synaptic: leaky has no synapse.")
+        if self.granularity == "channel" and not (
+            self.learn_alpha or self.learn_beta or self.learn_threshold
+        ):
             found.append(
-                "neuron.beta is 1 with neuron.input_gain decay, which deletes the input:"
-                " an IF neuron needs input_gain unit."
+                "neuron.granularity is channel, but nothing is trained per channel: set"
+                " learn_alpha, learn_beta or learn_threshold."
             )
         given = () if self.slope is None else ("slope",)
         found += _positive(self, "neuron", "threshold", "width", *given)

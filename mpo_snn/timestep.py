@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from mpo_snn.neurons import MPOLeaky
+from mpo_snn.neurons import MPONeuron
 
 PER_SAMPLE_LAYERS: tuple[type[nn.Module], ...] = (
     nn.Linear,
@@ -63,7 +63,9 @@ _HERE = str(Path(__file__).parent)
 
 def supported() -> str:
     """The supported layers, for messages."""
-    return ", ".join(sorted(["MPOLeaky", *(layer.__name__ for layer in PER_SAMPLE_LAYERS)]))
+    return ", ".join(
+        sorted(["MPOLeaky", "MPOSynaptic", *(layer.__name__ for layer in PER_SAMPLE_LAYERS)])
+    )
 
 
 def layer_of(network: nn.Module, node: fx.Node) -> nn.Module:
@@ -71,12 +73,12 @@ def layer_of(network: nn.Module, node: fx.Node) -> nn.Module:
     return network.get_submodule(str(node.target))
 
 
-def neuron_of(network: nn.Module, node: Any) -> MPOLeaky | None:
+def neuron_of(network: nn.Module, node: Any) -> MPONeuron | None:
     """The MPO neuron behind a node, if it is one."""
     if not isinstance(node, fx.Node) or node.op != "call_module":
         return None
     layer = layer_of(network, node)
-    return layer if isinstance(layer, MPOLeaky) else None
+    return layer if isinstance(layer, MPONeuron) else None
 
 
 def explain(error: Exception) -> str:
@@ -120,12 +122,12 @@ def _layer_findings(network: nn.Module, graph: fx.Graph) -> list[str]:
     findings = []
     for name, layer in layers.items():
         kind = type(layer).__name__
-        if isinstance(layer, snntorch.SpikingNeuron) and not isinstance(layer, MPOLeaky):
+        if isinstance(layer, snntorch.SpikingNeuron) and not isinstance(layer, MPONeuron):
             findings.append(
                 f"neuron '{name}' is snntorch's {kind}: turn it into an MPO neuron with"
                 " mpo_snn.adapt(network) first."
             )
-        elif not isinstance(layer, (MPOLeaky, *PER_SAMPLE_LAYERS)):
+        elif not isinstance(layer, (MPONeuron, *PER_SAMPLE_LAYERS)):
             findings.append(f"layer '{name}' ({kind}) is not supported. Supported: {supported()}.")
     findings += [
         f"layer '{node.target}'{_at(node)} gets its input by keyword: write layer(x)."
@@ -193,10 +195,11 @@ def _neuron_findings(network: nn.Module, node: fx.Node) -> list[str]:
     neuron = neuron_of(network, node)
     if neuron is None:
         return []
-    returns_pair = neuron.output or not neuron.init_hidden
+    returns_states = neuron.output or not neuron.init_hidden
+    unpacked = f"`spk, {', '.join(neuron.states)} = ...`"
     findings = []
     states = [n for n in node.all_input_nodes[1:] if n.op != "placeholder"]
-    if states and not neuron_of(network, states[0].all_input_nodes[0]):
+    if any(not neuron_of(network, state.all_input_nodes[0]) for state in states):
         findings.append(
             f"the state of neuron '{node.target}'{_at(node)} is computed in the timestep: pass an"
             " argument of forward, or build it with init_hidden=True."
@@ -204,21 +207,21 @@ def _neuron_findings(network: nn.Module, node: fx.Node) -> list[str]:
     for user in node.users:
         place = f"neuron '{node.target}'{_at(user)}"
         is_item = user.target is operator.getitem
-        if is_item and not returns_pair:
+        if is_item and not returns_states:
             findings.append(
                 f"{place} is indexed or unpacked, but keeps its own state (init_hidden=True) and"
                 " returns spikes alone."
             )
-        elif is_item and user.args[1] not in (0, 1):
-            findings.append(f"{place} returns two values: write `spk, mem = ...`.")
-        elif is_item and user.args[1] == 1 and any(u.op != "output" for u in user.users):
+        elif is_item and user.args[1] not in range(1 + len(neuron.states)):
+            findings.append(f"{place} returns {1 + len(neuron.states)} values: write {unpacked}.")
+        elif is_item and user.args[1] != 0 and any(u.op != "output" for u in user.users):
             findings.append(
-                f"the membrane of {place} is used inside the timestep: only spikes may be passed"
-                " on; return the membrane or drop it."
+                f"the state of {place} is used inside the timestep: only spikes may be passed"
+                " on; return the state or drop it."
             )
-        elif returns_pair and not is_item and user.op != "output":
+        elif returns_states and not is_item and user.op != "output":
             findings.append(
-                f"{place} returns spikes and membrane: write `spk, mem = ...`, or build it with"
+                f"{place} returns spikes and its state: write {unpacked}, or build it with"
                 " init_hidden=True."
             )
     return findings

@@ -21,7 +21,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mpo_snn.errors import RecipeError, ShapeError, UnrollError
-from mpo_snn.neurons import MPOLeaky, neurons_of
+from mpo_snn.neurons import MPONeuron, neurons_of
 from mpo_snn.trace import layer_of, trace_timestep
 
 BatchNormMode = Literal["folded", "per_step"]
@@ -40,7 +40,7 @@ class Unrolled(nn.Module):
     """A one-timestep network, run over `timesteps` of them.
 
     Args:
-        network: plain torch.nn with `MPOLeaky` neurons; its forward is one timestep.
+        network: plain torch.nn with MPO neurons; its forward is one timestep.
         timesteps: T, at least 1.
         batchnorm: how batchnorm sees time in training mode.
 
@@ -65,7 +65,7 @@ class Unrolled(nn.Module):
         self._last_use = _last_uses(self.graph)
 
     @property
-    def neurons(self) -> dict[str, MPOLeaky]:
+    def neurons(self) -> dict[str, MPONeuron]:
         """The neurons by name, in the order in which they run."""
         known = neurons_of(self.network)
         return {str(n.target): known[str(n.target)] for n in self.graph.nodes if n.target in known}
@@ -116,7 +116,7 @@ class Unrolled(nn.Module):
     ) -> _Value:
         layer = layer_of(self.network, node)
         x: _Value = values[node.args[0]]  # type: ignore[index]
-        if isinstance(layer, MPOLeaky):
+        if isinstance(layer, MPONeuron):
             spk, v = layer.scan(self._over_time(x))
             if observe is not None:
                 observe(str(node.target), spk, v)

@@ -1,6 +1,7 @@
-"""The LIF scan behind one function, by any of several backends that give the same spikes.
+"""The scans over time, each behind one function, by backends that give the same spikes.
 
-`reference` is the definition (`mpo_snn.lif`); `in_place` is plain torch, several times faster.
+`reference` is the definition (`mpo_snn.lif`, `mpo_snn.synapse`); `in_place` is plain torch, several
+times faster.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from mpo_snn.errors import RecipeError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mpo_snn.lif import LIFParameters
+    from mpo_snn.lif import InputGain, LIFParameters
 
 BACKENDS = ("in_place", "reference")
 DEFAULT_BACKEND = "in_place"
@@ -33,6 +34,26 @@ def lif_scan(
         RecipeError: if the backend is unknown.
     """
     return _backend(backend or DEFAULT_BACKEND)(current, p)
+
+
+def synapse_scan(
+    x: Tensor, alpha: Tensor, input_gain: InputGain, backend: str | None = None
+) -> Tensor:
+    """Synaptic currents of all timesteps in volt, (time, batch, *features) (`mpo_snn.synapse`).
+
+    Args:
+        x: input in volt, (time, batch, *features); a time stride of 0 marks a constant.
+        alpha: leak of the synapse per step, broadcast against one step of x.
+        input_gain: `decay` or `unit`.
+        backend: one of `BACKENDS`; None takes the fastest that the device has.
+    """
+    if backend == "reference":
+        from mpo_snn.synapse import synapse_scan_reference
+
+        return synapse_scan_reference(x, alpha, input_gain)
+    from mpo_snn.kernels.in_place_synapse import synapse_scan_in_place
+
+    return synapse_scan_in_place(x, alpha, input_gain)
 
 
 def _backend(name: str) -> Callable[[Tensor, LIFParameters], tuple[Tensor, Tensor]]:

@@ -5,7 +5,9 @@ A current that is white in time with standard deviation s moves the free membran
 
 .. math:: \sigma_V = s\, g \sqrt{\textstyle\sum_{k<n} \beta^{2k}}
 
-with g the input gain, 1 - beta or 1. Three ways to choose s:
+with g the input gain, 1 - beta or 1. With a synapse in front (`mpo_snn.synapse`), :math:`\beta^k`
+becomes the response of both, :math:`g_s \sum_{j \le k} \alpha^j \beta^{k-j}`. Three ways to
+choose s:
 
 - `firing`: sigma_V is the threshold, so that fluctuations alone carry one membrane in six over it
   (J. Rossbroich, J. Gygax and F. Zenke, "Fluctuation-driven initialization for spiking neural
@@ -32,7 +34,7 @@ from torch import nn
 from mpo_snn.errors import RecipeError
 from mpo_snn.networks.resnet import ResidualBlock
 from mpo_snn.networks.settings import Initialisation
-from mpo_snn.neurons import MPOLeaky
+from mpo_snn.neurons import MPONeuron
 from mpo_snn.settings import NeuronSettings
 
 STEPS = 4
@@ -47,9 +49,10 @@ def current_spread(neuron: NeuronSettings, init: Initialisation) -> float:
     """Standard deviation s of a neuron's current at the start, `firing` or `tdbn`, in volt."""
     if init == "tdbn":
         return neuron.threshold
-    gain = 1.0 - neuron.beta if neuron.input_gain == "decay" else 1.0
-    memory = sum(neuron.beta ** (2 * k) for k in range(STEPS))
-    return neuron.threshold / (gain * math.sqrt(memory))
+    alpha = neuron.alpha if neuron.model == "synaptic" else 0.0
+    gain = (1.0 - neuron.beta) * (1.0 - alpha) if neuron.input_gain == "decay" else 1.0
+    responses = [sum(alpha**j * neuron.beta ** (k - j) for j in range(k + 1)) for k in range(STEPS)]
+    return neuron.threshold / (gain * math.sqrt(sum(h * h for h in responses)))
 
 
 @torch.no_grad()
@@ -87,7 +90,7 @@ def _initialise_dense(network: nn.Module, spread: float) -> None:
     """Fluctuation-driven weights for every dense layer in front of a neuron layer."""
     mean_square = INPUT_MEAN_SQUARE
     for layer, following in pairwise(network.modules()):
-        if isinstance(layer, nn.Linear) and isinstance(following, MPOLeaky):
+        if isinstance(layer, nn.Linear) and isinstance(following, MPONeuron):
             nn.init.normal_(layer.weight, std=spread / math.sqrt(layer.in_features * mean_square))
             nn.init.zeros_(layer.bias)
             mean_square = SPIKE_MEAN_SQUARE

@@ -16,6 +16,7 @@ from mpo_snn.adaptation import adapt
 from mpo_snn.errors import MpoError
 from mpo_snn.mpo import MPO
 from mpo_snn.neurons import MPOLeaky, reset_hidden
+from mpo_snn.synaptic import MPOSynaptic
 
 RESETS = [(reset, delay) for reset in ("subtract", "zero", "none") for delay in (True, False)]
 
@@ -61,6 +62,45 @@ def test_spikes_and_membranes_are_unchanged(reset: str, delay: bool) -> None:
     assert 0 < expected_spk.sum() < expected_spk.numel()
     assert torch.equal(spk, expected_spk)
     torch.testing.assert_close(mem, expected_mem)
+
+
+class SynapticRecurrence(nn.Module):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = nn.Linear(5, 3)
+        alpha, beta = torch.tensor([0.2, 0.5, 0.9]), torch.tensor([0.5, 0.7, 0.9])
+        self.lif = snntorch.Synaptic(alpha, beta, threshold=0.6, **kwargs)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        syn, mem = self.lif.reset_mem()
+        steps = []
+        for step in x:
+            spk, syn, mem = self.lif(self.fc(step), syn, mem)
+            steps.append((spk, mem))
+        spikes, membranes = zip(*steps, strict=True)
+        return torch.stack(spikes), torch.stack(membranes)
+
+
+@pytest.mark.parametrize("learn", (False, True))
+@pytest.mark.parametrize(
+    ("reset", "delay"), [("subtract", True), ("zero", False), ("none", True), ("none", False)]
+)
+def test_synaptic_neurons_keep_spikes_and_membranes(reset: str, delay: bool, learn: bool) -> None:
+    kwargs = {"learn_alpha": learn, "learn_beta": learn, "learn_threshold": learn}
+    network = SynapticRecurrence(reset_mechanism=reset, reset_delay=delay, **kwargs)
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    expected_spk, expected_mem = network(inputs())
+    neuron = adapt(network).lif
+    assert isinstance(neuron, MPOSynaptic)
+    assert (neuron.reset_kind, neuron.reset_timing) == (reset, "next" if delay else "step")
+    spk, mem = network(inputs())
+    assert 0 < expected_spk.sum() < expected_spk.numel()
+    assert torch.equal(spk, expected_spk)
+    torch.testing.assert_close(mem, expected_mem)
+    after = dict(network.named_parameters())
+    assert set(after) == set(before)
+    assert all(torch.equal(after[name].detach(), before[name]) for name in before)
 
 
 @pytest.mark.parametrize(("reset", "delay"), RESETS)
@@ -159,7 +199,7 @@ def test_everything_without_an_equal_is_refused_by_name_and_nothing_replaced() -
     network = nn.ModuleDict(
         {
             "good": snntorch.Leaky(0.9),
-            "synaptic": snntorch.Synaptic(0.9, 0.8),
+            "synaptic": snntorch.Synaptic(0.9, 0.8, reset_mechanism="zero"),
             "recurrent": snntorch.RLeaky(0.9, linear_features=3),
             "own": Own(0.9),
             "inhibited": inhibited,
@@ -173,7 +213,8 @@ def test_everything_without_an_equal_is_refused_by_name_and_nothing_replaced() -
         adapt(network)
     findings = {text.split("'")[1]: text for text in told.value.findings}
     assert set(findings) == set(before) - {"good"}
-    assert "is a Synaptic: only snntorch.Leaky" in findings["synaptic"]
+    assert "loses the current" in findings["synaptic"]
+    assert "reset_delay=False" in findings["synaptic"]
     assert "is a RLeaky" in findings["recurrent"] and "is a Own" in findings["own"]
     assert "inhibition" in findings["inhibited"] and "state_quant" in findings["quantised"]
     assert "graded_spikes_factor" in findings["graded"] and "threshold" in findings["unfired"]

@@ -307,11 +307,11 @@ def test_a_given_tensor_is_copied() -> None:
 def test_settings_build_the_same_neuron() -> None:
     neuron = MPOLeaky.from_settings(
         NeuronSettings(
-            0.25,
-            0.75,
-            "subtract",
-            "next",
-            "unit",
+            beta=0.25,
+            threshold=0.75,
+            reset="subtract",
+            reset_timing="next",
+            input_gain="unit",
             learn_beta=True,
             learn_threshold=True,
             surrogate="triangle",

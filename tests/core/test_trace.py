@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 
 from mpo_snn.errors import UnrollError
 from mpo_snn.neurons import MPOLeaky
+from mpo_snn.synaptic import MPOSynaptic
 from mpo_snn.trace import trace_timestep
 
 
@@ -228,9 +229,9 @@ def reads_the_membrane(net: Base, x: Tensor) -> Any:
 @pytest.mark.parametrize(
     ("step", "expected", "code"),
     [
-        (takes_the_last, "returns two values: write `spk, mem", "[-1]"),
-        (takes_the_pair, "returns spikes and membrane: write `spk, mem", "net.out("),
-        (reads_the_membrane, "the membrane of neuron 'lif' .*inside the timestep", "_, mem ="),
+        (takes_the_last, "returns 2 values: write `spk, mem", "[-1]"),
+        (takes_the_pair, "returns spikes and its state: write `spk, mem", "net.out("),
+        (reads_the_membrane, "the state of neuron 'lif' .*inside the timestep", "_, mem ="),
     ],
 )
 def test_neurons_that_return_their_membrane(step: Any, expected: str, code: str) -> None:
@@ -243,6 +244,34 @@ def test_a_state_that_is_computed_in_the_timestep() -> None:
         return net.out(spk), mem
 
     check(WithState(step, hidden=False), "state of neuron 'lif' .*is computed", "net.fc(x)")
+
+
+def test_states_of_a_synaptic_neuron() -> None:
+    class Net(nn.Module):
+        def __init__(self, step: Any) -> None:
+            super().__init__()
+            self.lif, self.out, self.step = MPOSynaptic(0.5, 0.9), nn.Linear(4, 3), step
+
+        def forward(self, x: Tensor, syn: Any, mem: Any) -> Any:
+            return self.step(self, x, syn, mem)
+
+    def passes_both(net: Any, x: Tensor, syn: Any, mem: Any) -> Any:
+        spk, syn, mem = net.lif(x, syn, mem)
+        return net.out(spk), syn, mem
+
+    def computes_one(net: Any, x: Tensor, syn: Any, mem: Any) -> Any:
+        return net.out(net.lif(x, syn, x * 2.0)[0])
+
+    def takes_all(net: Any, x: Tensor, syn: Any, mem: Any) -> Any:
+        return net.out(net.lif(x, syn, mem))
+
+    def reads_the_current(net: Any, x: Tensor, syn: Any, mem: Any) -> Any:
+        return net.out(net.lif(x, syn, mem)[1])
+
+    trace_timestep(Net(passes_both))
+    check(Net(computes_one), "state of neuron 'lif' .*is computed", "x * 2.0")
+    check(Net(takes_all), "write `spk, syn, mem = ...`", "net.out(")
+    check(Net(reads_the_current), "the state of neuron 'lif' .*inside", "[1])")
 
 
 def test_a_second_input() -> None:

@@ -105,7 +105,7 @@ class Stateful(nn.Module):
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "convnet": lambda: ConvNet((2, 4, 4), 5, (6, 8), NeuronSettings(0.7, 0.1)),
+    "convnet": lambda: ConvNet((2, 4, 4), 5, (6, 8), NeuronSettings(beta=0.7, threshold=0.1)),
     "residual +": Residual,
     "residual +=": lambda: Residual("+="),
     "residual add": lambda: Residual("add"),

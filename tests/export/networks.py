@@ -6,16 +6,20 @@ import torch
 from torch import Tensor, nn
 
 from mpo_snn.encoding import encode
-from mpo_snn.neurons import MPOLeaky
+from mpo_snn.neurons import MPOLeaky, MPONeuron
+from mpo_snn.synaptic import MPOSynaptic
 from mpo_snn.unroll import Unrolled
 
 T = 6
 
 
-def lif(**settings) -> MPOLeaky:
+def lif(**settings) -> MPONeuron:
+    """`alpha` makes it synaptic."""
     defaults = {"beta": 0.6, "threshold": 0.3, "init_hidden": True}
     beta, threshold, *_ = {**defaults, **settings}.values()
     rest = {k: v for k, v in {**defaults, **settings}.items() if k not in ("beta", "threshold")}
+    if "alpha" in rest:
+        return MPOSynaptic(beta=beta, threshold=threshold, **rest)
     return MPOLeaky(beta, threshold, **rest)
 
 
@@ -85,7 +89,27 @@ class Dense(nn.Module):
         return spk2, mem1, mem2
 
 
-NETWORKS = (ConvNet, Residual, Dense)
+class Synaptic(nn.Module):
+    """Synaptic neurons, one with values per channel and states passed by hand."""
+
+    input_shape = (7,)
+
+    def __init__(self, **neuron) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(7, 12)
+        self.lif1 = lif(alpha=0.4, **neuron)
+        self.fc2 = nn.Linear(12, 4)
+        self.lif2 = lif(
+            alpha=torch.tensor([0.0, 0.3, 0.6, 0.8]),
+            **{"threshold": 0.1, **neuron, "init_hidden": False},
+        )
+
+    def forward(self, x: Tensor, syn: Tensor, mem: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        spk, syn, mem = self.lif2(self.fc2(self.lif1(self.fc1(x))), syn, mem)
+        return spk, syn, mem
+
+
+NETWORKS = (ConvNet, Residual, Dense, Synaptic)
 
 
 def settled(kind: type[nn.Module], seed: int = 0, **neuron) -> tuple[nn.Module, Tensor]:

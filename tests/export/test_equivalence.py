@@ -16,7 +16,7 @@ from mpo_snn.export.rounding import membrane_bounds
 from mpo_snn.export.sources import GraphSource, NetworkSource
 from mpo_snn.unroll import Unrolled
 
-from .networks import NETWORKS, ConvNet, Dense, T, settled
+from .networks import NETWORKS, ConvNet, Dense, Synaptic, T, settled
 
 
 def compared(network, graph, samples, spiking=None, timesteps=T):
@@ -134,6 +134,17 @@ def test_subtraction_as_a_plain_lif_is_not_equal():
     result = compared(network, export.graph, samples, export.spiking)
     assert not result.is_equal
     assert result.results[0].layers[0].jaccard < 0.9
+
+
+def test_damage_of_a_synapse_is_found_and_its_parameters_compared():
+    network, samples = settled(Synaptic)
+    graph = export_nir(network, Synaptic.input_shape).graph
+    damaged = copy.deepcopy(graph)
+    damaged.nodes["lif1"].tau_syn[5] *= 1.01
+    place = compared(network, damaged, samples).first_divergence
+    assert place.layer == "lif1" and place.neuron == (5,)
+    (line,) = parameter_differences(graph, damaged)
+    assert line.startswith("tau_syn of node 'lif1' differs in 1 of 12 values, first [5]")
 
 
 def test_tallies_equal_a_loop_over_every_spike():

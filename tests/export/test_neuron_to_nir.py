@@ -14,14 +14,16 @@ from mpo_snn.graph.simulate import Simulator
 C, N, T = 3, 4, 12
 
 
-def slow_loop(current, beta, theta, reset, timing, gain):
+def slow_loop(current, beta, theta, reset, timing, gain, alpha=None):
     """The method's equations, neuron by neuron; no torch."""
     spikes = np.zeros(current.shape, bool)
     for index in np.ndindex(*current.shape[1:]):
         b, threshold = beta[index[1:]], theta[index[1:]]
-        u, spk = 0.0, False
+        a = 0.0 if alpha is None else alpha[index[1:]]
+        i, u, spk = 0.0, 0.0, False
         for t in range(current.shape[0]):
-            drive = current[(t, *index)] * (1 - b if gain == "decay" else 1.0)
+            i = a * i + current[(t, *index)] * (1 - a if gain == "decay" else 1.0)
+            drive = i * (1 - b if gain == "decay" else 1.0)
             if timing == "next" and spk and reset == "zero":
                 u = 0.0
             v = b * u + drive
@@ -35,8 +37,9 @@ def slow_loop(current, beta, theta, reset, timing, gain):
     return spikes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
+    alpha=st.none() | st.lists(st.sampled_from([0.0, 0.3, 0.5, 0.95, 1.0]), min_size=C, max_size=C),
     beta=st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.9, 0.99, 1.0]), min_size=C, max_size=C),
     theta=st.lists(st.floats(0.1, 2.0), min_size=C, max_size=C),
     reset=st.sampled_from(["zero", "subtract", "none"]),
@@ -45,14 +48,13 @@ def slow_loop(current, beta, theta, reset, timing, gain):
     scalar=st.booleans(),
     seed=st.integers(0, 2**16),
 )
-def test_spikes_equal_the_slow_loop(beta, theta, reset, timing, gain, scalar, seed):
-    if gain == "decay":
-        beta = [min(b, 0.99) for b in beta]
-    if scalar:
-        beta, theta = [beta[0]] * C, [theta[0]] * C
+def test_spikes_equal_the_slow_loop(alpha, beta, theta, reset, timing, gain, scalar, seed):
     shape = (C, N)
-    arrays = [np.array(v[0]) if scalar else np.array(v) for v in (beta, theta)]
-    neuron = Neuron(shape, arrays[0], arrays[1], reset, timing, gain)
+    arrays = [
+        None if v is None else np.array(v[0]) if scalar else np.array(v)
+        for v in (beta, theta, alpha)
+    ]
+    neuron = Neuron(shape, arrays[0], arrays[1], reset, timing, gain, arrays[2])
     expression = express_neuron("n", neuron, dt=1e-4)
     nodes = {
         "input": nir.Input({"input": np.array(shape)}),
@@ -69,8 +71,8 @@ def test_spikes_equal_the_slow_loop(beta, theta, reset, timing, gain, scalar, se
     run = Simulator(graph, 1e-4, dtype=torch.float64).run(
         torch.from_numpy(current), record="spikes"
     )
-    full = [neuron.expand(a) for a in arrays]
-    expected = slow_loop(current, full[0], full[1], reset, timing, gain)
+    full = [None if a is None else neuron.expand(a) for a in arrays]
+    expected = slow_loop(current, full[0], full[1], reset, timing, gain, full[2])
     assert np.array_equal(run.spikes[expression.spikes].numpy(), expected)
 
 
@@ -88,3 +90,30 @@ def test_feedback_of_subtraction(timing, expected):
     nodes = express_neuron("n", neuron, dt=1e-4).nodes
     assert nodes["n.reset"].scale == pytest.approx(expected, rel=1e-12)
     assert isinstance(nodes["n.membrane"], nir.LI)
+
+
+@pytest.mark.parametrize(
+    ("reset", "beta", "kinds"),
+    [
+        ("zero", 0.75, {"n": "CubaLIF"}),
+        ("none", 0.75, {"n.membrane": "CubaLI", "n": "Threshold"}),
+        ("subtract", 0.75, {"n.synapse": "LI", "n.membrane": "LI", "n": "Threshold"}),
+        ("subtract", 1.0, {"n.synapse": "LI", "n.membrane": "I", "n": "Threshold"}),
+    ],
+)
+def test_form_of_a_synaptic_neuron(reset, beta, kinds):
+    """alpha 0.5: tau_syn = 2 dt, w_in = 2; beta 0.75: r = 4; the reset passes no synapse."""
+    neuron = Neuron((1,), np.array(beta), np.array(0.5), reset, "next", "unit", alpha=np.array(0.5))
+    expression = express_neuron("n", neuron, dt=1e-4)
+    found = {name: type(node).__name__ for name, node in expression.nodes.items()}
+    assert found.pop("n.reset", None) == ("Scale" if reset == "subtract" else None)
+    assert found == kinds
+    if reset == "subtract":
+        assert ("n.reset", "n.membrane") in expression.edges
+        assert expression.entry == "n.synapse"
+        assert expression.nodes["n.reset"].scale == pytest.approx(-0.5, rel=1e-12)
+    else:
+        node = expression.nodes[expression.entry]
+        assert (node.tau_syn, node.w_in, node.tau_mem, node.r) == pytest.approx(
+            (2e-4, 2.0, 4e-4, 4.0), rel=1e-12
+        )

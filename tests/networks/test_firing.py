@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from mpo_snn.encoding import encode
 from mpo_snn.networks.initialisation import STEPS, current_spread
+from mpo_snn.networks.neuron import build_neuron
 from mpo_snn.networks.resnet import ResidualBlock
-from mpo_snn.neurons import MPOLeaky
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.unroll import Unrolled
 
@@ -21,6 +21,7 @@ from .cases import CASES, Case
 BAND = (0.05, 0.35)
 LEAKY = NeuronSettings(beta=0.9)
 INTEGRATE = NeuronSettings(beta=1.0, input_gain="unit", threshold=1.0)
+SYNAPTIC = NeuronSettings(model="synaptic", alpha=0.7)
 SUBTRACT = NeuronSettings(reset="subtract", reset_timing="next", input_gain="unit")
 
 
@@ -41,7 +42,7 @@ def test_every_layer_of_every_network_fires(case: Case, input_: str) -> None:
     assert not outside and len(found) >= 2
 
 
-@pytest.mark.parametrize("neuron", [LEAKY, INTEGRATE, SUBTRACT])
+@pytest.mark.parametrize("neuron", [LEAKY, INTEGRATE, SUBTRACT, SYNAPTIC])
 @pytest.mark.parametrize("name", ["convnet", "mlp", "vgg16", "resnet18"])
 def test_other_neurons_fire_too(name: str, neuron: NeuronSettings) -> None:
     case = replace(CASES[name], batch=8)
@@ -66,13 +67,13 @@ def test_a_deep_perceptron_without_batchnorm_fires() -> None:
     assert list(found.values())[-1] == 0.0
 
 
-@pytest.mark.parametrize("neuron", [NeuronSettings(), LEAKY, INTEGRATE])
+@pytest.mark.parametrize("neuron", [NeuronSettings(), LEAKY, INTEGRATE, SYNAPTIC])
 def test_a_current_of_that_spread_moves_the_membrane_by_the_threshold(
     neuron: NeuronSettings,
 ) -> None:
     torch.manual_seed(0)
     current = current_spread(neuron, "firing") * torch.randn(STEPS, 1, 100_000)
-    _, v = MPOLeaky.from_settings(replace(neuron, reset="none")).scan(current)
+    _, v = build_neuron(replace(neuron, reset="none"), 1).scan(current)
     assert v[-1].std().item() == pytest.approx(neuron.threshold, rel=0.02)
 
 
