@@ -36,6 +36,7 @@ class Evaluation:
         additions: additions of spikes without a synapse.
         input_shape: of one sample.
         output_shape: of one answer.
+        split: which part of the data was run, `test` or `validation`.
     """
 
     setting: Setting
@@ -45,6 +46,7 @@ class Evaluation:
     additions: tuple[Additions, ...]
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    split: str = "test"
 
     def operations(self, layer: Layer, *, every_step: bool | None = None) -> Operations:
         """Operations of one layer per inference.
@@ -117,6 +119,7 @@ def evaluate_graph(
         additions=tuple(count_additions(flat, roles, shapes, activity.spike_counts)),
         input_shape=tuple(simulator.input_shape),
         output_shape=tuple(simulator.output_shape),
+        split=dataset.evaluated_on,
     )
 
 

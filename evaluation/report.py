@@ -215,7 +215,7 @@ def _setting(evaluation: Evaluation) -> dict[str, Any]:
     setting = evaluation.setting
     return {
         "dataset": setting.dataset,
-        "split": "test",
+        "split": evaluation.split,
         "samples": evaluation.activity.samples,
         "timesteps": setting.timesteps,
         "dt_s": setting.dt,

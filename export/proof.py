@@ -11,7 +11,7 @@ import nir
 
 import mpo_snn
 from mpo_snn.data import load_dataset
-from mpo_snn.data.settings import DataSettings
+from mpo_snn.data.settings import DataSettings, settings_shown
 from mpo_snn.errors import ExportError
 from mpo_snn.graph.metadata import GraphMetadata, read_metadata, write_metadata
 from mpo_snn.graph.read import read_graph
@@ -82,6 +82,7 @@ def metadata_of(run: Run, export: Export, dt: float, nir_version: str) -> GraphM
         writer=f"mpo-snn {mpo_snn.__version__}",
         nir_version=nir_version,
         equivalence=None,
+        data=recipe.data.shown,
     )
 
 
@@ -99,7 +100,9 @@ def prove_export(run: Run, export: Export, metadata: GraphMetadata) -> tuple[Pro
     return proof, replace(metadata, equivalence=proof.summary())
 
 
-def prove_run(run: Run, graph: nir.NIRGraph, title: str, data: str | None = None) -> Proof:
+def prove_run(
+    run: Run, graph: nir.NIRGraph, title: str, data: str | None = None, path: str | None = None
+) -> Proof:
     """Compare a graph with the network of a run, on the test split of its data.
 
     Args:
@@ -107,11 +110,13 @@ def prove_run(run: Run, graph: nir.NIRGraph, title: str, data: str | None = None
         graph: what is tested; without metadata of ours it is read with the run's settings.
         title: what to call the graph.
         data: another data set's name.
+        path: where the data is, if not where the run found it.
     """
     metadata = read_metadata(graph)
     recipe = run.recipe
     dt = metadata.dt if metadata else _plain_dt(graph)
-    settings = recipe.data if data in (None, recipe.data.name) else DataSettings(data)
+    settings = recipe.data if data in (None, recipe.data.name) else DataSettings(data, path)
+    settings = settings if path is None else replace(settings, path=path)
     dataset = load_dataset(settings, recipe.timesteps, train=False)
     source = GraphSource(graph, dt, dict(metadata.spiking) if metadata else None, title)
     equivalence = compare(
@@ -131,9 +136,20 @@ def prove_run(run: Run, graph: nir.NIRGraph, title: str, data: str | None = None
 
 
 def prove_graph(
-    first: nir.NIRGraph, second: nir.NIRGraph, titles: tuple[str, str], data: str | None = None
+    first: nir.NIRGraph,
+    second: nir.NIRGraph,
+    titles: tuple[str, str],
+    data: str | None = None,
+    path: str | None = None,
 ) -> Proof:
     """Compare two graphs on the test split of the data that the first one names.
+
+    Args:
+        first: what is true.
+        second: what is tested.
+        titles: what to call them.
+        data: another data set's name.
+        path: where the data is.
 
     Raises:
         ExportError: if neither metadata nor the caller says what to run them on.
@@ -153,14 +169,16 @@ def prove_graph(
         )
         for graph, meta, t in zip((first, second), (metadata, other), titles, strict=True)
     ]
+    settings = settings_shown(name, path, metadata.dataset, metadata.data)
+    dataset = load_dataset(settings, metadata.timesteps, train=False)
     equivalence = compare(
         sources[0],
         sources[1],
-        load_dataset(name).test_x,
+        dataset.test_x,
         metadata.timesteps,
         encoding=metadata.encoding,
         readout=metadata.readout,
-        data=f"{name}, test split",
+        data=dataset.description,
     )
     same_form = have_same_form(first, second)
     return Proof(equivalence, tuple(parameter_differences(first, second)) if same_form else ())

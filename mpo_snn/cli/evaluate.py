@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def _evaluate(args: Any, command: str) -> int:
     from rich.console import Console
 
     from mpo_snn.data import load_dataset
+    from mpo_snn.data.settings import settings_shown
     from mpo_snn.evaluation.console import console_view
     from mpo_snn.evaluation.evaluate import evaluate_graph
     from mpo_snn.evaluation.report import build_report
@@ -50,6 +52,7 @@ def _evaluate(args: Any, command: str) -> int:
     from mpo_snn.evaluation.write import write_report
     from mpo_snn.graph.metadata import read_metadata
     from mpo_snn.graph.read import read_graph
+    from mpo_snn.training.rundir import data_path_beside
 
     graph = read_graph(args.graph)
     metadata = read_metadata(graph)
@@ -64,7 +67,12 @@ def _evaluate(args: Any, command: str) -> int:
         device=args.device,
         recompute_input=args.recompute_input,
     )
-    dataset = load_dataset(setting.dataset)
+    path = args.data_path or data_path_beside(args.graph, setting.dataset)
+    stated = (metadata.dataset, metadata.data) if metadata else (None, None)
+    settings = settings_shown(setting.dataset, path, *stated)
+    if args.data_validation is not None:
+        settings = replace(settings, validation=args.data_validation)
+    dataset = load_dataset(settings, setting.timesteps, train=False)
     with _progress(len(dataset.test_x)) as advance:
         evaluation = evaluate_graph(graph, dataset, setting, progress=advance)
     report = build_report(
@@ -97,7 +105,7 @@ def _progress(samples: int) -> Iterator[Callable[[int], None]]:
 def _parser() -> CommandParser:
     parser = CommandParser(
         "mpo-evaluate",
-        "GRAPH [--data NAME] [--profile NAME] [--output DIR]",
+        "GRAPH [--data NAME] [--data.path PATH] [--profile NAME] [--output DIR]",
         "Run a data set's test split through a NIR file: accuracy, spike density, exact synaptic\n"
         "operations, energy. Writes report.json and report.html. What the file does not say\n"
         "(files of this project say everything) is given by the options.",
@@ -106,9 +114,26 @@ def _parser() -> CommandParser:
     add = parser.add_argument
     add("graph", nargs="?", help="NIR file")
     add("--data", metavar="NAME", help="data set; default is the one that the file names")
+    add(
+        "--data_path",
+        "--data.path",
+        metavar="FILE_OR_FOLDER",
+        help="where it is; default is where the run beside the graph found it",
+    )
+    add(
+        "--data_validation",
+        "--data.validation",
+        type=float,
+        metavar="AMOUNT",
+        help="0: the test split, also where training was evaluated on a part held out",
+    )
     add("--timesteps", type=int, metavar="N", help="timesteps of one inference")
     add("--dt", type=float, metavar="SECONDS", help="length of a timestep in seconds")
-    add("--encoding", metavar="NAME", help="how a sample becomes input over time: direct")
+    add(
+        "--encoding",
+        metavar="NAME",
+        help="input over time: direct, rate, latency or frames",
+    )
     add("--readout", metavar="NAME", help="how outputs become an answer: mean, sum or last")
     add(
         "--profile",

@@ -60,7 +60,10 @@ def _export(args: Any) -> int:
     write_nir(output, export.graph, args.nir_version)
     write_file(record, json.dumps(proof.to_dict(), indent=1) + "\n")
     print(f"\nwrote  {output}\n       {record}")
-    print(f"next   mpo-evaluate {output} --data {run.recipe.data.name}")
+    data = run.recipe.data
+    elsewhere = data.path is not None and output.parent.resolve() != run.path.resolve()
+    where = f" --data.path {data.path}" if elsewhere else ""
+    print(f"next   mpo-evaluate {output} --data {data.name}{where}")
     return OK if proof.is_equal else ANSWER_IS_NO
 
 

@@ -26,15 +26,18 @@ def _body(argv: list[str] | None) -> int:
         return OK
     if args.first is None or args.second is None:
         raise UsageError("compare what? mpo-verify RUN model.nir; --help has an example.")
-    return _verify(Path(args.first), Path(args.second), args.data, args.output)
+    return _verify(Path(args.first), Path(args.second), args.data, args.data_path, args.output)
 
 
-def _verify(first: Path, second: Path, data: str | None, output: str | None) -> int:
+def _verify(
+    first: Path, second: Path, data: str | None, path: str | None, output: str | None
+) -> int:
     from mpo_snn.cli.proof_table import print_proof
     from mpo_snn.export.proof import prove_graph, prove_run
     from mpo_snn.files import write_file
+    from mpo_snn.graph.metadata import read_metadata
     from mpo_snn.graph.read import read_graph
-    from mpo_snn.training.rundir import open_run
+    from mpo_snn.training.rundir import data_path_beside, open_run
 
     if second.is_dir():
         first, second = second, first
@@ -42,10 +45,13 @@ def _verify(first: Path, second: Path, data: str | None, output: str | None) -> 
         raise UsageError("cannot compare two runs: export one of them, then RUN model.nir.")
     if first.is_dir() or not first.exists():
         run = open_run(first)
-        proof = prove_run(run, read_graph(second), str(second), data)
+        proof = prove_run(run, read_graph(second), str(second), data, path)
     else:
         titles = (str(first), str(second))
-        proof = prove_graph(read_graph(first), read_graph(second), titles, data)
+        graph = read_graph(first)
+        made_for = data or getattr(read_metadata(graph), "dataset", None)
+        path = path or data_path_beside(first, made_for)
+        proof = prove_graph(graph, read_graph(second), titles, data, path)
     print_proof(proof)
     if output:
         write_file(output, json.dumps(proof.to_dict(), indent=1) + "\n")
@@ -56,7 +62,7 @@ def _verify(first: Path, second: Path, data: str | None, output: str | None) -> 
 def _parser() -> CommandParser:
     parser = CommandParser(
         "mpo-verify",
-        "A B [--data NAME] [--output FILE]",
+        "A B [--data NAME] [--data.path PATH] [--output FILE]",
         "Compare two of: a run directory, a NIR file. Spikes of every layer in a free run, then\n"
         "layer by layer on the first one's spikes, in float64 and float32, on the test split.\n"
         "Exit code 1 if they are not equal.",
@@ -65,6 +71,12 @@ def _parser() -> CommandParser:
     parser.add_argument("first", nargs="?", help="run directory or NIR file, taken as the truth")
     parser.add_argument("second", nargs="?", help="NIR file to test")
     parser.add_argument("--data", help="data set; default is the one that the run or file names")
+    parser.add_argument(
+        "--data_path",
+        "--data.path",
+        metavar="FILE_OR_FOLDER",
+        help="where it is; default is where the run found it",
+    )
     parser.add_argument("--output", help="write the whole record to this JSON file")
     parser.add_argument("--list", action="store_true", help="list the data sets")
     return parser

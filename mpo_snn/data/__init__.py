@@ -19,8 +19,13 @@ _HOME = {
     "fashion_mnist": _IMAGES,
     "cifar10": _IMAGES,
     "cifar100": _IMAGES,
+    "imagenet": _IMAGES,
+    "imagefolder": _IMAGES,
     "archive": _IMAGES,
     "nmnist": _EVENTS,
+    "dvs128_gesture": _EVENTS,
+    "cifar10_dvs": _EVENTS,
+    "shd": _EVENTS,
 }
 __all__ = ["dataset_names", "load_dataset"]
 

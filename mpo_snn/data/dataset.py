@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import torch
 from torch import Tensor
 
+from mpo_snn.data.augment import Augment
 from mpo_snn.data.scaling import Scaling
 
 
@@ -23,6 +24,20 @@ class Samples(Protocol):
 
     def __getitem__(self, which: slice | list[int], /) -> Tensor:
         """These samples, (len(which), *features)."""
+
+
+class Stored(Samples, Protocol):
+    """Samples that can be augmented as they are stored, before they are scaled."""
+
+    def augmented(self, which: list[int], augment: Augment | None) -> Tensor:
+        """These samples, augmented, then scaled."""
+
+
+def draw(samples: Samples, which: list[int], augment: Augment | None) -> Tensor:
+    """These samples for training, augmented."""
+    if isinstance(samples, Tensor):
+        return samples[which] if augment is None else augment(samples[which])
+    return cast(Stored, samples).augmented(which, augment)
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,11 @@ class Pixels:
     def __getitem__(self, which: slice | list[int]) -> Tensor:
         """These samples, scaled."""
         return self.scaling.apply(self.stored[which])
+
+    def augmented(self, which: list[int], augment: Augment | None) -> Tensor:
+        """These samples, augmented, then scaled."""
+        stored = self.stored[which]
+        return self.scaling.apply(stored if augment is None else augment(stored))
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from mpo_snn.data.image_files import SIZE, ImageFiles
 from mpo_snn.data.known import KNOWN, Known
 from mpo_snn.data.part import Part
 from mpo_snn.data.scaling import Scaling
@@ -15,6 +17,9 @@ from mpo_snn.data.source import Images, find_source
 from mpo_snn.errors import DataError
 
 PIXEL_MAX = 255.0
+IMAGENET_CLASSES = 1000
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"]) -> Part:
@@ -27,17 +32,27 @@ def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"])
     images = find_source(settings, known)(part)
     where = f"{images.where}, {part} split"
     classes = images.classes or (known.classes if known else _numbered(images.y))
-    findings = _findings(images, classes, known)
+    findings = _findings(settings, images, classes, known)
     if findings:
         raise DataError(f"cannot use {where}", [f"{where}: {finding}" for finding in findings])
-    x = images.x
-    divisor = PIXEL_MAX if x.dtype == torch.uint8 else 1.0
-    mean, std = _statistics(settings, known, x, divisor)
-    title = (known.title if known else images.title) + (f" ({images.note})" if images.note else "")
+    x, divisor = images.x, PIXEL_MAX
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    if isinstance(x, ImageFiles):
+        x = replace(x, size=settings.size or SIZE, resized_crop=settings.resized_crop)
+        if settings.normalize:
+            mean, std = IMAGENET_MEAN, IMAGENET_STD
+    else:
+        divisor = PIXEL_MAX if x.dtype == torch.uint8 else 1.0
+        mean, std = _statistics(settings, known, x, divisor)
+    named = known.title if known else "ImageNet" if settings.name == "imagenet" else images.title
+    title = named + (f" ({images.note})" if images.note else "")
     return Part(x, images.y, classes, title, Scaling(divisor, mean, std))
 
 
-def _findings(images: Images, classes: tuple[str, ...], known: Known | None) -> list[str]:
+def _findings(
+    settings: DataSettings, images: Images, classes: tuple[str, ...], known: Known | None
+) -> list[str]:
     """What keeps these images from being this data set, or any data set."""
     x, y, found = images.x, images.y, []
     if not len(y):
@@ -50,6 +65,21 @@ def _findings(images: Images, classes: tuple[str, ...], known: Known | None) -> 
             f"{len(wrong)} labels are out of range, the first is {int(y[wrong[0]])} of sample"
             f" {int(wrong[0])}; allowed is 0 to {len(classes) - 1}."
         )
+    if isinstance(x, ImageFiles):
+        if settings.name == "imagenet" and len(classes) != IMAGENET_CLASSES:
+            found.append(
+                f"it has {len(classes)} classes, ImageNet has {IMAGENET_CLASSES}; for other data"
+                " use data.name imagefolder."
+            )
+        elif known is not None:
+            found.append(f"it holds image files, {known.title} is read from its published files.")
+        return found
+    if settings.size is not None:
+        found.append(f"data.size is {settings.size}, but only image files are resized.")
+    if settings.resized_crop:
+        found.append("data.resized_crop is for image files; use data.crop.")
+    if settings.name in ("imagenet", "imagefolder"):
+        found.append("it holds no image files; for an archive use data.name archive.")
     if x.dtype == torch.float32 and not bool(torch.isfinite(x).all()):
         broken = (~torch.isfinite(x)).flatten(1).any(1).nonzero()[:, 0]
         found.append(f"{len(broken)} images hold NaN or infinity, the first is {int(broken[0])}.")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Literal, cast
 
 import torch
+from torch import Tensor
 
 from mpo_snn.data.dataset import Dataset, Pixels, Samples
 from mpo_snn.data.part import Part, hold_out, limit
@@ -35,7 +36,7 @@ def load(
     loader = cast(Loader, importlib.import_module(homes[name]).load)
     if settings.validation:
         training, evaluated = hold_out(loader(settings, timesteps, "train"), settings.validation)
-    elif train:
+    elif train or _needs_training_statistics(settings):
         training, evaluated = _both(loader, settings, timesteps)
     else:
         evaluated = loader(settings, timesteps, "test")
@@ -83,7 +84,13 @@ def _both(loader: Loader, settings: DataSettings, timesteps: int) -> tuple[Part,
     return train, replace(test, scaling=train.scaling, class_names=train.class_names)
 
 
+def _needs_training_statistics(settings: DataSettings) -> bool:
+    return settings.name == "archive" and settings.normalize
+
+
 def _samples(part: Part) -> Samples:
+    if not isinstance(part.x, Tensor):
+        return replace(part.x, scaling=part.scaling)
     if part.x.dtype == torch.float32 and part.scaling.divisor == 1.0 and not part.scaling.mean:
         return cast(Samples, part.x)
     return Pixels(part.x, part.scaling)

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mpo_snn.data.source import Images, PartName
+from mpo_snn.data.part_name import PartName
+from mpo_snn.data.source import Images
 from mpo_snn.errors import DataError
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from mpo_snn.data.image_files import ImageFiles
 from mpo_snn.data.scaling import Scaling
 from mpo_snn.errors import DataError
 
@@ -18,7 +19,7 @@ class Part:
     """The training or the test split of a data set.
 
     Attributes:
-        x: stored samples, (N, *features), uint8 or float32.
+        x: stored samples, (N, *features), uint8 or float32, or files with images.
         y: classes, int64, (N,).
         class_names: what each class is called.
         title: what the data is called in a report.
@@ -26,7 +27,7 @@ class Part:
         words: the scaling in words, where they say more than its numbers; empty otherwise.
     """
 
-    x: Tensor
+    x: Tensor | ImageFiles
     y: Tensor
     class_names: tuple[str, ...]
     title: str
@@ -39,7 +40,8 @@ class Part:
 
     def choose(self, indices: Tensor) -> Part:
         """These samples, in this order."""
-        return replace(self, x=self.x[indices], y=self.y[indices])
+        x = self.x[indices] if isinstance(self.x, Tensor) else self.x.subset(indices.tolist())
+        return replace(self, x=x, y=self.y[indices])
 
 
 def stratified_order(y: Tensor) -> Tensor:

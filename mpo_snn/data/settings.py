@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mpo_snn.data import dataset_names
 from mpo_snn.settings import refuse
 
-EVENT_DATA = ("nmnist",)
+EVENT_DATA = ("nmnist", "dvs128_gesture", "cifar10_dvs", "shd")
 """Data sets of events, whose samples are frames over time."""
+
+SHOWN = ("validation", "normalize", "framing", "size")
+"""Settings that decide which samples a trained network is shown, and how; a graph carries them."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,15 @@ class DataSettings:
             even read. The same samples in every run, every class in its share.
         normalize: whether the mean is taken from every channel, which is then divided by its
             standard deviation; otherwise values lie in [0, 1].
+        crop: in training, pixels of padding out of which a random crop is taken; 0 for none.
+        resized_crop: in training, a random part of the picture at a random size; for image files.
+        flip: in training, mirror half of the samples left to right.
+        autoaugment: in training, the policy of AutoAugment.
+        cutout: in training, side of a square that is blanked, in pixels; 0 for none.
+        size: height and width that image files and events are brought to; null keeps those of the
+            sensor, and takes 224 for image files.
+        workers: processes that read and augment batches beside the training; 0 for none.
+        download: whether a data set that is not at `path` may be fetched to there.
         framing: how events are cut into frames: `time`, steps of equal length; `count`, steps of
             an equal number of events.
     """
@@ -38,6 +51,14 @@ class DataSettings:
     test_limit: int | None = None
     validation: float = 0.0
     normalize: bool = False
+    crop: int = 0
+    resized_crop: bool = False
+    flip: bool = False
+    autoaugment: Literal["none", "cifar10", "imagenet", "svhn"] = "none"
+    cutout: int = 0
+    size: int | None = None
+    workers: int = 0
+    download: bool = False
     framing: Literal["time", "count"] = "time"
 
     @property
@@ -50,6 +71,11 @@ class DataSettings:
         """The split that accuracy is measured on."""
         return "validation" if self.validation else "test"
 
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The values of `SHOWN`."""
+        return {key: getattr(self, key) for key in SHOWN}
+
     def __post_init__(self) -> None:
         """Refuse what is unknown or out of range."""
         found = []
@@ -59,6 +85,13 @@ class DataSettings:
             limit = getattr(self, key)
             if limit is not None and limit < 1:
                 found.append(f"data.{key} is {limit}, allowed is 1 or more, or null.")
+        for key in ("crop", "cutout", "workers"):
+            if getattr(self, key) < 0:
+                found.append(f"data.{key} is {getattr(self, key)}, allowed is 0 or more.")
+        if self.size is not None and self.size < 1:
+            found.append(f"data.size is {self.size}, allowed is 1 or more, or null.")
+        if self.is_framed and self.autoaugment != "none":
+            found.append("data.autoaugment is for images, not for frames of events.")
         is_share = 0.0 <= self.validation < 1.0
         if not is_share and not (self.validation < math.inf and self.validation % 1 == 0):
             found.append(
@@ -68,3 +101,22 @@ class DataSettings:
         elif self.validation < 0:
             found.append(f"data.validation is {self.validation:g}, allowed is 0 or more.")
         refuse("data settings", found)
+
+
+def settings_shown(
+    name: str, path: str | None, made_for: str | None, values: Mapping[str, Any] | None
+) -> DataSettings:
+    """Settings of the data that a graph is to be run on.
+
+    Args:
+        name: of the data set.
+        path: where it is.
+        made_for: name of the data set that the graph was made for.
+        values: its `SHOWN`, which count for no other data set.
+
+    Raises:
+        RecipeError: if a value is out of range.
+    """
+    if name != made_for or not values:
+        return DataSettings(name, path)
+    return DataSettings(name, path, **{key: values[key] for key in SHOWN if key in values})

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from torch import Tensor
 
+from mpo_snn.data.download import can_fetch, fetch_data
+from mpo_snn.data.image_files import ImageFiles, find_folder, find_tar
 from mpo_snn.data.known import Known
+from mpo_snn.data.part_name import PartName
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.errors import DataError
 
-PartName = Literal["train", "test"]
+__all__ = ["Images", "PartName", "find_source", "wanted_path"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Images:
     """One split as its file holds it.
 
     Attributes:
-        x: (N, channels, height, width), uint8 or float32.
+        x: (N, channels, height, width), uint8 or float32, or images that are read when wanted.
         y: labels, int64, (N,); not checked.
         classes: names of the classes, empty where the file does not say.
         title: what to call data that has no name of its own.
@@ -30,7 +33,7 @@ class Images:
         note: how the pixels differ from the published ones, e.g. `JPEG q75`; empty if they do not.
     """
 
-    x: Tensor
+    x: Tensor | ImageFiles
     y: Tensor
     classes: tuple[str, ...]
     title: str
@@ -44,9 +47,17 @@ def find_source(settings: DataSettings, known: Known | None) -> Callable[[PartNa
     Raises:
         DataError: if there is no path, it cannot be read, or nothing that is known lies there.
     """
-    from mpo_snn.data import npz_archive, parquet_archive
+    from mpo_snn.data import cifar_python, idx, npz_archive, parquet_archive
 
     path = wanted_path(settings, known.source if known else None)
+    if (batches := cifar_python.find(path, settings.name)) is not None:
+        return lambda part: _plain(batches, cifar_python.read(batches, settings.name, part))
+    if path.is_dir() and (folder := idx.find(path)) is not None:
+        return lambda part: _plain(folder, idx.read(folder, part))
+    if path.is_dir() and (path / "train").is_dir():
+        return lambda part: _files(path, part, find_folder(path, part))
+    if path.is_file() and tarfile.is_tarfile(path):
+        return lambda part: _files(path, part, find_tar(path, part))
     if zipfile.is_zipfile(path):
         return lambda part: npz_archive.read(path, part)
     if path.is_dir() and any(path.glob("*.parquet")):
@@ -57,8 +68,23 @@ def find_source(settings: DataSettings, known: Known | None) -> Callable[[PartNa
     raise DataError(
         f"cannot use data set '{settings.name}' from '{path}': {what} none of: a .npz archive with"
         " x_train, y_train, x_test, y_test; train.parquet and test.parquet with columns image and"
-        " label. If it should be one, it is damaged."
+        " label; the published files; a folder or tar with train/CLASS/* and val/CLASS/*. If it"
+        " should be one, it is damaged."
     )
+
+
+def _plain(path: Path, content: tuple[Tensor, Tensor]) -> Images:
+    """A split of the published files, which do not repeat the names of the classes."""
+    return Images(*content, classes=(), title=path.stem, where=f"'{path}'")
+
+
+def _files(
+    path: Path, part: PartName, found: tuple[ImageFiles, Tensor, tuple[str, ...]] | None
+) -> Images:
+    if found is None:
+        wanted = "train/CLASS/*" if part == "train" else "val/CLASS/* or test/CLASS/*"
+        raise DataError(f"cannot use '{path}': it has no images in {wanted}, or it is compressed.")
+    return Images(*found, title=path.resolve().stem, where=f"'{path}'")
 
 
 def wanted_path(settings: DataSettings, source: str | None) -> Path:
@@ -71,13 +97,16 @@ def wanted_path(settings: DataSettings, source: str | None) -> Path:
     Raises:
         DataError: otherwise.
     """
-    if settings.path is None:
+    if settings.path is None and not settings.download:
+        fetch = ", or fetch it with --data.download true" if can_fetch(settings.name) else ""
         hint = f"get it from {source} and" if source else "please"
         raise DataError(
             f"data set '{settings.name}' does not come with the package: {hint} say where it is"
-            " with --data.path FILE_OR_FOLDER."
+            f" with --data.path FILE_OR_FOLDER{fetch}."
         )
-    path = Path(settings.path).expanduser()
+    path = Path(settings.path or "data").expanduser()
+    if settings.download and not path.exists():
+        fetch_data(settings, path)
     try:
         if path.is_dir():
             next(path.iterdir(), None)

@@ -42,6 +42,7 @@ class GraphMetadata:
         writer: the program and version that wrote the graph.
         nir_version: the version of NIR that it is written for.
         equivalence: a summary of the comparison with the network, if there was one.
+        data: settings of the data set that decide its samples (`mpo_snn.data.settings.SHOWN`).
 
     Raises:
         GraphError: if a value has the wrong type or is out of range.
@@ -62,6 +63,7 @@ class GraphMetadata:
     writer: str
     nir_version: str
     equivalence: dict[str, Any] | None = field(default=None)
+    data: dict[str, Any] | None = field(default=None)
 
     def __post_init__(self) -> None:
         """Check types and ranges."""
@@ -97,7 +99,7 @@ def read_metadata(graph: nir.NIRGraph) -> GraphMetadata | None:
     if not isinstance(content, dict):
         raise GraphError(f"{attempt}: it is no JSON object")
     names = {item.name for item in fields(GraphMetadata)}
-    findings = [f"{name!r} is missing" for name in sorted(names - content.keys() - {"equivalence"})]
+    findings = [f"{name!r} is missing" for name in sorted(names - content.keys() - _MAY_BE_ABSENT)]
     findings += [f"{name!r} is unknown" for name in sorted(content.keys() - names)]
     for name in ("dt", "timesteps"):
         outside = graph.metadata.get(name)
@@ -150,6 +152,8 @@ def _is_names(value: Any) -> bool:
 
 _TEXT = (_is_text, "text")
 _LINES = (_is_lines, "a tuple of texts")
+_RECORD = (lambda record: record is None or isinstance(record, dict), "a mapping or None")
+_MAY_BE_ABSENT: Final = {"equivalence", "data"}
 _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "dt": (
         lambda dt: _is_number(dt, (int, float)) and 0 < dt < math.inf,
@@ -168,8 +172,6 @@ _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "notes": _LINES,
     "writer": _TEXT,
     "nir_version": _TEXT,
-    "equivalence": (
-        lambda record: record is None or isinstance(record, dict),
-        "a mapping or None",
-    ),
+    "equivalence": _RECORD,
+    "data": _RECORD,
 }

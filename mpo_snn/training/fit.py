@@ -8,6 +8,7 @@ epoch ends with.
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -20,8 +21,9 @@ import torch
 from rich.console import Console
 
 from mpo_snn.data import load_dataset
+from mpo_snn.data.augment import augmentation
 from mpo_snn.data.dataset import Dataset
-from mpo_snn.errors import MpoError, RecipeError
+from mpo_snn.errors import DataError, MpoError, RecipeError
 from mpo_snn.networks import build_network
 from mpo_snn.operators import declare_torchvision_operators
 from mpo_snn.training.batches import ordered_loader, shuffled_loader
@@ -49,6 +51,9 @@ from mpo_snn.training.weights import InputDescription, write_weights
 declare_torchvision_operators()
 
 from lightning.pytorch import Callback, Trainer  # noqa: E402
+
+TEST_BATCH, LARGE_SAMPLE = 256, 4096
+"""Samples of the test split at a time, and values from which on a sample is a large one."""
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -170,9 +175,16 @@ def _train(
             trainer,
             module,
             train_dataloaders=shuffled_loader(
-                dataset.train_x, dataset.train_y, recipe.optimizer.batch_size, recipe.seed
+                dataset.train_x,
+                dataset.train_y,
+                recipe.optimizer.batch_size,
+                recipe.seed,
+                augmentation(recipe.data),
+                recipe.data.workers,
             ),
-            val_dataloaders=ordered_loader(dataset.test_x, dataset.test_y),
+            val_dataloaders=ordered_loader(
+                dataset.test_x, dataset.test_y, _test_batch(recipe, dataset), recipe.data.workers
+            ),
             ckpt_path=checkpoint if resumed else None,
             weights_only=True,
         )
@@ -181,6 +193,12 @@ def _train(
     about = InputDescription(dataset.input_shape, dataset.class_names, dataset.input_scaling)
     write_weights(run.path / WEIGHTS, module.unrolled.network.state_dict(), about)
     return run
+
+
+def _test_batch(recipe: Recipe, dataset: Dataset) -> int:
+    """Samples of the test split at a time: many small ones, or as many as in training."""
+    is_large = math.prod(dataset.test_x.shape[1:]) > LARGE_SAMPLE
+    return min(TEST_BATCH, recipe.optimizer.batch_size) if is_large else TEST_BATCH
 
 
 @contextmanager
@@ -227,6 +245,9 @@ def _fit_or_be_interrupted(trainer: Trainer, *arguments: Any, **options: Any) ->
         trainer.fit(*arguments, **options)
     except SystemExit as stop:
         raise KeyboardInterrupt from stop
+    except DataError as error:
+        # A worker's error arrives with the worker's traceback around it.
+        raise DataError(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from error
     finally:
         if signal.getsignal(signal.SIGINT) is not handler:
             signal.signal(signal.SIGINT, handler)

@@ -59,7 +59,8 @@ class TrainingModule(LightningModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (batch, classes) of samples (batch, *features)."""
-        current = encode(x, self.recipe.timesteps, self.recipe.encoding)
+        recipe = self.recipe
+        current = encode(x, recipe.timesteps, recipe.encoding, fresh=self.training)
         return read_out(self.unrolled(current), self.recipe.readout)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

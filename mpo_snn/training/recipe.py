@@ -85,7 +85,7 @@ class Recipe:
     seed: int = 0
     epochs: int
     timesteps: int = 4
-    encoding: Literal["direct", "frames"] = "direct"
+    encoding: Literal["direct", "rate", "latency", "frames"] = "direct"
     readout: Literal["mean", "sum", "last"] = "mean"
     batchnorm: Literal["folded", "per_step"] = "folded"
     loss: Literal["ce", "tet"] = "ce"
@@ -112,6 +112,11 @@ class Recipe:
             kind = "frames, one for every timestep" if self.data.is_framed else "images"
             found.append(
                 f"encoding is {self.encoding}, but the samples of {self.data.name} are {kind}."
+            )
+        if self.encoding in ("rate", "latency") and self.data.normalize:
+            found.append(
+                f"encoding is {self.encoding}, which takes values from 0 to 1; leave out"
+                " data.normalize."
             )
         if self.threads is not None and self.threads < 1:
             found.append(f"threads is {self.threads}, allowed is 1 or more, or null.")

@@ -138,6 +138,15 @@ def open_run(path: str | Path, *, unfinished: bool = False) -> Run:
     return run
 
 
+def data_path_beside(graph: str | Path, name: str | None) -> str | None:
+    """Where the data of the run is whose directory holds a graph, if it is of this name."""
+    try:
+        data = read_recipe(Path(graph).parent / RECIPE).data
+    except RecipeError:
+        return None
+    return data.path if data.name == name else None
+
+
 def create_run(recipe: Recipe, output: Path | None) -> Run:
     """Make a run directory that holds its recipe, or none at all.
 

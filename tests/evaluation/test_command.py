@@ -122,7 +122,7 @@ def test_foreign_file_equals_ours_once_told(model, tmp_path, capsys):
 
 def test_foreign_file_asks_for_all_that_is_missing_at_once(model, capsys):
     message = error_of(capsys, model.foreign, "--timesteps", 3)
-    assert "--data NAME, --dt SECONDS, --encoding direct|frames, --readout mean|sum|" in message
+    assert "--data NAME, --dt SECONDS, --encoding direct|rate|latency|frames, --readout" in message
     assert "--timesteps" not in message
     assert "\n" not in message
 
@@ -130,7 +130,7 @@ def test_foreign_file_asks_for_all_that_is_missing_at_once(model, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--data faces", "unknown data set 'faces'"),
+        ("--data faces", "data.name is 'faces', allowed is digits"),
         ("--profile 7nm", "unknown energy profile '7nm'"),
         ("--readout loudest", "readout is 'loudest', expected one of mean, sum, last"),
         ("--timesteps 0", "timesteps is 0, expected at least 1"),

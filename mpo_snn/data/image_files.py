@@ -1,0 +1,187 @@
+"""Images in files of their own, decoded when they are asked for: a folder or a tar for each class.
+
+Layout, as torchvision's ImageFolder has it: train/<class>/* and val/<class>/* (or test/<class>/*),
+in a folder or in one tar that is not compressed.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mpo_snn.data.augment import Augment
+from mpo_snn.data.part_name import PartName
+from mpo_snn.data.scaling import Scaling
+from mpo_snn.errors import DataError
+
+SIZE = 224
+_RESIZED = 256 / 224
+"""Shorter side before the central crop, as a multiple of the size, as is usual for ImageNet."""
+_FOLDERS: dict[PartName, tuple[str, ...]] = {"train": ("train",), "test": ("val", "test")}
+_SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
+
+
+class Place(NamedTuple):
+    """Where the bytes of an image are: a file, or a stretch of one."""
+
+    file: Path
+    start: int = 0
+    length: int = -1
+
+
+_UNSCALED = Scaling(255.0)
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Images that are read when they are indexed, scaled to float32.
+
+    Attributes:
+        places: where they are.
+        names: what to call them in an error.
+        size: height and width that they are brought to.
+        resized_crop: whether training sees a random part at a random size.
+        scaling: of the pixels.
+    """
+
+    places: tuple[Place, ...]
+    names: tuple[str, ...]
+    size: int = SIZE
+    resized_crop: bool = False
+    scaling: Scaling = _UNSCALED
+
+    @property
+    def shape(self) -> torch.Size:
+        """(N, 3, size, size)."""
+        return torch.Size((len(self), 3, self.size, self.size))
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.places)
+
+    def __getitem__(self, which: slice | list[int]) -> Tensor:
+        """These images, the shorter side resized, the centre cut out, scaled."""
+        indices = range(len(self))[which] if isinstance(which, slice) else which
+        return self.scaling.apply(torch.stack([_central(self.open(i), self.size) for i in indices]))
+
+    def augmented(self, which: list[int], augment: Augment | None) -> Tensor:
+        """These images for training, scaled."""
+        prepare = _random_part if self.resized_crop else _central
+        stored = torch.stack([prepare(self.open(index), self.size) for index in which])
+        return self.scaling.apply(stored if augment is None else augment(stored))
+
+    def subset(self, indices: Sequence[int]) -> ImageFiles:
+        """Some of the images, in this order."""
+        places = tuple(self.places[index] for index in indices)
+        return replace(self, places=places, names=tuple(self.names[index] for index in indices))
+
+    def open(self, index: int) -> Any:
+        """One image in RGB.
+
+        Raises:
+            DataError: if it cannot be read or decoded.
+        """
+        from PIL import Image
+
+        place = self.places[index]
+        try:
+            with place.file.open("rb") as file:
+                file.seek(place.start)
+                return Image.open(io.BytesIO(file.read(place.length))).convert("RGB")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DataError(
+                f"cannot read '{self.names[index]}': it is no image, or damaged."
+            ) from error
+
+
+def find_folder(path: Path, part: PartName) -> tuple[ImageFiles, Tensor, tuple[str, ...]] | None:
+    """The images of a split below a folder, their labels and the classes; None if it has none."""
+    root = next((path / name for name in _FOLDERS[part] if (path / name).is_dir()), None)
+    if root is None:
+        return None
+    found = [
+        (folder.name, str(file), Place(file))
+        for folder in sorted(root.iterdir())
+        if folder.is_dir()
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in _SUFFIXES
+    ]
+    return _gather(found) if found else None
+
+
+def find_tar(path: Path, part: PartName) -> tuple[ImageFiles, Tensor, tuple[str, ...]] | None:
+    """Likewise in a tar that is not compressed.
+
+    Raises:
+        DataError: if the tar is damaged.
+    """
+    found = []
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name)
+                if not member.isfile() or name.suffix.lower() not in _SUFFIXES:
+                    continue
+                parts = name.parts
+                if len(parts) >= 3 and parts[-3] in _FOLDERS[part]:
+                    place = Place(path, member.offset_data, member.size)
+                    found.append((parts[-2], f"{path}:{member.name}", place))
+    except (tarfile.TarError, EOFError) as error:
+        raise DataError(
+            f"cannot read '{path}': it is a damaged tar, or a compressed one ({error})."
+        ) from error
+    size = path.stat().st_size
+    if found and max(place.start + place.length for _, _, place in found) > size:
+        raise DataError(f"cannot read '{path}': it is a damaged tar, it ends within an image.")
+    return _gather(sorted(found)) if found else None
+
+
+def _gather(
+    found: list[tuple[str, str, Place]],
+) -> tuple[ImageFiles, Tensor, tuple[str, ...]]:
+    classes = tuple(sorted({name for name, _, _ in found}))
+    number = {name: index for index, name in enumerate(classes)}
+    labels = torch.tensor([number[name] for name, _, _ in found])
+    files = ImageFiles(tuple(p for _, _, p in found), tuple(name for _, name, _ in found))
+    return files, labels, classes
+
+
+def _central(image: Any, size: int) -> Tensor:
+    short = max(size, round(size * _RESIZED))
+    width, height = image.size
+    if (width, height) != (size, size):
+        scale = short / min(width, height)
+        image = image.resize((math.ceil(width * scale), math.ceil(height * scale)), _bilinear())
+        left, top = (image.width - size) // 2, (image.height - size) // 2
+        image = image.crop((left, top, left + size, top + size))
+    return _pixels(image)
+
+
+def _random_part(image: Any, size: int) -> Tensor:
+    """8 to 100 % of the area, aspect ratio 3/4 to 4/3 (torchvision's RandomResizedCrop)."""
+    from mpo_snn.operators import declare_torchvision_operators
+
+    declare_torchvision_operators()
+    from torchvision.transforms import v2
+
+    return _pixels(v2.RandomResizedCrop(size, antialias=True)(image))
+
+
+def _pixels(image: Any) -> Tensor:
+    import numpy as np
+
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def _bilinear() -> Any:
+    from PIL import Image
+
+    return Image.Resampling.BILINEAR
