@@ -86,8 +86,16 @@ def metadata_of(run: Run, export: Export, dt: float, nir_version: str) -> GraphM
     )
 
 
-def prove_export(run: Run, export: Export, metadata: GraphMetadata) -> tuple[Proof, GraphMetadata]:
-    """Write the graph, read it back, compare it with the network on the whole test split.
+def prove_export(
+    run: Run, export: Export, metadata: GraphMetadata, samples: int | None = None
+) -> tuple[Proof, GraphMetadata]:
+    """Write the graph, read it back, compare it with the network on the test split.
+
+    Args:
+        run: what was trained.
+        export: what is proved.
+        metadata: of the graph.
+        samples: how many of the split at most, every class in its share; None takes all.
 
     Returns:
         the proof, and the metadata with its summary.
@@ -96,12 +104,17 @@ def prove_export(run: Run, export: Export, metadata: GraphMetadata) -> tuple[Pro
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.nir"
         write_nir(path, export.graph, metadata.nir_version)
-        proof = prove_run(run, read_graph(path), "exported graph")
+        proof = prove_run(run, read_graph(path), "exported graph", samples=samples)
     return proof, replace(metadata, equivalence=proof.summary())
 
 
 def prove_run(
-    run: Run, graph: nir.NIRGraph, title: str, data: str | None = None, path: str | None = None
+    run: Run,
+    graph: nir.NIRGraph,
+    title: str,
+    data: str | None = None,
+    path: str | None = None,
+    samples: int | None = None,
 ) -> Proof:
     """Compare a graph with the network of a run, on the test split of its data.
 
@@ -111,12 +124,15 @@ def prove_run(
         title: what to call the graph.
         data: another data set's name.
         path: where the data is, if not where the run found it.
+        samples: how many of the split at most, every class in its share; None takes all.
     """
     metadata = read_metadata(graph)
     recipe = run.recipe
     dt = metadata.dt if metadata else _plain_dt(graph)
     settings = recipe.data if data in (None, recipe.data.name) else DataSettings(data, path)
     settings = settings if path is None else replace(settings, path=path)
+    if samples is not None:
+        settings = replace(settings, test_limit=min(samples, settings.test_limit or samples))
     dataset = load_dataset(settings, recipe.timesteps, train=False)
     source = GraphSource(graph, dt, dict(metadata.spiking) if metadata else None, title)
     equivalence = compare(

@@ -11,6 +11,7 @@ from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run
 FORMATS = ("nir",)
 _EXAMPLE = """\
 mpo-export runs/digits --format nir
+mpo-export runs/cifar10 --samples 200
 mpo-export runs/digits --format nir --nir-version 1.0.4 --output legacy.nir"""
 
 
@@ -44,11 +45,13 @@ def _export(args: Any) -> int:
         raise UsageError(
             f"unknown --nir-version '{args.nir_version}': choose one of {', '.join(NIR_VERSIONS)}."
         )
+    if args.samples is not None and args.samples < 1:
+        raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
     run = open_run(args.run)
     output = Path(args.output) if args.output else run.path / "model.nir"
     export = export_run(run, args.dt, args.plain_reset)
     metadata = metadata_of(run, export, args.dt, args.nir_version)
-    proof, metadata = prove_export(run, export, metadata)
+    proof, metadata = prove_export(run, export, metadata, args.samples)
     print_proof(proof)
     for note in metadata.notes:
         print(f"note: {note}")
@@ -70,7 +73,7 @@ def _export(args: Any) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser(
         "mpo-export",
-        "RUN --format nir [--output FILE] [--nir-version V] [--allow-different]",
+        "RUN --format nir [--output FILE] [--samples N] [--nir-version V] [--allow-different]",
         "Fold batchnorm, leak and gain into a NIR graph, prove that it fires the same spikes as the"
         "\nnetwork on the whole test split, and write it. Exit code 1 if it does not.",
         _EXAMPLE,
@@ -78,6 +81,11 @@ def _parser() -> CommandParser:
     parser.add_argument("run", nargs="?", help="run directory that mpo-train finished")
     parser.add_argument("--format", default="nir", help="format of the file: nir (default)")
     parser.add_argument("--output", help="file to write; default RUN/model.nir")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        help="prove on this many test samples, every class in its share; default all",
+    )
     parser.add_argument(
         "--nir-version",
         default="1.0.8",

@@ -74,7 +74,7 @@ def _verdict(proof: Proof) -> str:
         return f"[bold red]NOT equal[/]: first divergence in {_place(place)}."
     if any(result.unattributed for result in proof.equivalence.results):
         return "[bold red]NOT equal[/]: the free runs differ although every layer replays the same."
-    if any(result.predictions_differing for result in proof.equivalence.results):
+    if any(result.predictions_unexplained for result in proof.equivalence.results):
         return "[bold red]NOT equal[/]: predictions differ."
     return (
         "[bold red]NOT equal[/]: no timestep of this data shows it, but settings or parameters"

@@ -11,7 +11,7 @@ import nir
 import numpy as np
 import pytest
 
-from mpo_snn.cli import export, train, verify
+from mpo_snn.cli import evaluate, export, train, verify
 from mpo_snn.graph.metadata import read_metadata
 from mpo_snn.graph.read import read_graph
 
@@ -45,6 +45,41 @@ def damaged(run, tmp_path):
         return path
 
     return damage
+
+
+def test_a_proof_on_a_part_of_the_test_split_says_so(run, tmp_path, capsys):
+    output = tmp_path / "part.nir"
+    assert export.main([str(run), "--samples", "20", "--output", str(output)]) == 0
+    assert "20 samples" in capsys.readouterr().out
+    record = json.loads(output.with_suffix(".equivalence.json").read_text())
+    assert record["equal"] and record["samples"] == 20
+    assert read_metadata(read_graph(output)).equivalence["samples"] == 20
+    assert export.main([str(run), "--samples", "0"]) == 2
+    assert "--samples is 0, allowed is 1 or more" in capsys.readouterr().err
+
+
+def test_a_residual_network_from_training_to_evaluation(tmp_path, capsys):
+    path = tmp_path / "resnet"
+    options = ["--network.name", "resnet19", "--network.channel_scale", "0.03125"]
+    options += ["--network.pooling", "sum", "--network.init", "firing"]
+    options += ["--epochs", "1", "--timesteps", "2", "--optimizer.batch_size", "480", "--quiet"]
+    assert train.main(["digits", *options, "--output", str(path)]) == 0
+    assert export.main([str(path), "--samples", "30"]) == 0
+    assert evaluate.main([str(path / "model.nir"), "--data", "digits"]) == 0
+    graph = read_graph(path / "model.nir")
+    assert sorted(a for a, b in graph.edges if b == "blocks.1.neuron2") == [
+        "blocks.0.neuron2",
+        "blocks.1.conv2",
+    ]
+    assert isinstance(graph.nodes["pool"], nir.SumPool2d)
+    refused = tmp_path / "max"
+    options = ["--network.pooling", "max", "--network.channels", "[2,2]", "--epochs", "1"]
+    assert train.main(["digits", *options, "--quiet", "--output", str(refused)]) == 0
+    capsys.readouterr()
+    assert export.main([str(refused)]) == 2
+    error = capsys.readouterr().err
+    assert "MaxPool2d" in error and "network.pooling average or sum" in error
+    assert error.count("\n") == 1 and not (refused / "model.nir").exists()
 
 
 def test_export_proves_the_whole_test_split(run):

@@ -6,6 +6,7 @@ import nir
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from mpo_snn.encoding import encode
 from mpo_snn.errors import ExportError
@@ -16,7 +17,7 @@ from mpo_snn.export.rounding import membrane_bounds
 from mpo_snn.export.sources import GraphSource, NetworkSource
 from mpo_snn.unroll import Unrolled
 
-from .networks import NETWORKS, ConvNet, Dense, Synaptic, T, settled
+from .networks import NETWORKS, ConvNet, Dense, Synaptic, T, lif, settled
 
 
 def compared(network, graph, samples, spiking=None, timesteps=T):
@@ -42,6 +43,72 @@ def test_an_exported_network_is_equal(kind, reset):
         assert layer.identical == 1.0 and layer.jaccard == 1.0
         assert layer.replay.membrane_difference < 1e-13
     assert exact.layers[0].either > 100
+
+
+def test_a_replay_is_only_computed_where_the_free_runs_differ(monkeypatch):
+    network, samples = settled(ConvNet)
+    graph = export_nir(network, ConvNet.input_shape).graph
+    replays = []
+    original = GraphSource.replay
+
+    def replay(self, x, dtype, reference):
+        replays.append(x.shape[1])
+        return original(self, x, dtype, reference)
+
+    monkeypatch.setattr(GraphSource, "replay", replay)
+    assert compared(network, graph, samples).is_equal
+    assert replays == []
+    _threshold(graph)
+    assert not compared(network, graph, samples).is_equal
+    assert replays
+
+
+def test_the_batch_follows_the_memory_and_changes_nothing(monkeypatch):
+    network, samples = settled(ConvNet)
+    export = export_nir(network, ConvNet.input_shape)
+    neurons = 4 * 6 * 6 + 6 * 2 * 2
+    sizes = []
+    original = NetworkSource.run
+    monkeypatch.setattr(
+        NetworkSource,
+        "run",
+        lambda self, x, dtype: (sizes.append(x.shape[1]), original(self, x, dtype))[1],
+    )
+    source = GraphSource(export.graph, 1e-4, export.spiking)
+    whole = compare(NetworkSource(Unrolled(network, T)), source, samples, T)
+    assert sizes == [16, 16]
+    monkeypatch.setattr("mpo_snn.export.equivalence.BATCH_BYTES", 6 * 48 * neurons * T)
+    parts = compare(NetworkSource(Unrolled(network, T)), source, samples, T)
+    assert sizes[2:] == [6, 6, 4] * 2
+    assert parts.to_dict() == whole.to_dict()
+
+
+class OneNeuron(nn.Module):
+    """A spike decides between two classes; its membrane is (1 - margin) times threshold."""
+
+    def __init__(self, margin):
+        super().__init__()
+        self.fc, self.lif, self.out = nn.Linear(1, 1, False), lif(beta=0.0), nn.Linear(1, 2, False)
+        self.double().eval()
+        self.lif.threshold.fill_(0.3)
+        self.fc.weight.data.fill_(0.3 * (1.0 - margin))
+        self.out.weight.data = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+
+    def forward(self, x):
+        return self.out(self.lif(self.fc(x)))
+
+
+@pytest.mark.parametrize(
+    ("margin", "dtype", "equal"),
+    [(1e-6, "float32", True), (1e-3, "float32", False), (1e-12, "float64", False)],
+)
+def test_a_prediction_may_follow_from_rounding_in_float32_alone(margin, dtype, equal):
+    graph = export_nir(OneNeuron(-margin), (1,)).graph
+    result = compared(OneNeuron(margin), graph, torch.ones(7, 1), timesteps=2)
+    (found,) = (r for r in result.results if r.precision == dtype)
+    assert found.predictions_differing == 7 and found.layers[0].replay.roots == 7
+    assert found.predictions_unexplained == (7 if dtype == "float64" else 0)
+    assert found.is_equal is equal
 
 
 def _weight(graph):

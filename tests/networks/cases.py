@@ -52,9 +52,9 @@ class Case:
         ]
         return torch.stack(scales).mean(0)
 
-    def settled(self, **settings: Any) -> nn.Module:
+    def settled(self, neuron: NeuronSettings | None = None, **settings: Any) -> nn.Module:
         """In eval mode, with the statistics of `pictures` in every batchnorm."""
-        network = self.build(**settings)
+        network = self.build(neuron, **settings)
         norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
         for norm in norms:
             norm.momentum = 1.0

@@ -22,6 +22,7 @@ from mpo_snn.export.sources import GraphSource, NetworkSource
 from mpo_snn.graph.read import read_graph
 from mpo_snn.mpo import MPO
 from mpo_snn.neurons import neurons_of, reset_hidden
+from mpo_snn.settings import NeuronSettings
 from mpo_snn.unroll import Unrolled
 
 from .cases import CASES, CLASSES, Case
@@ -75,6 +76,24 @@ def proven(network: nn.Module, case: Case, path) -> nir.NIRGraph:
     return graph
 
 
+@pytest.mark.parametrize("name", ["vgg11", "resnet18"])
+def test_synaptic_neurons_with_parameters_per_channel_export_too(name: str, tmp_path) -> None:
+    case = CASES[name]
+    neuron = NeuronSettings(
+        model="synaptic", alpha=0.3, learn_beta=True, learn_threshold=True, granularity="channel"
+    )
+    network = case.settled(neuron)
+    generator = torch.Generator().manual_seed(0)
+    for layer in neurons_of(network).values():
+        assert layer.beta.numel() == layer.threshold.numel() > 1
+        layer.beta.data += 0.05 * torch.rand(layer.beta.shape, generator=generator)
+        layer.threshold.data *= 1 - 0.1 * torch.rand(layer.threshold.shape, generator=generator)
+    graph = proven(network, case, tmp_path / "m.nir")
+    assert sum(isinstance(node, nir.CubaLIF) for node in graph.nodes.values()) == len(
+        neurons_of(network)
+    )
+
+
 def dataset(case: Case, x: Tensor) -> Dataset:
     y = torch.zeros(len(x), dtype=torch.int64)
     names = tuple(str(n) for n in range(CLASSES))
@@ -89,6 +108,31 @@ def test_exports_the_same_spikes_and_is_evaluated(case: Case, tmp_path) -> None:
     analog = [c for c in found.synapses.values() if c.input_role == "analog"]
     assert [c.constant_in_time for c in analog] == [True], "the first layer alone sees the image"
     assert all(c.synops > 0 for c in found.synapses.values() if c is not analog[0])
+
+
+def test_residual_sums_and_pooling_are_counted_by_hand(tmp_path) -> None:
+    """Blocks 1 and 3 of ResNet-18, whose shortcuts are a 1x1 convolution and the spikes."""
+    case = CASES["resnet18"]
+    network = case.settled()
+    export = export_nir(network, case.input_shape)
+    setting = Setting(case.name, case.timesteps, 1e-4, "direct", "mean")
+    found = evaluate_graph(export.graph, dataset(case, case.pictures()), setting)
+    spikes = found.activity.spike_counts
+    assert {name: c.input_role for name, c in found.synapses.items()} == {
+        name: "analog" if name == "stem.0" else "graded" if name == "readout" else "spikes"
+        for name in found.synapses
+    }
+    shortcut = found.synapses["blocks.2.shortcut.0"]
+    before = spikes["blocks.1.neuron2"]
+    assert shortcut.sources == ("blocks.1.neuron2",)
+    assert shortcut.synops_dense == 16 * int(before[:, ::2, ::2].sum()), "a 1x1 kernel, stride 2"
+    additions = {a.name: (a.kind, a.count) for a in found.additions}
+    assert additions["blocks.1.neuron2"] == ("skip", int(spikes["blocks.0.neuron2"].sum()))
+    assert additions["blocks.3.neuron2"] == ("skip", int(spikes["blocks.2.neuron2"].sum()))
+    assert "blocks.2.neuron2" not in additions, "its shortcut has synapses"
+    last = int(spikes["blocks.7.neuron2"].sum())
+    assert additions["pool"] == ("pooling", last), "each spike lies in the one window"
+    assert found.synapses["readout"].synops_dense == CLASSES * last
 
 
 def test_sum_pooling_is_written_as_such(tmp_path) -> None:
