@@ -26,6 +26,8 @@ SIZE = 224
 _RESIZED = 256 / 224
 """Shorter side before the central crop, as a multiple of the size, as is usual for ImageNet."""
 _FOLDERS: dict[PartName, tuple[str, ...]] = {"train": ("train",), "test": ("val", "test")}
+_END = 512
+"""A tar ends with blocks of this many zero bytes."""
 _SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 
 
@@ -138,9 +140,10 @@ def find_tar(path: Path, part: PartName) -> tuple[ImageFiles, Tensor, tuple[str,
         raise DataError(
             f"cannot read '{path}': it is a damaged tar, or a compressed one ({error})."
         ) from error
-    size = path.stat().st_size
-    if found and max(place.start + place.length for _, _, place in found) > size:
-        raise DataError(f"cannot read '{path}': it is a damaged tar, it ends within an image.")
+    with path.open("rb") as file:
+        file.seek(-_END, io.SEEK_END)
+        if any(file.read()):
+            raise DataError(f"cannot read '{path}': it is a damaged tar, its end is missing.")
     return _gather(sorted(found)) if found else None
 
 

@@ -98,7 +98,7 @@ def _order(recordings: Any, name: str, part: PartName) -> list[int]:
     chosen: list[int] = []
     for label in sorted(set(labels)):
         members = [index for index in order if labels[index] == label]
-        first = round(_TRAINING_SHARE * len(members))
+        first = int(_TRAINING_SHARE * len(members))
         chosen += members[:first] if part == "train" else members[first:]
     return chosen
 

@@ -64,7 +64,7 @@ def refused(line: str, capsys: pytest.CaptureFixture[str]) -> str:
     [
         ("", "no recipe is given"),
         ("digit", "unknown recipe 'digit': did you mean digits?"),
-        ("nothing", "unknown recipe 'nothing': shipped are digits"),
+        ("nothing", "unknown recipe 'nothing': shipped are cifar10-convnet"),
         ("absent.yaml", "cannot read recipe 'absent.yaml': No such file"),
         ("digits more", "unknown argument 'more'"),
         ("digits --neuron.bta 1", "unknown option --neuron.bta: did you mean --neuron.beta?"),
@@ -122,7 +122,7 @@ def test_several_findings_are_told_together(capsys: pytest.CaptureFixture[str]) 
 
 def test_list_and_print_config(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     assert main(["--list"]) == 0
-    assert capsys.readouterr().out.startswith("digits  Handwritten digits")
+    assert "\ndigits             Handwritten digits" in capsys.readouterr().out
     assert main("--epochs 3 tiny.yaml --print_config --network.channels [3,5]".split()) == 0
     shown = folder / "shown.yaml"
     shown.write_text(capsys.readouterr().out)
