@@ -14,13 +14,11 @@ from .study_folder import check_trials
 from .study_measure import TEST_SPLIT
 from .study_plan import TUNED, Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows, measurement
-from .study_runs import Engine, Outcome, run_trials
-from .study_tuning import Tuning, tune_slope, tuned
+from .study_runs import ByName, Engine, Outcome, by_seed, grouped, run_trials
+from .study_tuning import tuning_rows, with_tuned_slope
 
 REFERENCES = (TUNED, "baseline")
 """What every configuration is compared with, where it takes part."""
-
-ByName = Mapping[str, Sequence[Outcome]]
 
 
 def run_ablation(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) -> Results:
@@ -43,47 +41,6 @@ def run_ablation(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) ->
             *_test_notes(plan, summary),
         ],
     )
-
-
-def with_tuned_slope(
-    plan: Plan, engine: Engine, tell: Callable[[Outcome], None]
-) -> tuple[tuple[Configuration, ...], Tuning | None]:
-    """The plan's configurations, with the slope of the tuned one found, if it takes part."""
-    if all(c.name != TUNED for c in plan.configurations):
-        return plan.configurations, None
-    tuning = tune_slope(plan.recipe, plan.output, plan.options, engine, tell)
-    return tuple(tuned(c, tuning) if c.name == TUNED else c for c in plan.configurations), tuning
-
-
-def grouped(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
-    """Outcomes by name of their configuration."""
-    by_name: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        by_name.setdefault(outcome.trial.configuration, []).append(outcome)
-    return by_name
-
-
-def by_seed(outcomes: Sequence[Outcome], key: str) -> dict[int, float]:
-    """A figure of every seed, without the runs that diverged."""
-    return {o.trial.seed: o.measured[key] for o in outcomes if not o.diverged}
-
-
-def tuning_rows(tuning: Tuning | None) -> list[dict[str, Any]]:
-    """Rows of the CSV file: accuracy on the held-out part, by slope and seed."""
-    if tuning is None:
-        return []
-    return [
-        {
-            "configuration": "tuning",
-            "seed": seed,
-            "level": slope,
-            "measure": "validation_accuracy_by_slope",
-            "value": accuracy,
-            "unit": "1",
-        }
-        for slope, found in tuning.accuracies.items()
-        for seed, accuracy in zip(tuning.seeds, found, strict=True)
-    ]
 
 
 def difference_in_words(difference: Mapping[str, Any] | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -61,28 +61,27 @@ def panels(
 
 def band(
     axes: Axes,
-    x: Sequence[float],
-    seeds: Sequence[Sequence[float]],
+    points: Mapping[float, Sequence[float]],
     color: str,
-    label: str,
+    label: str | None = None,
     **style: Any,
 ) -> None:
     """The mean over seeds as a line, in a band of one sample standard deviation on either side.
 
     Args:
         axes: where.
-        x: positions.
-        seeds: for each seed, a value at every position.
+        points: by position, the value of every seed; a position without any is left out.
         color: of both.
         label: in the legend.
         style: of the line.
     """
-    columns = list(zip(*seeds, strict=True))
-    means, stds = [mean(column) for column in columns], [std(column) or 0.0 for column in columns]
+    x = [position for position, values in points.items() if values]
+    means = [mean(points[position]) for position in x]
+    spreads = [std(points[position]) or 0.0 for position in x]
     axes.plot(x, means, color=color, label=label, **style)
-    if len(seeds) > 1:
-        low = [m - s for m, s in zip(means, stds, strict=True)]
-        high = [m + s for m, s in zip(means, stds, strict=True)]
+    if any(spreads):
+        low = [m - s for m, s in zip(means, spreads, strict=True)]
+        high = [m + s for m, s in zip(means, spreads, strict=True)]
         axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
 
 

@@ -79,6 +79,23 @@ class Outcome:
     seconds: float
 
 
+ByName = Mapping[str, Sequence[Outcome]]
+"""Outcomes by name of their configuration."""
+
+
+def grouped(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """Outcomes by name of their configuration."""
+    by_name: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_name.setdefault(outcome.trial.configuration, []).append(outcome)
+    return by_name
+
+
+def by_seed(outcomes: Sequence[Outcome], key: str) -> dict[int, float]:
+    """A figure of every seed, without the runs that diverged."""
+    return {o.trial.seed: o.measured[key] for o in outcomes if not o.diverged}
+
+
 def run_trials(
     trials: Sequence[Trial],
     output: Path,

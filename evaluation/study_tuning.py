@@ -18,7 +18,7 @@ from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.rundir import Run
 
 from .study_folder import check_trials
-from .study_plan import Configuration, StudyOptions, Trial, trials_of
+from .study_plan import TUNED, Configuration, Plan, StudyOptions, Trial, trials_of
 from .study_runs import Engine, Measure, Outcome, run_trials
 
 
@@ -138,9 +138,36 @@ def tuning_trials(recipe: Recipe, options: StudyOptions) -> list[Trial]:
     return trials_of(recipe, slopes, options.tuning_seeds)
 
 
-def tuned(configuration: Configuration, tuning: Tuning) -> Configuration:
-    """The configuration with the slope that was found."""
-    return replace(configuration, overrides=fixed_slope(tuning.slope))
+def with_tuned_slope(
+    plan: Plan, engine: Engine, tell: Callable[[Outcome], None]
+) -> tuple[tuple[Configuration, ...], Tuning | None]:
+    """The plan's configurations, with the slope of the tuned one found, if it takes part."""
+    if all(c.name != TUNED for c in plan.configurations):
+        return plan.configurations, None
+    tuning = tune_slope(plan.recipe, plan.output, plan.options, engine, tell)
+    found = fixed_slope(tuning.slope)
+    return (
+        tuple(replace(c, overrides=found) if c.name == TUNED else c for c in plan.configurations),
+        tuning,
+    )
+
+
+def tuning_rows(tuning: Tuning | None) -> list[dict[str, Any]]:
+    """Rows of the CSV file: accuracy on the held-out part, by slope and seed."""
+    if tuning is None:
+        return []
+    return [
+        {
+            "configuration": "tuning",
+            "seed": seed,
+            "level": slope,
+            "measure": "validation_accuracy_by_slope",
+            "value": accuracy,
+            "unit": "1",
+        }
+        for slope, found in tuning.accuracies.items()
+        for seed, accuracy in zip(tuning.seeds, found, strict=True)
+    ]
 
 
 def _validation(run: Run, settings: Mapping[str, Any], device: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import importlib
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,8 @@ from mpo_snn.evaluation.study_plan import (
     DEFAULT_CONFIGURATIONS,
     SHIPPED,
     STUDIES,
+    TUNED,
+    Configuration,
     Plan,
     StudyOptions,
     methods,
@@ -50,15 +52,12 @@ mpo-study ablation digits --epochs 1 --seeds 0,1
 mpo-study ablation digits --jobs 2 --configurations 'full,tuned,narrow=--neuron.width 0.2'
 mpo-study timesteps digits --sweep 4,8,12 --seeds 0-2
 mpo-study robustness digits --gaussian 0.1,0.2,0.3"""
-_WIDEST_TABLE = 120
+_WIDEST_TABLE = 160
 """Columns of a console: a narrower one breaks lines, but nothing is left out."""
 _OPTIONS_OF = {
-    "slopes": ("ablation", "robustness", "dynamics"),
-    "tuning_seeds": ("ablation", "robustness", "dynamics"),
-    "tuning_share": ("ablation", "robustness", "dynamics"),
-    "sweep": ("timesteps",),
-    "gaussian": ("robustness",),
-    "salt_and_pepper": ("robustness",),
+    "sweep": "timesteps",
+    "gaussian": "robustness",
+    "salt_and_pepper": "robustness",
 }
 
 
@@ -100,11 +99,11 @@ def _plan(first: Any, argv: list[str]) -> Plan:
         raise UsageError("a study has several seeds: use --seeds instead of --seed.")
     if first.jobs < 1 and first.jobs != -1:
         raise UsageError(f"jobs is {first.jobs}, allowed is 1 or more, or -1 for every core.")
-    seeds, options = parse_seeds(first.seeds), _options(first)
     names = first.configurations or ",".join(DEFAULT_CONFIGURATIONS[first.study])
     configurations = parse_configurations(names)
     for configuration in configurations:
         configuration.of(recipe)
+    seeds, options = parse_seeds(first.seeds), _options(first, configurations)
     output = Path(first.output or f"studies/{first.study}-{recipe.name}")
     command = shlex.join([NAME, *argv])
     return Plan(first.study, recipe, seeds, configurations, output, command, options)
@@ -161,26 +160,26 @@ def _silent(outcome: Any) -> None:
     """Say nothing."""
 
 
-def _options(args: Any) -> StudyOptions:
-    """The options of single studies, those of another study refused."""
+def _options(args: Any, configurations: Sequence[Configuration]) -> StudyOptions:
+    """The options of single studies; those that would change nothing are refused."""
     given = {f.name: getattr(args, f.name) for f in fields(StudyOptions)}
-    for name, value in given.items():
-        if value is not None and args.study not in _OPTIONS_OF[name]:
+    given = {name: text for name, text in given.items() if text is not None}
+    for name in given:
+        if name in _OPTIONS_OF and args.study != _OPTIONS_OF[name]:
             raise UsageError(
-                f"--{name} does not belong to the study {args.study}, but to"
-                f" {', '.join(_OPTIONS_OF[name])}."
+                f"--{name} belongs to the study {_OPTIONS_OF[name]}, not to {args.study}."
             )
-    values: dict[str, Any] = {}
-    for name, text in given.items():
-        if text is None:
-            continue
-        if name == "tuning_seeds":
-            values[name] = parse_seeds(text)
-        elif name == "tuning_share":
-            values[name] = text
-        else:
-            values[name] = parse_numbers(name, text, int if name == "sweep" else float)
-    return StudyOptions(**values)
+        if name not in _OPTIONS_OF and all(c.name != TUNED for c in configurations):
+            raise UsageError(f"--{name} is for the configuration '{TUNED}', which takes no part.")
+    return StudyOptions(**{name: _read(name, value) for name, value in given.items()})
+
+
+def _read(name: str, value: Any) -> Any:
+    if name == "tuning_seeds":
+        return parse_seeds(value)
+    if name == "tuning_share":
+        return value
+    return parse_numbers(name, value, int if name == "sweep" else float)
 
 
 def _list() -> int:

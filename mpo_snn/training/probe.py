@@ -32,6 +32,12 @@ def probes(run: Run) -> list[Callback]:
     return [MembraneHistogram(run.path / HISTOGRAM), GradientNorms(run.path / GRADIENTS)]
 
 
+def bin_edges() -> list[float]:
+    """Left edges of the bins from -6 to 6 thresholds."""
+    far = FARTHEST * BINS_PER_THRESHOLD
+    return [place / BINS_PER_THRESHOLD for place in range(-far, far)]
+
+
 def histogram(v: Tensor, threshold: Tensor) -> list[tuple[float, float]]:
     """Left edge of every bin that is not empty, in thresholds, and the share of v in it.
 
@@ -42,41 +48,34 @@ def histogram(v: Tensor, threshold: Tensor) -> list[tuple[float, float]]:
     Returns:
         edges from -6 in steps of 0.1; -inf stands for all below -6, 6 for all from 6 on.
     """
-    last = 2 * FARTHEST * BINS_PER_THRESHOLD + 1
+    edges = [-float("inf"), *bin_edges(), float(FARTHEST)]
+    last = len(edges) - 1
     place = torch.floor((v / threshold + FARTHEST) * BINS_PER_THRESHOLD) + 1
     counts = torch.bincount(place.clamp_(0, last).to(torch.int64).flatten(), minlength=last + 1)
-    edges = [-float("inf"), *((i / BINS_PER_THRESHOLD) - FARTHEST for i in range(last))]
     shares = (counts.double() / v.numel()).tolist()
     return [(edge, share) for edge, share in zip(edges, shares, strict=True) if share]
 
 
 class MembraneHistogram(EpochTable):
-    """histogram.csv: share of the membrane in each bin, per epoch (0: before training) and layer.
+    """histogram.csv: share of the membrane in each bin, per epoch and layer.
 
     The membrane is that of the first batch of the split on which the run is measured, in eval mode.
     """
 
     columns = ("epoch", "layer", "threshold_multiple", "share")
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add epoch 0 of a run that starts."""
-        if not self.rows:
-            self._look(trainer, pl_module, 0)
-
+    @torch.no_grad()
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the epoch's rows."""
-        self._look(trainer, pl_module, trainer.current_epoch + 1)
-
-    @torch.no_grad()
-    def _look(self, trainer: Trainer, pl_module: LightningModule, epoch: int) -> None:
         assert isinstance(pl_module, TrainingModule), "this callback belongs to TrainingModule"
         rows: list[list[str]] = []
         unrolled, recipe = pl_module.unrolled, pl_module.recipe
+        epoch = str(trainer.current_epoch + 1)
 
         def look(name: str, spk: Tensor, v: Tensor) -> None:
             threshold = unrolled.neurons[name].parameters_for(v[0]).threshold
             for edge, share in histogram(v, threshold):
-                rows.append([str(epoch), name, f"{edge:g}", f"{share:.8f}"])
+                rows.append([epoch, name, f"{edge:g}", f"{share:.8f}"])
 
         modes = {module: module.training for module in pl_module.modules()}
         pl_module.eval()

@@ -57,11 +57,14 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ("ablation digits --configurations a=--neuron.wdth=1", "did you mean neuron.width?"),
         ("ablation digits --neuron.bta 1", "did you mean --neuron.beta?"),
         ("ablation digits --epochs 0", "epochs is 0"),
-        ("ablation digits --sweep 4,8", "--sweep does not belong to the study ablation"),
+        ("ablation digits --sweep 4,8", "--sweep belongs to the study timesteps, not to ablation"),
         ("timesteps digits --sweep 0,4", "sweep is 0,4"),
         ("timesteps digits --sweep 4", "at least two different T"),
         ("timesteps digits --sweep 4,x", "sweep is '4,x'"),
-        ("timesteps digits --slopes 1,2", "--slopes does not belong to the study timesteps"),
+        (
+            "timesteps digits --slopes 1,2",
+            "--slopes is for the configuration 'tuned'",
+        ),
         ("robustness digits --gaussian 0", "gaussian is 0"),
         ("ablation digits --jobs many", "jobs is 'many', allowed is a whole number."),
         ("ablation digits --jobs 0", "jobs is 0, allowed is 1 or more, or -1"),
@@ -183,3 +186,48 @@ def test_parallel_runs_give_what_one_at_a_time_does() -> None:
     before = Path("out/results.csv").read_bytes()
     assert main([*line.split(), "--device=cpu", "--output=two", "--jobs=2"]) == 0
     assert Path("two/results.csv").read_bytes() == before
+
+
+def test_timesteps_from_end_to_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("timesteps tiny.yaml --seeds 3 --sweep 4,1") == 0
+    assert "Timesteps of tiny" in capsys.readouterr().out
+    found = {(row["configuration"], row["timesteps"]) for row in rows()}
+    assert found == {(c, t) for c in ("adjusted", "unadjusted") for t in ("1", "4")}
+    assert values("rate_error", timesteps="4") == [0.0, 0.0]
+    assert values("gradient_degradation", timesteps="4") == [0.0, 0.0]
+    assert all(0.0 <= share <= 1.0 for share in values("near_fire"))
+    results = json.loads(Path("out/summary.json").read_text())["results"]
+    assert [row["timesteps"] for row in results] == [1, 4, 1, 4]
+    assert Path("out/figures/timesteps.png").stat().st_size > 1000
+
+
+def test_robustness_from_end_to_end(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "robustness tiny.yaml --seeds 0 --configurations full,baseline"
+    assert run(f"{line} --gaussian 1e-6,0.5 --salt_and_pepper 1") == 0
+    capsys.readouterr()
+    assert values("accuracy_gaussian", level="1e-06") == values("accuracy")
+    clean, noisy = values("accuracy"), values("accuracy_gaussian", level="0.5")
+    ratios = [a / b for a, b in zip(noisy, clean, strict=True)]
+    assert values("rr_gaussian", level="0.5") == pytest.approx(ratios)
+    weights = {path: path.stat().st_mtime_ns for path in Path("out").rglob("model.safetensors")}
+    assert run(f"{line} --gaussian 0.2 --salt_and_pepper 1") == 0
+    assert {row["level"] for row in rows() if row["measure"] == "rr_gaussian"} == {"0.2"}
+    assert {path: path.stat().st_mtime_ns for path in weights} == weights
+
+
+def test_dynamics_from_end_to_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("dynamics tiny.yaml --seeds 0,1 --configurations full") == 0
+    assert "Dynamics of tiny" in capsys.readouterr().out
+    measures = {row["measure"] for row in rows()}
+    assert {"test_accuracy", "sigma", "width", "coverage", "gradient_norm", "membrane_share"} < (
+        measures
+    )
+    assert len(values("test_accuracy")) == 4
+    shares = [
+        float(row["value"])
+        for row in rows()
+        if row["measure"] == "membrane_share" and row["seed"] == "1" and row["epoch"] == "2"
+    ]
+    assert sum(shares) == pytest.approx(1.0, abs=1e-5)
+    for name in ("training-curves", "membranes", "width-and-sigma", "gradient-norms", "coverage"):
+        assert Path(f"out/figures/{name}.svg").stat().st_size > 1000
