@@ -12,7 +12,7 @@ from mpo_snn.data import load_dataset
 from mpo_snn.data.dataset import Dataset, Samples
 from mpo_snn.discretisation import near_fire, v_end
 from mpo_snn.encoding import encode
-from mpo_snn.neurons import MPOLeaky
+from mpo_snn.neurons import MPONeuron
 from mpo_snn.readout import read_out
 from mpo_snn.surrogate import coverage
 from mpo_snn.training.recipe import Recipe
@@ -95,7 +95,7 @@ def over_neurons(layers: dict[str, dict[str, float]], key: str) -> float:
     return sum(layer["neurons"] * layer[key] for layer in layers.values()) / neurons
 
 
-def _layer_figures(neuron: MPOLeaky, spk: Tensor, v: Tensor) -> dict[str, float]:
+def _layer_figures(neuron: MPONeuron, spk: Tensor, v: Tensor) -> dict[str, float]:
     p = neuron.parameters_for(v[0])
     return {
         "density": float(spk.double().mean()),
