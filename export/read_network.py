@@ -15,6 +15,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 
 from mpo_snn.errors import ExportError
 from mpo_snn.neurons import MPONeuron
+from mpo_snn.rivals.klif import KLIF
 from mpo_snn.synaptic import MPOSynaptic
 from mpo_snn.trace import ADDITIONS, trace_timestep
 from mpo_snn.unroll import Unrolled
@@ -113,6 +114,11 @@ def _convert(network: nn.Module, node: fx.Node, shape: Shape, names: dict[fx.Nod
 
 def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> Node:
     out = _shape(node)
+    if isinstance(layer, KLIF):
+        raise ExportError(
+            f"layer '{name}' (KLIF) has no form in NIR: no neuron there scales and rectifies its"
+            " membrane. Train with another method than klif to export."
+        )
     if isinstance(layer, MPONeuron):
         beta, threshold = layer.values()
         alpha = _array(layer.synapse_leak()) if isinstance(layer, MPOSynaptic) else None

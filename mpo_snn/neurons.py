@@ -213,10 +213,14 @@ class MPONeuron(nn.Module):
             )
         current = self._in_own_precision(current)
         p = self.parameters_for(current[0])
-        spk, v = lif_scan(self._membrane_current(current), p, self.backend)
+        spk, v = self._run(self._membrane_current(current), p)
         if self._is_recording():
             self.record.add_sequence(v, spk, p)  # type: ignore[union-attr]
         return spk, v
+
+    def _run(self, current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
+        """Spikes and membrane of all timesteps, from the membrane at rest."""
+        return lif_scan(current, p, self.backend)
 
     def _membrane_current(self, x: Tensor) -> Tensor:
         """What drives the membrane at every timestep, from the input of `scan`."""

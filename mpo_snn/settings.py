@@ -17,7 +17,8 @@ class NeuronSettings:
     """One kind of LIF neuron for a whole network (`mpo_snn.lif` has the equations).
 
     Attributes:
-        model: `leaky` has a membrane alone, `synaptic` a leaky synapse in front of it (CubaLIF).
+        model: `leaky` has a membrane alone, `synaptic` a leaky synapse in front of it (CubaLIF),
+            `klif` a learnable factor on a rectified membrane (`mpo_snn.rivals.klif`).
         alpha: leak of the synapse per step (`synaptic`), dimensionless, in [0, 1].
         beta: membrane leak per step, dimensionless, in [0, 1]; 1 is IF and needs `unit` gain.
         threshold: firing threshold, in volt, > 0.
@@ -36,7 +37,7 @@ class NeuronSettings:
         backend: LIF kernel; null takes the fastest there is.
     """
 
-    model: Literal["leaky", "synaptic"] = "leaky"
+    model: Literal["leaky", "synaptic", "klif"] = "leaky"
     alpha: float = 0.5
     beta: float = 0.5
     threshold: float = 0.5
@@ -65,8 +66,15 @@ class NeuronSettings:
                     f"neuron.{name} is 1 with neuron.input_gain decay, which deletes the input:"
                     " an integrator needs input_gain unit."
                 )
-        if self.learn_alpha and self.model == "leaky":
-            found.append("neuron.learn_alpha needs neuron.model synaptic: leaky has no synapse.")
+        if self.learn_alpha and self.model != "synaptic":
+            found.append(
+                f"neuron.learn_alpha needs neuron.model synaptic: {self.model} has no synapse."
+            )
+        if self.model == "klif" and self.reset_timing != "step":
+            found.append(
+                f"neuron.reset_timing is {self.reset_timing} with neuron.model klif, which resets"
+                " in the step of the spike: use step."
+            )
         if self.granularity == "channel" and not (
             self.learn_alpha or self.learn_beta or self.learn_threshold
         ):

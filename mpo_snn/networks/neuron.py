@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from mpo_snn.neurons import MPOLeaky, MPONeuron
+from mpo_snn.rivals.klif import KLIF
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.synaptic import MPOSynaptic
+
+KINDS: dict[str, type[MPONeuron]] = {"leaky": MPOLeaky, "synaptic": MPOSynaptic, "klif": KLIF}
 
 
 def build_neuron(settings: NeuronSettings, channels: int) -> MPONeuron:
@@ -14,7 +17,6 @@ def build_neuron(settings: NeuronSettings, channels: int) -> MPONeuron:
         settings: which neuron.
         channels: size of the first feature axis of its input, for parameters per channel.
     """
-    kind = MPOSynaptic if settings.model == "synaptic" else MPOLeaky
-    neuron: MPONeuron = kind.from_settings(settings, channels)
+    neuron: MPONeuron = KINDS[settings.model].from_settings(settings, channels)
     neuron.channels = channels
     return neuron

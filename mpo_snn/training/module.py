@@ -14,6 +14,7 @@ from mpo_snn.errors import RunError
 from mpo_snn.mpo import MPO
 from mpo_snn.operators import declare_torchvision_operators
 from mpo_snn.readout import read_out
+from mpo_snn.rivals import build_rival
 from mpo_snn.settings import MPOSettings
 from mpo_snn.training.batches import Batch
 from mpo_snn.training.divergence import DivergedError, first_broken_layer
@@ -21,7 +22,7 @@ from mpo_snn.training.loss import tet_loss
 from mpo_snn.training.randomness import derived_seed
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.schedule import build_optimizer, build_schedule
-from mpo_snn.unroll import Unrolled
+from mpo_snn.unroll import Observer, Unrolled
 
 declare_torchvision_operators()
 
@@ -47,41 +48,42 @@ class TrainingModule(LightningModule):
     def __init__(
         self, recipe: Recipe, network: nn.Module, classes: int, steps_per_epoch: int
     ) -> None:
-        """Unroll the network and attach MPO."""
+        """Unroll the network and attach the method; MPO watches where it is not the method."""
         super().__init__()
         self.recipe, self.steps_per_epoch = recipe, steps_per_epoch
         self.unrolled = Unrolled(network, recipe.timesteps, recipe.batchnorm)
         self.mpo = MPO(
             network, recipe.mpo if recipe.method == "mpo" else _only_watching(recipe.mpo)
         )
+        self.rival = build_rival(recipe.method, self.unrolled, recipe.rival)
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.test_accuracy = MulticlassAccuracy(classes, average="micro")
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (batch, classes) of samples (batch, *features)."""
-        recipe = self.recipe
-        current = encode(x, recipe.timesteps, recipe.encoding, fresh=self.training)
-        return read_out(self.unrolled(current), self.recipe.readout)
+        return read_out(self._logits(self.unrolled, x), self.recipe.readout)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make what is drawn in this step depend on the step alone, not on what ran before."""
+        if batch_idx == 0:
+            seed = derived_seed(self.recipe.seed, "rival", self.current_epoch)
+            self.rival.before_epoch(lambda unrolled: self._forward(unrolled, batch)[1], seed)
         torch.manual_seed(derived_seed(self.recipe.seed, "step", self.global_step))
         self.mpo.progress = self.global_step / (self.recipe.epochs * self.steps_per_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The joint loss (`mpo_snn.mpo`).
+        """The joint loss (`mpo_snn.mpo`), or that of a rival.
 
         Raises:
             DivergedError: if it is not finite.
         """
         x, y = batch
-        current = encode(x, self.recipe.timesteps, self.recipe.encoding)
-        logits = self.unrolled(current)
-        scores = read_out(logits, self.recipe.readout)
-        task = self._task_loss(logits, scores, y)
+        scores, task = self._forward(self.unrolled, batch, self.rival.observe)
         dist, width = self.mpo.losses()
         weights = self.mpo.settings
         loss: Tensor = task + weights.lambda_dist * dist + weights.lambda_width * width
+        added = self.rival.loss()
+        loss = loss if added is None else loss + added
         if not bool(torch.isfinite(loss)):
             self._stop(float(loss.detach()), x)
         losses = {"train_loss": loss, "task_loss": task, "dist_loss": dist, "width_loss": width}
@@ -92,9 +94,10 @@ class TrainingModule(LightningModule):
         return loss
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """The optimiser's step, then MPO's."""
+        """The optimiser's step, then that of the method."""
         super().optimizer_step(*args, **kwargs)
         self.mpo.step()
+        self.rival.after_step()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy on the test split."""
@@ -133,11 +136,22 @@ class TrainingModule(LightningModule):
             )
         self.mpo.load_state_dict(checkpoint["mpo"])
 
-    def _task_loss(self, logits: Tensor, scores: Tensor, y: Tensor) -> Tensor:
-        recipe = self.recipe
+    def _forward(
+        self, unrolled: Unrolled, batch: Batch, observe: Observer | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Scores and task loss of a batch."""
+        (x, y), recipe = batch, self.recipe
+        logits = self._logits(unrolled, x, observe)
+        scores = read_out(logits, recipe.readout)
         if recipe.loss == "tet":
-            return tet_loss(logits, y, recipe.tet_lambda, recipe.neuron.threshold)
-        return functional.cross_entropy(scores, y)
+            return scores, tet_loss(logits, y, recipe.tet_lambda, recipe.neuron.threshold)
+        return scores, functional.cross_entropy(scores, y)
+
+    def _logits(self, unrolled: Unrolled, x: Tensor, observe: Observer | None = None) -> Tensor:
+        """Outputs of all timesteps; in training, spikes of the encoding are drawn afresh."""
+        recipe = self.recipe
+        current = encode(x, recipe.timesteps, recipe.encoding, fresh=unrolled.training)
+        return unrolled(current, observe)  # type: ignore[no-any-return]
 
     def _stop(self, loss: float, x: Tensor) -> None:
         current = encode(x, self.recipe.timesteps, self.recipe.encoding)

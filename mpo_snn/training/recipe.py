@@ -15,6 +15,8 @@ from typing import Any, Literal
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.errors import RecipeError
 from mpo_snn.networks.settings import NetworkSettings
+from mpo_snn.rivals import Method, findings_of, neuron_for
+from mpo_snn.rivals.settings import RivalSettings
 from mpo_snn.settings import MPOSettings, NeuronSettings, refuse
 from mpo_snn.training.typed import typed
 
@@ -71,13 +73,15 @@ class Recipe:
         loss: `ce` is the cross entropy of the scores, `tet` the mean of that of every timestep
             (`mpo_snn.training.loss`).
         tet_lambda: weight of TET's pull towards the threshold, in [0, 1).
-        method: `mpo` steers the surrogates, `fixed` leaves them at neuron.width.
+        method: `mpo` steers the surrogates, `fixed` leaves them as they are at the start; the
+            others are other people's (`mpo_snn.rivals`).
         threads: CPU threads of the training, >= 1; the order of sums and so the last digits of
             the weights depend on it. null takes as many as torch finds cores.
         data: which data.
         network: which network, and its size.
         neuron: settings of every neuron.
         mpo: parts and constants of the method.
+        rival: constants of the other methods.
         optimizer: optimiser, schedule and batches.
     """
 
@@ -90,12 +94,13 @@ class Recipe:
     batchnorm: Literal["folded", "per_step"] = "folded"
     loss: Literal["ce", "tet"] = "ce"
     tet_lambda: float = 0.0
-    method: Literal["mpo", "fixed"] = "mpo"
+    method: Method = "mpo"
     threads: int | None = None
     data: DataSettings
     network: NetworkSettings
     neuron: NeuronSettings = field(default_factory=NeuronSettings)
     mpo: MPOSettings = field(default_factory=MPOSettings)
+    rival: RivalSettings = field(default_factory=RivalSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
 
     def __post_init__(self) -> None:
@@ -132,7 +137,13 @@ class Recipe:
                 f"optimizer.warmup_epochs is {self.optimizer.warmup_epochs:g},"
                 f" allowed is less than epochs, {self.epochs}."
             )
+        found += findings_of(self.method, self.neuron)
         refuse("recipe", found)
+
+    @property
+    def trained_neuron(self) -> NeuronSettings:
+        """Settings of the neurons as the method trains them."""
+        return neuron_for(self.method, self.neuron, self.rival.dspike_temperature)
 
     def values(self) -> dict[str, Any]:
         """The recipe as nested plain values: dicts, lists, numbers, strings, None."""
@@ -147,6 +158,7 @@ GROUPS: dict[str, type] = {
     "network": NetworkSettings,
     "neuron": NeuronSettings,
     "mpo": MPOSettings,
+    "rival": RivalSettings,
     "optimizer": OptimizerSettings,
 }
 

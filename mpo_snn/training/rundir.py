@@ -87,7 +87,7 @@ class Run:
         path, recipe = self.path / WEIGHTS, self.recipe
         tensors, about = read_weights(path)
         network = build_network(
-            recipe.network, recipe.neuron, about.input_shape, len(about.class_names)
+            recipe.network, recipe.trained_neuron, about.input_shape, len(about.class_names)
         )
         try:
             network.load_state_dict(tensors)

@@ -146,6 +146,30 @@ def module(tiny: Recipe) -> TrainingModule:
     return TrainingModule(tiny, network, 10, steps_per_epoch=3)
 
 
+def test_rate_coding_is_drawn_afresh_in_training_alone(
+    tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = build_network(tiny.network, tiny.neuron, (1, 8, 8), 10)
+    module = TrainingModule(replace(tiny, encoding="rate"), network, 10, steps_per_epoch=3)
+    drawn = []
+
+    def watched(*arguments: Any, **options: Any) -> torch.Tensor:
+        drawn.append(encode(*arguments, **options))
+        return drawn[-1]
+
+    monkeypatch.setattr("mpo_snn.training.module.encode", watched)
+    monkeypatch.setattr(module, "log_dict", lambda *arguments, **options: None)
+    monkeypatch.setattr(module, "log", lambda *arguments, **options: None)
+    batch = torch.rand(5, 1, 8, 8), torch.zeros(5, dtype=torch.long)
+    for _ in range(2):
+        module.training_step(batch, 0)
+    assert not torch.equal(drawn[0], drawn[1])
+    module.eval()
+    for _ in range(2):
+        module(batch[0])
+    assert torch.equal(drawn[2], drawn[3])
+
+
 def test_the_broken_layer_is_found(module: TrainingModule) -> None:
     x = encode(torch.rand(3, 1, 8, 8), 2)
     assert "read-out" in first_broken_layer(module.unrolled, x)

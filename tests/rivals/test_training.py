@@ -1,0 +1,106 @@
+"""Every rival trains with one flag, resumes to the byte, and opens again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from mpo_snn.data.settings import DataSettings
+from mpo_snn.errors import ExportError, RecipeError
+from mpo_snn.export.read_network import read_network
+from mpo_snn.networks.settings import NetworkSettings
+from mpo_snn.rivals import Method
+from mpo_snn.rivals.klif import KLIF
+from mpo_snn.rivals.settings import RivalSettings
+from mpo_snn.settings import NeuronSettings
+from mpo_snn.training.fit import fit, resume
+from mpo_snn.training.module import TrainingModule
+from mpo_snn.training.recipe import OptimizerSettings, Recipe
+from mpo_snn.training.rundir import open_run
+
+METHODS = [method for method in get_args(Method) if method != "mpo"]
+
+
+def recipe(method: Any, **changes: Any) -> Recipe:
+    """Two epochs of three steps on digits, with dropout."""
+    return Recipe(
+        name="tiny",
+        epochs=2,
+        timesteps=2,
+        method=method,
+        data=DataSettings("digits"),
+        network=NetworkSettings("convnet", (4, 4), dropout=0.3, init="torch"),
+        optimizer=OptimizerSettings(lr=2e-2, batch_size=480),
+        rival=RivalSettings(dspike_weights=4),
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_trains_resumes_to_the_byte_and_opens_again(
+    method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit(recipe(method), tmp_path / "whole", device="cpu")
+    original = TrainingModule.training_step
+
+    def stop(self: TrainingModule, *arguments: Any) -> Any:
+        if self.global_step == 4:
+            raise SystemExit
+        return original(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingModule, "training_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe(method), tmp_path / "part", device="cpu")
+    run = resume(open_run(tmp_path / "part", unfinished=True), device="cpu")
+    for name in ("model.safetensors", "metrics.csv", "membrane.csv"):
+        assert (run.path / name).read_bytes() == (whole.path / name).read_bytes()
+
+    neurons = list(open_run(whole.path).load_network().neurons.values())
+    moved = {
+        name: all(float(getattr(n, name).detach()) != 0.5 for n in neurons)
+        for name in ("beta", "threshold", "width")
+    }
+    assert moved == {
+        "beta": method in ("dietsnn", "lsg"),
+        "threshold": method == "dietsnn",
+        "width": method in ("dietsnn", "lsg", "dspike"),
+    }
+    factors = [float(n.k.detach()) for n in neurons if isinstance(n, KLIF)]
+    assert len(factors) == (len(neurons) if method == "klif" else 0) and 1.0 not in factors
+
+
+def test_recdis_differs_from_fixed_by_its_loss_alone(tmp_path: Path) -> None:
+    metrics = {}
+    for name, weight in (("off", 0.0), ("on", 0.1)):
+        rival = RivalSettings(recdis_lambda=weight)
+        run = fit(replace(recipe("recdis"), rival=rival), tmp_path / name, device="cpu")
+        metrics[name] = (run.path / "metrics.csv").read_text()
+    fixed = fit(recipe("fixed"), tmp_path / "fixed", device="cpu")
+    assert metrics["off"] == (fixed.path / "metrics.csv").read_text() != metrics["on"]
+
+
+def test_export_refuses_klif_by_name_and_says_why() -> None:
+    network = torch.nn.Sequential(KLIF(0.5, init_hidden=True))
+    with pytest.raises(ExportError, match=r"layer '0' \(KLIF\).*rectifies.*another method"):
+        read_network(network, (3,))
+
+
+@pytest.mark.parametrize(
+    ("method", "neuron", "message"),
+    [
+        ("dspike", {"surrogate": "arctan"}, "arctan with method dspike, which brings its own"),
+        ("dietsnn", {"surrogate": "tanh"}, "tanh with method dietsnn"),
+        ("klif", {"reset": "subtract", "reset_timing": "next"}, "next with method klif"),
+        ("lsg", {"model": "synaptic"}, "synaptic with method lsg"),
+    ],
+)
+def test_what_a_method_cannot_use_is_refused(
+    method: Any, neuron: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        recipe(method, neuron=NeuronSettings(**neuron))
