@@ -88,10 +88,11 @@ def evaluate_graph(
         GraphError: if the graph cannot be run.
         ShapeError: if samples do not have the graph's input shape.
         DataError: if the data set is empty, or has another number of classes than the graph.
-        RecipeError: if the device is unknown or absent.
+        RecipeError: if the device is unknown or absent, or spikes are to be counted where the
+            output has none.
     """
     simulator = Simulator(graph, setting.dt, device=_device(setting.device))
-    _check_fit(simulator, dataset)
+    _check_fit(simulator, dataset, setting)
     activity = measure_activity(
         simulator,
         batches(dataset.test_x, dataset.test_y, setting.batch_size),
@@ -123,7 +124,7 @@ def evaluate_graph(
     )
 
 
-def _check_fit(simulator: Simulator, dataset: Dataset) -> None:
+def _check_fit(simulator: Simulator, dataset: Dataset, setting: Setting) -> None:
     """Everything that can be known to be wrong before the first sample runs."""
     name = f"data set '{dataset.name}'"
     if len(dataset.test_x) == 0:
@@ -139,6 +140,13 @@ def _check_fit(simulator: Simulator, dataset: Dataset) -> None:
         raise DataError(
             f"{name} does not fit the graph: it has {classes} classes, the graph has {outputs} "
             "outputs. Choose the data set that the graph was made for with --data."
+        )
+    flat = simulator.flat
+    entering = [assign_roles(flat).input.get(output) for output in flat.outputs]
+    if setting.readout == "spike_count" and entering != ["spikes"]:
+        raise RecipeError(
+            "readout spike_count does not fit the graph: its output is not the spikes of one layer "
+            "of neurons. Use --readout mean, sum or last."
         )
 
 

@@ -1,4 +1,10 @@
-"""Turns the output of all timesteps into one score per class."""
+"""Turns the output of all timesteps into one score per class.
+
+`mean`, `sum` and `last` read the logits of a network that ends in a dense layer. `spike_count` is
+for one that ends in a layer of neurons: the score of a class is the number of its neuron's spikes.
+Counts are whole numbers from 0 to T, so they tie; the answer is the lowest class among the largest
+scores, in training, verification and evaluation alike (`torch.argmax`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,7 @@ from torch import Tensor
 
 from mpo_snn.errors import RecipeError
 
-READOUTS = ("mean", "sum", "last")
+READOUTS = ("mean", "sum", "last", "spike_count")
 
 
 def read_out(logits: Tensor, kind: str = "mean") -> Tensor:
@@ -17,7 +23,7 @@ def read_out(logits: Tensor, kind: str = "mean") -> Tensor:
     """
     if kind == "mean":
         return logits.mean(0)
-    if kind == "sum":
+    if kind in ("sum", "spike_count"):
         return logits.sum(0)
     if kind == "last":
         return logits[-1]

@@ -134,7 +134,7 @@ def _parser() -> CommandParser:
         metavar="NAME",
         help="input over time: direct, rate, latency or frames",
     )
-    add("--readout", metavar="NAME", help="how outputs become an answer: mean, sum or last")
+    add("--readout", metavar="NAME", help="mean, sum or last of the outputs, or spike_count")
     add(
         "--profile",
         default=DEFAULT_PROFILE,

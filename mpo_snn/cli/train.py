@@ -154,3 +154,7 @@ def _console(quiet: bool, run: Run) -> Console | None:
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
     return console
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

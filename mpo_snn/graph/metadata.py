@@ -17,9 +17,9 @@ import nir
 import numpy as np
 
 from mpo_snn.errors import GraphError
+from mpo_snn.readout import READOUTS
 
 KEY: Final = "mpo_snn"
-READOUTS: Final = ("mean", "sum", "last")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class GraphMetadata:
         dt: the timestep in seconds that its time constants were written for, > 0.
         timesteps: the number of steps of one inference, >= 1.
         encoding: how a sample becomes a sequence ("direct": the sample itself in every step).
-        readout: how the output sequence becomes one value per class: "mean", "sum" or "last".
+        readout: how the output sequence becomes one value per class (`mpo_snn.readout`).
         dataset: the name of the data set it was trained on, if any.
         input_scaling: how raw data becomes input, for a human reader.
         reset: the reset kind of its neurons.

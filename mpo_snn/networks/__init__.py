@@ -28,7 +28,11 @@ def network_names() -> tuple[str, ...]:
 
 
 def build_network(
-    settings: NetworkSettings, neuron: NeuronSettings, input_shape: Sequence[int], classes: int
+    settings: NetworkSettings,
+    neuron: NeuronSettings,
+    input_shape: Sequence[int],
+    classes: int,
+    output_neuron: bool = False,
 ) -> nn.Module:
     """A network with fresh weights, drawn from torch's global random numbers.
 
@@ -37,6 +41,8 @@ def build_network(
         neuron: settings of every neuron.
         input_shape: shape of a sample, (channels, height, width); mlp takes any shape.
         classes: number of outputs, at least 2.
+        output_neuron: whether a layer of neurons takes the outputs, one a class, so that the
+            network puts out spikes (read-out `spike_count`).
 
     Raises:
         RecipeError: if the name is unknown, or the network does not suit the shape or the classes.
@@ -50,6 +56,10 @@ def build_network(
     if classes < 2:
         raise RecipeError(f"{settings.name}: the data has {classes} classes, allowed is 2 or more.")
     network = _BUILDERS[settings.name](settings, neuron, input_shape, classes)
+    if output_neuron:
+        from mpo_snn.networks.neuron import with_output_neuron
+
+        network = with_output_neuron(network, neuron, classes)
     initialise(network, neuron, settings.init)
     return network
 

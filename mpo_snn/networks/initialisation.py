@@ -19,8 +19,9 @@ choose s:
 
 Where a neuron has a batchnorm in front, s is its weight: batchnorm undoes any scale of the weights
 before it, so these stay as torch draws them. Where two normalised currents meet in a residual sum
-each gets s / sqrt(2) (alpha = 1/sqrt(2) there in tdBN too). Without batchnorm, `firing` draws the
-dense weights from N(0, s^2 / (fan-in * m)) with m the expected mean square of an input.
+each gets s / sqrt(2) (alpha = 1/sqrt(2) there in tdBN too). A dense layer directly in front of
+neurons has its weights drawn from N(0, s^2 / (fan-in * m)), with m the expected mean square of an
+input.
 """
 
 from __future__ import annotations
@@ -82,13 +83,19 @@ def initialise(network: nn.Module, neuron: NeuronSettings, init: Initialisation)
             f"network.init is tdbn, but {type(network).__name__} has no batchnorm: use"
             " firing, or network.normalise."
         )
-    if not norms:
-        _initialise_dense(network, spread)
+    _initialise_dense(network, spread, SPIKE_MEAN_SQUARE if norms else INPUT_MEAN_SQUARE)
 
 
-def _initialise_dense(network: nn.Module, spread: float) -> None:
-    """Fluctuation-driven weights for every dense layer in front of a neuron layer."""
-    mean_square = INPUT_MEAN_SQUARE
+def _initialise_dense(network: nn.Module, spread: float, mean_square: float) -> None:
+    """Fluctuation-driven weights for every dense layer directly in front of a neuron layer.
+
+    Where there is batchnorm, that can only be the one in front of an output neuron.
+
+    Args:
+        network: is changed.
+        spread: standard deviation of the current that is wanted, in volt.
+        mean_square: m of the input of the first such layer.
+    """
     for layer, following in pairwise(network.modules()):
         if isinstance(layer, nn.Linear) and isinstance(following, MPONeuron):
             nn.init.normal_(layer.weight, std=spread / math.sqrt(layer.in_features * mean_square))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
+from torch import nn
+
 from mpo_snn.neurons import MPOLeaky, MPONeuron
 from mpo_snn.rivals.klif import KLIF
 from mpo_snn.settings import NeuronSettings
@@ -20,3 +24,9 @@ def build_neuron(settings: NeuronSettings, channels: int) -> MPONeuron:
     neuron: MPONeuron = KINDS[settings.model].from_settings(settings, channels)
     neuron.channels = channels
     return neuron
+
+
+def with_output_neuron(network: nn.Module, settings: NeuronSettings, classes: int) -> nn.Module:
+    """The network with a layer of neurons behind its outputs, one a class."""
+    layers = [("network", network), ("output_neuron", build_neuron(settings, classes))]
+    return nn.Sequential(OrderedDict(layers))

@@ -135,7 +135,9 @@ def resume(
 def _module(recipe: Recipe, dataset: Dataset) -> TrainingModule:
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
     classes = len(dataset.class_names)
-    network = build_network(recipe.network, recipe.trained_neuron, dataset.input_shape, classes)
+    network = build_network(
+        recipe.network, recipe.trained_neuron, dataset.input_shape, classes, recipe.output_neuron
+    )
     steps = -(-len(dataset.train_y) // recipe.optimizer.batch_size)
     return TrainingModule(recipe, network, classes, steps)
 

@@ -68,7 +68,8 @@ class Recipe:
         epochs: passes over the training data, >= 1.
         timesteps: T, steps that the network sees a sample, >= 1.
         encoding: how a sample becomes the input of every timestep.
-        readout: how the outputs of all timesteps become one score per class.
+        readout: how the outputs of all timesteps become one score per class; for `spike_count`
+            the network ends in a layer of neurons.
         batchnorm: how batchnorm sees time in training (`mpo_snn.unroll`).
         loss: `ce` is the cross entropy of the scores, `tet` the mean of that of every timestep
             (`mpo_snn.training.loss`).
@@ -90,7 +91,7 @@ class Recipe:
     epochs: int
     timesteps: int = 4
     encoding: Literal["direct", "rate", "latency", "frames"] = "direct"
-    readout: Literal["mean", "sum", "last"] = "mean"
+    readout: Literal["mean", "sum", "last", "spike_count"] = "mean"
     batchnorm: Literal["folded", "per_step"] = "folded"
     loss: Literal["ce", "tet"] = "ce"
     tet_lambda: float = 0.0
@@ -144,6 +145,11 @@ class Recipe:
     def trained_neuron(self) -> NeuronSettings:
         """Settings of the neurons as the method trains them."""
         return neuron_for(self.method, self.neuron, self.rival.dspike_temperature)
+
+    @property
+    def output_neuron(self) -> bool:
+        """Whether the network ends in a layer of neurons."""
+        return self.readout == "spike_count"
 
     def values(self) -> dict[str, Any]:
         """The recipe as nested plain values: dicts, lists, numbers, strings, None."""

@@ -87,7 +87,11 @@ class Run:
         path, recipe = self.path / WEIGHTS, self.recipe
         tensors, about = read_weights(path)
         network = build_network(
-            recipe.network, recipe.trained_neuron, about.input_shape, len(about.class_names)
+            recipe.network,
+            recipe.trained_neuron,
+            about.input_shape,
+            len(about.class_names),
+            recipe.output_neuron,
         )
         try:
             network.load_state_dict(tensors)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import nir
 import numpy as np
 import pytest
 import torch
@@ -184,3 +187,20 @@ def test_on_a_gpu_nothing_changes_but_rounding(small):
     on_gpu = evaluate_graph(small.graph, small.dataset, setting).activity
     on_cpu = evaluate_graph(small.graph, small.dataset, SETTING).activity
     assert on_gpu.network_density == pytest.approx(on_cpu.network_density, rel=0.01)
+
+
+def test_spikes_are_only_counted_where_the_output_has_some(small):
+    counting = replace(SETTING, readout="spike_count")
+    with pytest.raises(RecipeError, match="spike_count does not fit the graph"):
+        evaluate_graph(small.graph, small.dataset, counting)
+    nodes = dict(small.graph.nodes) | {"spikes": nir.Threshold(np.full(3, -0.01))}
+    edges = [edge for edge in small.graph.edges if edge != ("readout", "output")]
+    graph = nir.NIRGraph(nodes, [*edges, ("readout", "spikes"), ("spikes", "output")])
+    found = evaluate_graph(graph, small.dataset, counting).activity
+    x = small.dataset.test_x.expand(TIMESTEPS, *small.dataset.test_x.shape)
+    spikes = Simulator(graph, DT).run(x, record="spikes").spikes["spikes"]
+    correct = 0
+    for sample, label in enumerate(small.dataset.test_y.tolist()):
+        counts = [int(spikes[:, sample, c].sum()) for c in range(3)]
+        correct += counts.index(max(counts)) == label
+    assert found.correct == correct and found.spikes("spikes") > 0

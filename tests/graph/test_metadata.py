@@ -81,7 +81,10 @@ def test_foreign_graphs_have_none() -> None:
         ({"dt": float("inf")}, "dt is inf"),
         ({"timesteps": 0}, "timesteps is 0, expected an integer >= 1"),
         ({"timesteps": 2.0}, "timesteps is 2.0"),
-        ({"readout": "max"}, "readout is 'max', expected one of ('mean', 'sum', 'last')"),
+        (
+            {"readout": "max"},
+            "readout is 'max', expected one of ('mean', 'sum', 'last', 'spike_count')",
+        ),
         ({"class_names": ["a"]}, "class_names is ['a'], expected a tuple of texts"),
         ({"spiking": {"a": 1}}, "spiking is {'a': 1}, expected a mapping of texts to texts"),
         ({"dataset": 3}, "dataset is 3, expected text or None"),
