@@ -11,7 +11,8 @@ import torch
 
 from mpo_snn.data import load_dataset
 from mpo_snn.encoding import encode
-from mpo_snn.surrogate import coverage, sigmoid_derivative, slope_of_width
+from mpo_snn.networks.neuron import build_neuron
+from mpo_snn.surrogate import coverage, surrogate_derivative
 from mpo_snn.training.rundir import open_run
 
 plt.rcParams |= {"svg.hashsalt": "mpo-snn", "font.family": "sans-serif", "font.size": 9}
@@ -33,7 +34,7 @@ def draw(run_path: str, figure_path: str) -> None:
     for panel, (name, v) in zip(panels, membranes.items(), strict=True):
         neuron = network.neurons[name]
         threshold = float(neuron.threshold)
-        start = slope_of_width(torch.tensor(run.recipe.neuron.width), neuron.width_form)
+        start = build_neuron(run.recipe.trained_neuron, neuron.channels).slope
         x = torch.linspace(-2.0, 2.5, 400)
         panel.hist(
             v.flatten().numpy(),
@@ -44,8 +45,8 @@ def draw(run_path: str, figure_path: str) -> None:
             histtype="stepfilled",
         )
         for slope, style in ((start, "--"), (neuron.slope, "-")):
-            bump = sigmoid_derivative(x - threshold, slope)
-            share = float(coverage(v, neuron.threshold, slope))
+            bump = surrogate_derivative(x - threshold, slope, neuron.surrogate)
+            share = float(coverage(v, neuron.threshold, slope, neuron.surrogate))
             label = f"{'start' if style == '--' else 'MPO'}, reaches {share:.0%}"
             panel.plot(x, bump, style, color=ACCENT, lw=1.6, label=label)
         panel.axvline(threshold, color=INK, lw=0.8)

@@ -22,6 +22,7 @@ def describe_environment(recipe: Recipe, device: str) -> dict[str, Any]:
 
     from mpo_snn.kernels import DEFAULT_BACKEND
 
+    stepwise = recipe.trained_neuron.model == "klif"
     is_cuda = device.startswith("cuda")
     return {
         "versions": {"python": platform.python_version(), **_versions()},
@@ -29,7 +30,7 @@ def describe_environment(recipe: Recipe, device: str) -> dict[str, Any]:
         "device": device,
         "device_name": torch.cuda.get_device_name() if is_cuda else platform.machine(),
         "threads": torch.get_num_threads(),
-        "kernel": recipe.neuron.backend or DEFAULT_BACKEND,
+        "kernel": "none" if stepwise else recipe.neuron.backend or DEFAULT_BACKEND,
         "seed": recipe.seed,
         "git": source_commit(),
     }

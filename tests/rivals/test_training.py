@@ -13,10 +13,11 @@ from mpo_snn.data.settings import DataSettings
 from mpo_snn.errors import ExportError, RecipeError
 from mpo_snn.export.read_network import read_network
 from mpo_snn.networks.settings import NetworkSettings
+from mpo_snn.neurons import MPONeuron
 from mpo_snn.rivals import Method
 from mpo_snn.rivals.klif import KLIF
 from mpo_snn.rivals.settings import RivalSettings
-from mpo_snn.settings import NeuronSettings
+from mpo_snn.settings import MPOSettings, NeuronSettings
 from mpo_snn.training.fit import fit, resume
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.recipe import OptimizerSettings, Recipe
@@ -40,11 +41,9 @@ def recipe(method: Any, **changes: Any) -> Recipe:
     )
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_it_trains_resumes_to_the_byte_and_opens_again(
-    method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = fit(recipe(method), tmp_path / "whole", device="cpu")
+def trained(what: Recipe, path: Path, monkeypatch: pytest.MonkeyPatch) -> list[MPONeuron]:
+    """Neurons of a run; one that is stopped in its second epoch and resumed has the same bytes."""
+    whole = fit(what, path / "whole", device="cpu")
     original = TrainingModule.training_step
 
     def stop(self: TrainingModule, *arguments: Any) -> Any:
@@ -55,12 +54,40 @@ def test_it_trains_resumes_to_the_byte_and_opens_again(
     with monkeypatch.context() as patch:
         patch.setattr(TrainingModule, "training_step", stop)
         with pytest.raises(KeyboardInterrupt):
-            fit(recipe(method), tmp_path / "part", device="cpu")
-    run = resume(open_run(tmp_path / "part", unfinished=True), device="cpu")
+            fit(what, path / "part", device="cpu")
+    run = resume(open_run(path / "part", unfinished=True), device="cpu")
     for name in ("model.safetensors", "metrics.csv", "membrane.csv"):
         assert (run.path / name).read_bytes() == (whole.path / name).read_bytes()
+    return list(open_run(whole.path).load_network().neurons.values())
 
-    neurons = list(open_run(whole.path).load_network().neurons.values())
+
+@pytest.mark.parametrize(
+    ("mpo", "neuron", "shape"),
+    [
+        ({"granularity": "channel", "height_norm": "peak"}, {}, (4,)),
+        ({"granularity": "channel", "width_update": "gradient"}, {}, (4,)),
+        ({"height_norm": "rms", "width_scale_end": 0.3}, {"surrogate": "triangle"}, ()),
+        ({"target_mean": "threshold", "height": "literal"}, {"model": "klif"}, ()),
+        ({"statistic": "final", "width_pull": True}, {"surrogate": "arctan"}, ()),
+    ],
+)
+def test_variants_of_mpo_resume_to_the_byte(
+    mpo: dict[str, Any],
+    neuron: dict[str, Any],
+    shape: tuple[int, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    what = recipe("mpo", mpo=MPOSettings(**mpo), neuron=NeuronSettings(**neuron))
+    for layer in trained(what, tmp_path, monkeypatch):
+        assert layer.width.shape == shape and bool((layer.width != 0.5).all())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_trains_resumes_to_the_byte_and_opens_again(
+    method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    neurons = trained(recipe(method), tmp_path, monkeypatch)
     moved = {
         name: all(float(getattr(n, name).detach()) != 0.5 for n in neurons)
         for name in ("beta", "threshold", "width")
