@@ -68,6 +68,8 @@ def _both(loader: Loader, settings: DataSettings, timesteps: int) -> tuple[Part,
         except DataError as error:
             findings += error.findings or [str(error)]
     findings = list(dict.fromkeys(findings))
+    if len(findings) == 1:
+        raise DataError(findings[0])
     if findings:
         raise DataError(f"cannot use data set '{settings.name}'", findings)
     train, test = parts
