@@ -24,10 +24,11 @@ def draw(run_path: str, figure_path: str) -> None:
     run = open_run(run_path)
     network = run.load_network()
     membranes: dict[str, torch.Tensor] = {}
-    samples = load_dataset(run.recipe.data.name).test_x
+    recipe = run.recipe
+    samples = load_dataset(recipe.data, recipe.timesteps, train=False).test_x[:1000]
     with torch.no_grad():
         network(
-            encode(samples, run.recipe.timesteps),
+            encode(samples, recipe.timesteps, recipe.encoding),
             observe=lambda name, spk, v: membranes.update({name: v}),
         )
     figure, panels = plt.subplots(1, len(membranes), figsize=(3.1 * len(membranes), 2.7))

@@ -90,13 +90,14 @@ def test_what_a_step_sees_does_not_depend_on_what_came_before() -> None:
     x, y = torch.rand(20, 1, 8, 8), torch.arange(20)
     augment = augmentation(DataSettings(crop=2, flip=True))
 
-    def epoch(number: int) -> Tensor:
+    def epoch(number: int, workers: int = 0) -> Tensor:
         torch.rand(3)
-        loader = shuffled_loader(x, y, 6, 0, augment)
+        loader = shuffled_loader(x, y, 6, 0, augment, workers)
         loader.sampler.set_epoch(number)  # type: ignore[attr-defined]
         return torch.cat([samples for samples, _ in loader])
 
     assert torch.equal(epoch(1), epoch(1))
+    assert torch.equal(epoch(1), epoch(1, workers=2))
     assert not torch.equal(epoch(1), epoch(2))
 
 
