@@ -25,6 +25,7 @@ from .study_tuning import tuning_rows, with_tuned_slope
 _VOLT = ("mu", "sigma", "width")
 MEMBRANE_FIGURES = {name: "V" for name in _VOLT} | {"height": "1", "rho": "1", "coverage": "1"}
 """What is taken from membrane.csv, and its unit."""
+_SHADES = (SOFT, SERIES[5], SERIES[0])
 MOST_LAYERS = 6
 """Layers that a figure shows; of more, this many in even steps from the first to the last."""
 
@@ -203,13 +204,13 @@ def _training_curves(plan: Plan, configurations: Sequence[Configuration], seen: 
 
 def _membranes(plan: Plan, configurations: Sequence[Configuration], seen: _Seen) -> Figure:
     layers, last = _shown(seen.layers("membrane_share")), plan.recipe.epochs
-    epochs = sorted({1, max(1, last // 2), last})
+    epochs = sorted({1, (last + 1) // 2, last})
     figure, axes = panels(len(layers) * len(configurations), len(layers), (2.5, 2.0))
     for row, configuration in enumerate(configurations):
         seeds = len(seen.curve("test_accuracy", configuration.name)[float(last)])
         for column, layer in enumerate(layers):
             panel = axes[row * len(layers) + column]
-            for epoch, color in zip(epochs, (SOFT, SERIES[5], SERIES[0]), strict=False):
+            for epoch, color in zip(epochs, _SHADES[-len(epochs) :], strict=True):
                 shares = seen.shares(configuration.name, layer, epoch, seeds)
                 style: Any = {"lw": 1.3, "drawstyle": "steps-post", "label": f"epoch {epoch}"}
                 panel.plot(*_steps(shares), color=color, **style)

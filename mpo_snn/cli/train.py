@@ -19,6 +19,7 @@ from mpo_snn.cli.command import (
     tell_error,
 )
 from mpo_snn.cli.recipe_options import add_recipe_options, overridden_recipe
+from mpo_snn.cli.tuned import check_tunable, tuned_recipe
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.recipe_file import differing_keys, load_recipe, recipe_text, recipe_titles
 
@@ -39,6 +40,7 @@ _EXAMPLES = """\
 mpo-train digits
 mpo-train digits --seed 1 --neuron.beta 0.6 --output runs/leaky
 mpo-train my-recipe.yaml --print_config
+mpo-train digits --method fixed --tune
 mpo-train --resume runs/digits-s0"""
 
 
@@ -62,19 +64,32 @@ def _train(argv: list[str]) -> int:
     if first.print_config:
         print(recipe_text(recipe), end="")
         return OK
-    return _start(recipe, first)
+    return _start(recipe, first, argv)
 
 
-def _start(recipe: Recipe, options: Any) -> int:
-    from mpo_snn.training.rundir import create_run
+def _start(recipe: Recipe, options: Any, argv: list[str]) -> int:
+    from mpo_snn.training.rundir import check_free, create_run
 
-    run = create_run(recipe, None if options.output is None else Path(options.output))
+    output = None if options.output is None else Path(options.output)
+    if options.tune:
+        check_tunable(recipe)
+        if output is not None:
+            check_free(output)
+        try:
+            recipe = tuned_recipe(recipe, output, options.device, options.quiet)
+        except KeyboardInterrupt:
+            again = shlex.join([NAME, *argv])
+            print(f"{NAME}: interrupted; go on with: {again}", file=sys.stderr)
+            return INTERRUPTED
+    run = create_run(recipe, output)
     return _finish(run, "start", options)
 
 
 def _resume(options: Any, argv: list[str]) -> int:
     from mpo_snn.training.rundir import open_run
 
+    if options.tune:
+        raise UsageError("--resume goes on with a run whose slope is there already: no --tune.")
     for name in ("recipe", "output"):
         if getattr(options, name) is not None:
             raise UsageError(
@@ -129,6 +144,11 @@ def _parser(recipe: Recipe) -> CommandParser:
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="name or YAML file")
     parser.add_argument("--output", metavar="RUN", help="run directory; absent or empty")
     parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="with --method fixed: first choose the slope on held-out training data",
+    )
     parser.add_argument("--list", action="store_true", help="show the shipped recipes")
     parser.add_argument("--print_config", action="store_true", help="show all values and stop")
     parser.add_argument("--quiet", action="store_true", help="do not show progress")

@@ -191,12 +191,22 @@ def read_environment(path: Path) -> dict[str, Any]:
     return environment if isinstance(environment, dict) else {}
 
 
-def _empty(path: Path) -> Path:
-    """The directory, created unless it is there and empty."""
+def check_free(path: Path) -> None:
+    """Refuse a path at which no run can start.
+
+    Raises:
+        RunError: if the directory holds something.
+        OutputError: if it is a file.
+    """
     if path.exists() and not path.is_dir():
         raise OutputError(f"cannot create the run directory '{path}': it is a file.")
     if path.is_dir() and any(path.iterdir()):
         raise RunError(f"cannot start a run in '{path}': it holds {_content(path)}.")
+
+
+def _empty(path: Path) -> Path:
+    """The directory, created unless it is there and empty."""
+    check_free(path)
     return make_folder(path)
 
 

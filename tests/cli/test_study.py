@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from mpo_snn.cli.study import main
+from mpo_snn.cli.train import main as train
+from mpo_snn.evaluation.study_plan import StudyOptions
 from mpo_snn.training.module import TrainingModule
+from mpo_snn.training.recipe_file import read_recipe
 
 TINY = """\
 # A second of training.
@@ -177,6 +180,31 @@ def test_interrupted_studies_go_on_where_they_stopped(
     assert first.stat().st_mtime_ns == finished
     starts = json.loads(Path("out/runs/baseline-s1/environment.json").read_text())["starts"]
     assert [start["epochs_done"] for start in starts] == [0, 1]
+
+
+def test_mpo_train_tunes_by_the_same_rule(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StudyOptions.__init__, "__defaults__", _two_slopes())
+    words = "tiny.yaml --method fixed --tune --output mine --device cpu".split()
+    assert train([*words, "--method", "mpo"]) == 2
+    assert "but method is mpo: add --method fixed" in capsys.readouterr().err
+    assert train(words) == 0
+    told = capsys.readouterr().out
+    tuning = json.loads(Path("mine-tuning/tuning.json").read_text())
+    assert set(tuning["validation_accuracy"]) == {"2", "5"}
+    recipe = read_recipe(Path("mine/recipe.yaml"))
+    assert recipe.neuron.slope == tuning["chosen_slope_per_volt"]
+    assert recipe.data.validation == 0.0
+    assert f"tuned baseline: slope {recipe.neuron.slope:g} /V out of 2, 5" in told
+    assert train(words) == 2
+    assert "cannot start a run in 'mine': it holds a finished run" in capsys.readouterr().err
+
+
+def _two_slopes() -> tuple[Any, ...]:
+    """Defaults of StudyOptions with a small grid and one seed."""
+    _, _, *rest = StudyOptions.__init__.__defaults__ or ()
+    return ((2.0, 5.0), (7,), *rest)
 
 
 @pytest.mark.slow

@@ -1,0 +1,55 @@
+"""`mpo-train --tune`: finds the slope of a fixed surrogate before the run that keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from mpo_snn.cli.command import UsageError
+from mpo_snn.training.recipe import Recipe
+
+
+def check_tunable(recipe: Recipe) -> None:
+    """Refuse a recipe whose slope MPO would move.
+
+    Raises:
+        UsageError: if its method is another than `fixed`.
+    """
+    if recipe.method != "fixed":
+        raise UsageError(
+            f"--tune is for a fixed surrogate, but method is {recipe.method}: add --method fixed."
+        )
+
+
+def tuned_recipe(
+    recipe: Recipe, output: Path | None, device: Literal["auto", "cpu", "cuda"], quiet: bool
+) -> Recipe:
+    """The recipe with the slope that the rule of `mpo_snn.evaluation.study_tuning` chooses.
+
+    Its runs, and `tuning.json` with the grid and what was found, are beside the run in
+    `<output>-tuning`; they are taken up again if they are there.
+
+    Raises:
+        MpoError: what training raises, or if every slope diverged.
+    """
+    from mpo_snn.evaluation.study_folder import to_json
+    from mpo_snn.evaluation.study_plan import StudyOptions
+    from mpo_snn.evaluation.study_runs import Engine, Outcome
+    from mpo_snn.evaluation.study_tuning import tune_slope
+    from mpo_snn.files import make_folder, write_file
+
+    def tell(outcome: Outcome) -> None:
+        if not quiet:
+            accuracy = outcome.measured.get("accuracy")
+            how = "diverged" if accuracy is None else f"validation {100 * accuracy:6.2f} %"
+            print(f"{outcome.trial.name:<24} {how}", flush=True)
+
+    beside = output or Path("runs") / recipe.name
+    folder = make_folder(beside.with_name(f"{beside.name}-tuning"))
+    tuning = tune_slope(recipe, folder, StudyOptions(), Engine(device=device), tell)
+    write_file(folder / "tuning.json", to_json(tuning.values()))
+    if not quiet:
+        print(f"{tuning.note}\ntuning runs {folder}")
+    neuron = dataclasses.replace(recipe.neuron, slope=tuning.slope)
+    return dataclasses.replace(recipe, neuron=neuron)
