@@ -9,7 +9,7 @@ ours and snnTorch's one step later, SpikingJelly's in the step of the spike.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -35,6 +35,8 @@ class Variant:
         reference: makes the variant that it must equal.
         is_ours: whether it is this project's.
         statistics: whether it takes MPO's statistics, adds the regularizer and moves the surrogate.
+        kernel_tensors: how many tensors of the size of the current a training step reads and writes
+            in kernels of its own, which are launched past torch's dispatcher.
     """
 
     spikes: Callable[[Tensor], Tensor]
@@ -42,6 +44,7 @@ class Variant:
     reference: Callable[[], Variant]
     is_ours: bool = False
     statistics: bool = False
+    kernel_tensors: int = 0
 
 
 def builders(reset: ResetKind, device: str) -> dict[str, Callable[[], Variant]]:
@@ -63,8 +66,10 @@ def _ours(
     reset: ResetKind, device: str, backend: str, timing: ResetTiming | None = None
 ) -> Variant:
     layer = _layer(reset, device, backend, timing)
-    return _variant(
-        lambda x: layer.scan(x)[0], lambda: _ours(reset, device, "reference", timing), True
+    return replace(
+        _variant(lambda x: layer.scan(x)[0], lambda: _ours(reset, device, "reference", timing)),
+        is_ours=True,
+        kernel_tensors=_kernel_tensors(backend),
     )
 
 
@@ -83,7 +88,13 @@ def _with_statistics(reset: ResetKind, device: str, backend: str) -> Variant:
         lambda: _with_statistics(reset, device, "reference"),
         is_ours=True,
         statistics=True,
+        kernel_tensors=_kernel_tensors(backend),
     )
+
+
+def _kernel_tensors(backend: str) -> int:
+    """Triton: current, spikes and membrane forward; membrane and both gradients backward."""
+    return 6 if backend == "triton" else 0
 
 
 def _layer(reset: ResetKind, device: str, backend: str, timing: ResetTiming | None) -> MPOLeaky:
@@ -140,7 +151,5 @@ def _spikingjelly_multi_step(reset: ResetKind, device: str) -> Variant:
     return _variant(spikes, lambda: _ours(reset, device, "reference", "step"))
 
 
-def _variant(
-    spikes: Callable[[Tensor], Tensor], reference: Callable[[], Variant], is_ours: bool = False
-) -> Variant:
-    return Variant(spikes, lambda x, grad: spikes(x).backward(grad), reference, is_ours)
+def _variant(spikes: Callable[[Tensor], Tensor], reference: Callable[[], Variant]) -> Variant:
+    return Variant(spikes, lambda x, grad: spikes(x).backward(grad.to(x.dtype)), reference)

@@ -1,4 +1,4 @@
-"""One spiking convnet in three libraries, with the same weights: ours, snnTorch, SpikingJelly.
+"""One spiking network in three libraries, with the same weights: ours, snnTorch, SpikingJelly.
 
 The neurons are those of `NEURON`: reset to zero, unit input gain, beta 0.5, so that all three fire
 the same spikes. Images are shown unchanged at every timestep; logits are the mean over time.
@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from mpo_snn.encoding import encode
 from mpo_snn.mpo import MPO
-from mpo_snn.networks.convnet import ConvNet
-from mpo_snn.neurons import MPOLeaky
+from mpo_snn.neurons import MPONeuron
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.unroll import BatchNormMode, Unrolled
 
@@ -45,7 +44,7 @@ class Network:
 
 
 def builders(timesteps: int) -> dict[str, Callable[..., Network]]:
-    """Each library's network by name, from a convnet of ours and our way of batchnorm."""
+    """Each library's network by name, from one of ours and our way of batchnorm."""
     return {
         "snntorch loop": lambda net, mode="folded": _snntorch_loop(net, timesteps),
         "spikingjelly multi-step": lambda net, mode="folded": _spikingjelly(net, timesteps),
@@ -55,27 +54,27 @@ def builders(timesteps: int) -> dict[str, Callable[..., Network]]:
 
 
 def ours(
-    convnet: ConvNet,
+    network: nn.Module,
     timesteps: int,
     mode: BatchNormMode = "folded",
     backend: str | None = None,
     with_mpo: bool = False,
 ) -> Network:
-    """This project's, unrolled over time; the convnet is copied."""
-    convnet = copy.deepcopy(convnet)
-    for layer in convnet.modules():
-        if isinstance(layer, MPOLeaky):
+    """This project's, unrolled over time; the network is copied."""
+    network = copy.deepcopy(network)
+    for layer in network.modules():
+        if isinstance(layer, MPONeuron):
             layer.backend = backend
-    module = Unrolled(convnet, timesteps, mode)
+    module = Unrolled(network, timesteps, mode)
     return Network(
         module,
         lambda image: module(encode(image, timesteps)).mean(0),
         mode == "per_step",
-        MPO(convnet) if with_mpo else None,
+        MPO(network) if with_mpo else None,
     )
 
 
-def _snntorch_loop(convnet: ConvNet, timesteps: int) -> Network:
+def _snntorch_loop(network: nn.Module, timesteps: int) -> Network:
     """As its tutorials write it: all layers at one timestep, then the next.
 
     `reset_mechanism="zero"` resets one step later here, which gives the same spikes.
@@ -95,8 +94,8 @@ def _snntorch_loop(convnet: ConvNet, timesteps: int) -> Network:
             init_hidden=True,
         )
 
-    layers = _with_neurons(convnet, neuron)
-    neurons = [layer for layer in layers if isinstance(layer, snntorch.Leaky)]
+    layers = _with_neurons(network, neuron)
+    neurons = [layer for layer in layers.modules() if isinstance(layer, snntorch.Leaky)]
 
     def logits(image: Tensor) -> Tensor:
         for layer in neurons:
@@ -106,7 +105,7 @@ def _snntorch_loop(convnet: ConvNet, timesteps: int) -> Network:
     return Network(layers, logits, normalises_each_step=True)
 
 
-def _spikingjelly(convnet: ConvNet, timesteps: int) -> Network:
+def _spikingjelly(network: nn.Module, timesteps: int) -> Network:
     """Multi-step: time folded into the batch between neurons; its own kernel for the device."""
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
 
@@ -121,12 +120,7 @@ def _spikingjelly(convnet: ConvNet, timesteps: int) -> Network:
             step_mode="m",
         )
 
-    plain = _with_neurons(convnet, node)
-    blocks = [
-        part if isinstance(part, neuron.LIFNode) else layer.SeqToANNContainer(part)
-        for part in plain
-    ]
-    module = nn.Sequential(*blocks)
+    module = _with_neurons(network, node, layer.SeqToANNContainer)
 
     def logits(image: Tensor) -> Tensor:
         functional.reset_net(module)
@@ -136,8 +130,22 @@ def _spikingjelly(convnet: ConvNet, timesteps: int) -> Network:
     return Network(module, logits)
 
 
-def _with_neurons(convnet: ConvNet, neuron: Callable[[], Any]) -> nn.Sequential:
-    """A copy of the convnet's layers in a row, each neuron in place of ours."""
-    net = copy.deepcopy(convnet)
-    layers = [*net.features, net.flatten, net.readout]
-    return nn.Sequential(*(neuron() if isinstance(part, MPOLeaky) else part for part in layers))
+def _with_neurons(
+    network: nn.Module,
+    neuron: Callable[[], nn.Module],
+    stateless: Callable[[nn.Module], nn.Module] = lambda layer: layer,
+) -> nn.Module:
+    """A copy of the network, each neuron in place of ours, `stateless` around each other layer."""
+    network = copy.deepcopy(network)
+
+    def replace(parent: nn.Module) -> None:
+        for name, child in parent.named_children():
+            if isinstance(child, MPONeuron):
+                setattr(parent, name, neuron())
+            elif next(child.children(), None) is None:
+                setattr(parent, name, stateless(child))
+            else:
+                replace(child)
+
+    replace(network)
+    return network

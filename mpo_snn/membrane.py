@@ -50,6 +50,10 @@ def moments(u: Tensor, dim: tuple[int, ...] | None = None) -> Moments:
     """Moments over all elements, or over some axes; differentiable, in float32 or better."""
     u = u if u.dtype == torch.float64 else u.float()
     axes = tuple(range(u.dim())) if dim is None else dim
+    if u.is_cuda:
+        variance, mean = torch.var_mean(u, axes, correction=0)
+        count = u.numel() / mean.numel()
+        return Moments(count, mean, variance * count)
     # Shifted by one of the values, in two passes: as exact as torch.var_mean (0 where all values
     # are equal), and many times faster on a CPU.
     first = u[tuple(slice(0, 1) if axis in axes else slice(None) for axis in range(u.dim()))]
@@ -147,6 +151,15 @@ def count_shares(v: Tensor, spk: Tensor, p: LIFParameters, power: bool = False) 
     return torch.stack((covered, spk.float().mean(), nothing))
 
 
+def observe(
+    v: Tensor, spk: Tensor, p: LIFParameters, statistic: str, power: bool
+) -> tuple[Tensor, Tensor]:
+    """U, (batch, *features), and the shares (3,) of a sequence (time, batch, *features)."""
+    # Not v.mean(0): its gradient is written out for every timestep, that of a sum is not.
+    u = v.sum(0) / v.shape[0] if statistic == "mean" else v[-1]
+    return u, count_shares(v, spk, p, power)
+
+
 class MembraneRecord:
     """Collects samples of one neuron layer while it trains.
 
@@ -179,12 +192,10 @@ class MembraneRecord:
         """An empty record with the same settings."""
         return MembraneRecord(self.statistic, self.gamma, self.granularity, self.power)
 
-    def add_sequence(self, v: Tensor, spk: Tensor, p: LIFParameters) -> None:
-        """Take the statistics of v and spk, (time, batch, *features)."""
+    def add_sequence(self, u: Tensor, counted: Tensor) -> None:
+        """Take what `observe` gave of a whole sequence."""
         self.close()
-        # Not v.mean(0): its gradient is written out for every timestep, that of a sum is not.
-        u = v.sum(0) / v.shape[0] if self.statistic == "mean" else v[-1]
-        self._take(u, count_shares(v, spk, p, self.power))
+        self._take(u, counted)
 
     def add_step(self, v: Tensor, spk: Tensor, p: LIFParameters) -> None:
         """Add one timestep of a hand-written loop, (batch, *features)."""

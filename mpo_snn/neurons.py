@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError, RecipeError, ShapeError
-from mpo_snn.kernels import lif_scan
+from mpo_snn.kernels import lif_scan, lif_scan_observed
 from mpo_snn.lif import InputGain, LIFParameters, Reset, ResetTiming, lif_step
 from mpo_snn.membrane import MembraneRecord
 from mpo_snn.settings import HeightNorm, NeuronSettings
@@ -211,16 +211,23 @@ class MPONeuron(nn.Module):
                 f"input of {type(self).__name__}.scan has shape {tuple(current.shape)}, expected"
                 " (time, batch, ...) with at least one time step."
             )
-        current = self._in_own_precision(current)
         p = self.parameters_for(current[0])
-        spk, v = self._run(self._membrane_current(current), p)
-        if self._is_recording():
-            self.record.add_sequence(v, spk, p)  # type: ignore[union-attr]
+        current = self._membrane_current(current)
+        if self.record is None or not self._is_recording():
+            return self._run(current, p)
+        spk, v, *observed = self._run_observed(current, p, self.record)
+        self.record.add_sequence(*observed)
         return spk, v
 
     def _run(self, current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
         """Spikes and membrane of all timesteps, from the membrane at rest."""
         return lif_scan(current, p, self.backend)
+
+    def _run_observed(
+        self, current: Tensor, p: LIFParameters, record: MembraneRecord
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same, with what the record wants to know of it (`mpo_snn.membrane.observe`)."""
+        return lif_scan_observed(current, p, record.statistic, record.power, self.backend)
 
     def _membrane_current(self, x: Tensor) -> Tensor:
         """What drives the membrane at every timestep, from the input of `scan`."""

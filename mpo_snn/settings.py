@@ -52,7 +52,7 @@ class NeuronSettings:
     width: float = 0.5
     width_form: Literal["paper", "scale", "matched"] = "matched"
     slope: float | None = None
-    backend: Literal["in_place", "reference"] | None = None
+    backend: Literal["in_place", "triton", "reference"] | None = None
 
     def findings(self) -> list[str]:
         """What is out of range, one line each."""

@@ -150,6 +150,7 @@ class MPOSynaptic(MPONeuron, snntorch.Synaptic):  # type: ignore[misc]
         return spk if self.init_hidden and not self.output else (spk, self.syn, self.mem)
 
     def _membrane_current(self, x: Tensor) -> Tensor:
+        x = self._in_own_precision(x)
         return synapse_scan(x, self._alpha_for(x[0]), self.input_gain, self.backend)
 
     def _alpha_for(self, step: Tensor) -> Tensor:

@@ -1,14 +1,17 @@
-"""Trains a spiking convnet on CIFAR-10 and tells accuracy and time, with and without MPO.
+"""Trains a spiking network on CIFAR-10 and tells accuracy and time, with and without MPO.
 
-    python -m benchmarks.gpu.cifar10 --data FOLDER [--method mpo|fixed] [--epochs N]
+    python -m benchmarks.gpu.cifar10 --data FOLDER [--network resnet19] [--method mpo|fixed]
 
-Every epoch leaves a checkpoint; the same command goes on from it after `--minutes` are over.
+Images stay on the device and are augmented there. Every epoch leaves a checkpoint; the same
+command goes on from it after `--minutes` are over. In the end there is a run directory, NAME below
+`--work`, which `mpo-export` takes.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import shutil
 import sys
 import time
 from dataclasses import replace
@@ -19,20 +22,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.gpu.images import Images, batches, load_split
+from benchmarks.gpu.images import CIFAR10, PADDING, SCALING, Images, batches, load_split
 from benchmarks.measure import Results, add_common_options
+from mpo_snn.data.settings import DataSettings
 from mpo_snn.encoding import encode
 from mpo_snn.errors import DataError, MpoError
-from mpo_snn.files import make_folder, replace_file
+from mpo_snn.files import make_folder, replace_file, write_file
 from mpo_snn.mpo import MPO
-from mpo_snn.networks.convnet import ConvNet
+from mpo_snn.networks import build_network, network_names
+from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import MPOSettings, NeuronSettings
-from mpo_snn.training.recipe import OptimizerSettings
+from mpo_snn.training.environment import command_line, describe_environment
+from mpo_snn.training.recipe import OptimizerSettings, Recipe
+from mpo_snn.training.rundir import METRICS, WEIGHTS, create_run, write_environment
 from mpo_snn.training.schedule import build_optimizer, build_schedule
+from mpo_snn.training.weights import InputDescription, write_weights
 from mpo_snn.unroll import Unrolled
 
 DATA = "CIFAR-10 (JPEG q75)"
-CLASSES, IMAGE = 10, (3, 32, 32)
+CLASSES = len(CIFAR10.classes)
 TEST_BATCH = 500
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
@@ -65,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
         training.save(folder)
         print(f"  epoch {training.epoch:3} {_line(training.history[-1])}", flush=True)
     results.add(case, {"data": DATA, **training.summary(sets["test"])})
+    training.write_run(folder / options.name)
     return 0
 
 
@@ -87,29 +96,24 @@ class Training:
         tf32 = options.precision != "fp32"
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         torch.backends.cudnn.benchmark = True
-        neuron = NeuronSettings(width=options.width)
-        network = ConvNet(IMAGE, CLASSES, options.channels, neuron, options.dropout)
+        self.recipe = recipe = _recipe(options)
+        network = build_network(recipe.network, recipe.neuron, CIFAR10.shape, CLASSES)
         network.to(options.device, memory_format=torch.channels_last)
-        self.network = Unrolled(network, options.timesteps)
-        self.mpo = None
-        if options.method == "mpo":
-            self.mpo = MPO(network, replace(MPOSettings(), width_scale=options.width_scale))
-        settings = OptimizerSettings(
-            name=options.optimizer,
-            lr=options.lr,
-            weight_decay=options.weight_decay,
-            warmup_epochs=min(options.warmup, options.epochs - 1),
-            batch_size=options.batch,
+        self.network = network
+        self.unrolled = {
+            steps: Unrolled(network, steps) for steps in (options.timesteps, _early(options))
+        }
+        self.mpo = MPO(network, recipe.mpo) if options.method == "mpo" else None
+        self.optimizer = build_optimizer(network, recipe.optimizer)
+        self.schedule = build_schedule(
+            self.optimizer, recipe.optimizer, options.epochs, steps_per_epoch
         )
-        self.optimizer = build_optimizer(self.network, settings)
-        self.schedule = build_schedule(self.optimizer, settings, options.epochs, steps_per_epoch)
 
-    def scores(self, x: Tensor, observe: Any = None) -> Tensor:
+    def scores(self, x: Tensor, steps: int, observe: Any = None) -> Tensor:
         """Mean logits over time, float32, (batch, classes)."""
-        options = self.options
-        autocast = torch.autocast(options.device, torch.bfloat16)
-        with autocast if options.precision == "bf16" else contextlib.nullcontext():
-            logits = self.network(encode(x, options.timesteps), observe)
+        autocast = torch.autocast(self.options.device, torch.bfloat16)
+        with autocast if self.options.precision == "bf16" else contextlib.nullcontext():
+            logits = self.unrolled[steps](encode(x, steps), observe)
         mean: Tensor = logits.float().mean(0)
         return mean
 
@@ -119,11 +123,12 @@ class Training:
         generator = torch.Generator().manual_seed(options.seed * 100_003 + self.epoch)
         torch.manual_seed(options.seed * 100_003 + self.epoch)
         self.network.train()
+        steps = _early(options) if self.epoch < options.early_epochs else options.timesteps
         loss_sum = torch.zeros((), device=options.device)
         correct, count = torch.zeros((), device=options.device), 0
-        for x, label in batches(images, options.batch, generator):
+        for x, label in batches(images, options.batch, generator, options.cutout):
             self.optimizer.zero_grad(set_to_none=True)
-            scores = self.scores(x)
+            scores = self.scores(x, steps)
             task = functional.cross_entropy(scores, label, label_smoothing=options.smoothing)
             (task if self.mpo is None else task + self.mpo.regularizer()).backward()
             self.optimizer.step()
@@ -137,6 +142,7 @@ class Training:
         self.history.append(
             {
                 "train_seconds": time.monotonic() - start,
+                "timesteps": steps,
                 "train_loss": loss,
                 "train_accuracy": float(correct) / count,
             }
@@ -148,7 +154,8 @@ class Training:
         """Accuracy on a split; put beside the epoch that has just run."""
         self.network.eval()
         correct = sum(
-            (self.scores(x, observe).argmax(1) == y).sum() for x, y in batches(images, TEST_BATCH)
+            (self.scores(x, self.options.timesteps, observe).argmax(1) == y).sum()
+            for x, y in batches(images, TEST_BATCH)
         )
         accuracy = float(correct) / len(images.labels)
         self.history[-1]["test_accuracy"] = accuracy
@@ -209,8 +216,60 @@ class Training:
             "epochs": self.history,
         }
 
+    def write_run(self, folder: Path) -> None:
+        """The run directory of the network, its recipe as near as a recipe can say it."""
+        shutil.rmtree(folder, ignore_errors=True)
+        run = create_run(self.recipe, folder)
+        names = ("epoch", *self.history[-1])
+        rows = [{"epoch": n, **row} for n, row in enumerate(self.history, 1)]
+        lines = [",".join(map(str, names)), *(",".join(map(str, r.values())) for r in rows)]
+        write_file(run.path / METRICS, "\n".join(lines) + "\n")
+        environment = describe_environment(self.recipe, self.options.device)
+        environment |= {"command": command_line(), "case": self.case}
+        write_environment(run.path, environment)
+        about = InputDescription(CIFAR10.shape, CIFAR10.classes, SCALING.words)
+        write_weights(run.path / WEIGHTS, self.network.state_dict(), about)
+
     def _checkpoint(self, folder: Path) -> Path:
         return folder / f"{self.options.name}.pt"
+
+
+def _early(options: argparse.Namespace) -> int:
+    steps: int = options.early_timesteps or options.timesteps
+    return steps
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    mpo = MPOSettings()
+    if options.width_scale is not None:
+        mpo = replace(mpo, width_scale=options.width_scale)
+    return Recipe(
+        name=options.name,
+        seed=options.seed,
+        epochs=options.epochs,
+        timesteps=options.timesteps,
+        method=options.method,
+        data=DataSettings(
+            name="cifar10",
+            path=str(options.data),
+            normalize=True,
+            crop=PADDING,
+            flip=True,
+            cutout=options.cutout,
+        ),
+        network=NetworkSettings(
+            name=options.network, channels=tuple(options.channels), dropout=options.dropout
+        ),
+        neuron=NeuronSettings(width=options.width),
+        mpo=mpo,
+        optimizer=OptimizerSettings(
+            name=options.optimizer,
+            lr=options.lr,
+            weight_decay=options.weight_decay,
+            warmup_epochs=min(options.warmup, options.epochs - 1),
+            batch_size=options.batch,
+        ),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -219,10 +278,13 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder with train.parquet and test.parquet")
     add("--work", type=Path, default=Path("runs/cifar10"), help="for checkpoint and decoded pixels")
-    add("--name", default="cifar10", help="name of the checkpoint, one for each case")
+    add("--name", default="cifar10", help="name of checkpoint and run, one for each case")
     add("--method", choices=("mpo", "fixed"), default="mpo")
-    add("--channels", type=int, nargs="+", default=[64, 128, 256, 256])
+    add("--network", choices=network_names(), default="convnet")
+    add("--channels", type=int, nargs="+", default=[64, 128, 256, 256], help="of convnet")
     add("--timesteps", type=int, default=4)
+    add("--early-timesteps", type=int, help="T of the first epochs (time inheritance)")
+    add("--early-epochs", type=int, default=0, help="how many they are")
     add("--epochs", type=int, default=30)
     add("--batch", type=int, default=128)
     add("--optimizer", choices=OPTIMIZERS, default="sgd")
@@ -230,9 +292,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--weight-decay", type=float, default=5e-4)
     add("--warmup", type=float, default=1.0, help="epochs")
     add("--smoothing", type=float, default=0.0, help="of labels")
+    add("--cutout", type=int, default=0, help="side of the blanked square, pixels")
     add("--dropout", type=float, default=0.0)
     add("--width", type=float, default=0.5, help="of the surrogate at the start, volt")
-    add("--width-scale", type=float, default=1.0, help="the width follows this times sigma")
+    add("--width-scale", type=float, help="the width follows this times sigma")
     add("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
     add("--limit", type=int, help="take only the first images of each split")
     return parser

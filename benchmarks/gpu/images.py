@@ -10,11 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mpo_snn.data.known import KNOWN
+from mpo_snn.data.scaling import Scaling
 from mpo_snn.errors import DataError
 from mpo_snn.files import replace_file
 
-MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-"""Of CIFAR-10's training pixels in [0, 1], red, green, blue."""
+CIFAR10 = KNOWN["cifar10"]
+SCALING = Scaling(255.0, CIFAR10.mean, CIFAR10.std)
 SIZE, PADDING = 32, 4
 
 
@@ -75,16 +77,17 @@ def _decode(path: Path, limit: int | None) -> tuple[object, object]:
 
 
 def batches(
-    images: Images, size: int, generator: torch.Generator | None = None
+    images: Images, size: int, generator: torch.Generator | None = None, cutout: int = 0
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Normalised images (size, 3, 32, 32) in channels-last memory, and their labels.
 
     With a generator (on the CPU) they come shuffled, in equal batches, each image cropped at
-    random out of its zero-padded self and mirrored at random; without, in order and as they are.
+    random out of its zero-padded self, mirrored at random, and with a square of `cutout` pixels
+    blanked at a random place; without, in order and as they are.
     """
     count, device = len(images.labels), images.pixels.device
-    mean = torch.tensor(MEAN, device=device)
-    std = torch.tensor(STD, device=device)
+    mean = torch.tensor(SCALING.mean, device=device)
+    std = torch.tensor(SCALING.std, device=device)
     if generator is None:
         for start in range(0, count, size):
             pixels = images.pixels[start : start + size]
@@ -98,15 +101,20 @@ def batches(
     order = torch.randperm(count, generator=generator).to(device)
     corner = torch.randint(2 * PADDING + 1, (2, count, 1), generator=generator).to(device)
     mirrored = (torch.rand(count, 1, generator=generator) < 0.5).to(device)
+    centre = torch.randint(SIZE, (2, count, 1), generator=generator).to(device)
     along = torch.arange(SIZE, device=device)
     for start in range(0, count - size + 1, size):
         chosen = order[start : start + size]
         rows = corner[0, chosen] + along
         columns = corner[1, chosen] + torch.where(mirrored[chosen], SIZE - 1 - along, along)
         rows, columns = rows[:, :, None], columns[:, None, :]
+        shown = inside[rows, columns]
+        if cutout:
+            row, column = (2 * (along - c[chosen]).abs() >= cutout for c in centre)
+            shown = shown * (row[:, :, None, None] | column[:, None, :, None])
         cropped = padded[chosen[:, None, None], rows, columns]
-        yield _normalised(cropped, mean, std, inside[rows, columns]), images.labels[chosen]
+        yield _normalised(cropped, mean, std, shown), images.labels[chosen]
 
 
-def _normalised(pixels: Tensor, mean: Tensor, std: Tensor, inside: Tensor | float = 1.0) -> Tensor:
-    return ((pixels / 255.0 - mean) / std * inside).permute(0, 3, 1, 2)
+def _normalised(pixels: Tensor, mean: Tensor, std: Tensor, shown: Tensor | float = 1.0) -> Tensor:
+    return ((pixels / 255.0 - mean) / std * shown).permute(0, 3, 1, 2)

@@ -1,8 +1,8 @@
-"""A whole training step of a spiking convnet: images/s against snnTorch and SpikingJelly.
+"""A whole training step of a spiking network: images/s against snnTorch and SpikingJelly.
 
-    python -m benchmarks.gpu.throughput [--device cpu|cuda] [--again] [--results FOLDER]
+    python -m benchmarks.gpu.throughput [--network resnet19] [--device cpu|cuda] [--again]
 
-The same architecture, weights and batch for all; batchnorm over time and batch together for ours
+The same network, weights and batch for all; batchnorm over time and batch together for ours
 and SpikingJelly, for each timestep by itself in the loop, as these are commonly written. Timed
 only after the checks of `check` have passed.
 """
@@ -14,15 +14,18 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.measure import Results, add_common_options, peak_memory, take_turns
 from benchmarks.networks import NEURON, Network, builders, ours
-from mpo_snn.networks.convnet import ConvNet
+from mpo_snn.encoding import encode
+from mpo_snn.networks import build_network, network_names
+from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.unroll import BatchNormMode
 
 CLASSES, IMAGE = 10, (3, 32, 32)
@@ -39,8 +42,13 @@ def main(argv: list[str] | None = None) -> int:
     on_gpu = torch.cuda.is_available()
     parser.add_argument("--timesteps", type=int, default=4)
     parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--network", choices=network_names(), default="convnet")
     parser.add_argument(
-        "--channels", type=int, nargs="+", default=[64, 128, 256, 256] if on_gpu else [32, 64, 64]
+        "--channels",
+        type=int,
+        nargs="+",
+        default=[64, 128, 256, 256] if on_gpu else [32, 64, 64],
+        help="of convnet",
     )
     parser.add_argument("--batch", type=int, nargs="+", default=[64, 256] if on_gpu else [16])
     parser.add_argument(
@@ -61,7 +69,8 @@ def main(argv: list[str] | None = None) -> int:
         options.batch, options.precision, options.layout
     ):
         case = {
-            "channels": options.channels,
+            "network": options.network,
+            "channels": options.channels if options.network == "convnet" else None,
             "timesteps": options.timesteps,
             "batch": batch,
             "precision": precision,
@@ -87,14 +96,14 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
     image = torch.rand(batch, *IMAGE).to(device).to(memory_format=layout)
     label = torch.randint(CLASSES, (batch,)).to(device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    convnet = _convnet(case, options.seed)
+    network = _network(case, options.seed)
     for name, build in builders(steps).items():
         try:
-            rows[name] = check(build, convnet, steps, device)
+            rows[name] = _checked(build, network, steps, device)
             if rows[name]["passed"]:
-                network = build(_convnet(case, options.seed))
-                network.module.to(device, memory_format=layout)
-                runs[name] = _training_step(network, image, label, case["precision"])
+                variant = build(_network(case, options.seed))
+                variant.module.to(device, memory_format=layout)
+                runs[name] = _training_step(variant, image, label, case["precision"])
         except ImportError as error:
             skipped[name] = str(error)
         except Exception as error:  # one that fails, in whatever way, must not stop the others
@@ -111,25 +120,43 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
             "peak_memory_bytes": peak_memory(run, device),
         }
     return {
-        "spike_density": _density(convnet, image.cpu(), steps),
+        "spike_density": _density(network, image.cpu(), steps),
         "variants": rows,
         "skipped": skipped,
     }
 
 
+def _checked(
+    build: Callable[[nn.Module, BatchNormMode], Network],
+    network: nn.Module,
+    steps: int,
+    device: str,
+) -> dict[str, Any]:
+    """`check` on the device, or on the CPU where a library's GPU kernel knows no float64."""
+    try:
+        return {"checked_on": device, **check(build, network, steps, device)}
+    except Exception as error:
+        if device == "cpu" or isinstance(error, ImportError):
+            raise
+        return {"checked_on": f"cpu ({error!r})", **check(build, network, steps, "cpu")}
+
+
 def check(
-    build: Callable[[ConvNet, BatchNormMode], Network], convnet: ConvNet, steps: int, device: str
+    build: Callable[[nn.Module, BatchNormMode], Network],
+    network: nn.Module,
+    steps: int,
+    device: str,
 ) -> dict[str, Any]:
     """Logits in evaluation, and in training with the gradient of the first kernel, in float64.
 
     Against our reference kernel, unrolled with the variant's own way of batchnorm. The kernels that
     run in float32 are held against the reference by `benchmarks.gpu.kernel`.
     """
-    network = build(convnet, "per_step")
-    mode: BatchNormMode = "per_step" if network.normalises_each_step else "folded"
-    reference = ours(convnet, steps, mode, backend="reference")
+    variant = build(network, "per_step")
+    mode: BatchNormMode = "per_step" if variant.normalises_each_step else "folded"
+    reference = ours(network, steps, mode, backend="reference")
     image = torch.rand(CHECK_BATCH, *IMAGE, generator=torch.Generator().manual_seed(1))
-    found, expected = (_answers(n, image.to(device)) for n in (network, reference))
+    found, expected = (_answers(n, image.to(device)) for n in (variant, reference))
     names = ("eval_logits", "train_logits", "gradient")
     differences = {
         name: float((a - b).abs().max()) for name, a, b in zip(names, found, expected, strict=True)
@@ -172,13 +199,16 @@ def _training_step(
     return run
 
 
-def _convnet(case: dict[str, Any], seed: int) -> ConvNet:
+def _network(case: dict[str, Any], seed: int) -> nn.Module:
     torch.manual_seed(seed)
-    return ConvNet(IMAGE, CLASSES, case["channels"], NEURON)
+    settings = NetworkSettings(name=case["network"], init="torch")
+    if case["channels"]:
+        settings = replace(settings, channels=tuple(case["channels"]))
+    return build_network(settings, NEURON, IMAGE, CLASSES)
 
 
 @torch.no_grad()
-def _density(convnet: ConvNet, image: Tensor, steps: int) -> float:
+def _density(network: nn.Module, image: Tensor, steps: int) -> float:
     """Spikes per neuron, step and sample at the start of training, over all layers."""
     fired, neurons = 0.0, 0
 
@@ -186,8 +216,7 @@ def _density(convnet: ConvNet, image: Tensor, steps: int) -> float:
         nonlocal fired, neurons
         fired, neurons = fired + float(spk.sum()), neurons + spk.numel()
 
-    network = ours(convnet, steps).module
-    network(image[:CHECK_BATCH].expand(steps, -1, -1, -1, -1), count)
+    ours(network, steps).module(encode(image[:CHECK_BATCH], steps), count)
     return fired / neurons
 
 

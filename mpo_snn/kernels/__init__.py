@@ -1,12 +1,13 @@
 """The scans over time, each behind one function, by backends that give the same spikes.
 
 `reference` is the definition (`mpo_snn.lif`, `mpo_snn.synapse`); `in_place` is plain torch, several
-times faster.
+times faster; `triton` is for GPUs (leaky neurons whose leak and threshold are not learnt).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+import os
 from typing import TYPE_CHECKING
 
 from mpo_snn.errors import RecipeError
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
     from mpo_snn.lif import InputGain, LIFParameters
 
-BACKENDS = ("in_place", "reference")
-DEFAULT_BACKEND = "in_place"
+BACKENDS = ("in_place", "triton", "reference")
 
 
 def lif_scan(
@@ -28,12 +28,53 @@ def lif_scan(
     Args:
         current: input in volt, (time, batch, *features); a time stride of 0 marks a constant.
         p: parameters of the layer.
-        backend: one of `BACKENDS`; None takes the fastest that the device has.
+        backend: one of `BACKENDS`; None takes the fastest that the device has for the layer.
+
+    Returns:
+        spikes and membrane; the membrane in the precision of the parameters or a higher one, the
+        spikes likewise, or (`triton`) in that of the current.
 
     Raises:
-        RecipeError: if the backend is unknown.
+        RecipeError: if the backend is unknown, or cannot run the layer.
     """
-    return _backend(backend or DEFAULT_BACKEND)(current, p)
+    backend = _choose(current, p, backend)
+    if backend == "triton":
+        from mpo_snn.kernels.triton_lif import lif_scan_triton
+
+        return lif_scan_triton(current, p)
+    import torch
+
+    current = current.to(torch.promote_types(current.dtype, p.beta.dtype))
+    if backend == "in_place":
+        from mpo_snn.kernels.in_place import lif_scan_in_place
+
+        return lif_scan_in_place(current, p)
+    from mpo_snn.lif import lif_scan_reference
+
+    return lif_scan_reference(current, p)
+
+
+def lif_scan_observed(
+    current: Tensor, p: LIFParameters, statistic: str, power: bool, backend: str | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`lif_scan` with what `mpo_snn.membrane.observe` makes of it: spikes, membrane, U, shares.
+
+    Args:
+        current: as in `lif_scan`.
+        p: as in `lif_scan`.
+        statistic: U is the `mean` over time or the `final` membrane.
+        power: whether the shares have the mean square of the surrogate.
+        backend: as in `lif_scan`.
+    """
+    backend = _choose(current, p, backend)
+    if backend == "triton":
+        from mpo_snn.kernels.triton_lif import lif_scan_triton_observed
+
+        return lif_scan_triton_observed(current, p, statistic, power)
+    from mpo_snn.membrane import observe
+
+    spk, v = lif_scan(current, p, backend)
+    return spk, v, *observe(v, spk, p, statistic, power)
 
 
 def synapse_scan(
@@ -56,13 +97,35 @@ def synapse_scan(
     return synapse_scan_in_place(x, alpha, input_gain)
 
 
-def _backend(name: str) -> Callable[[Tensor, LIFParameters], tuple[Tensor, Tensor]]:
-    if name == "in_place":
-        from mpo_snn.kernels.in_place import lif_scan_in_place
+def default_backend(device: str) -> str:
+    """The backend that a device's layers run on unless one is asked for."""
+    return "triton" if device == "cuda" and _has_triton() else "in_place"
 
-        return lif_scan_in_place
-    if name == "reference":
-        from mpo_snn.lif import lif_scan_reference
 
-        return lif_scan_reference
-    raise RecipeError(f"unknown LIF backend '{name}': choose one of {', '.join(BACKENDS)}.")
+def _choose(current: Tensor, p: LIFParameters, backend: str | None) -> str:
+    """The backend that runs a layer."""
+    wanted = backend or default_backend(current.device.type)
+    if wanted not in BACKENDS:
+        raise RecipeError(f"unknown LIF backend '{wanted}': choose one of {', '.join(BACKENDS)}.")
+    if wanted != "triton":
+        return wanted
+    reason = _why_not_triton(current, p)
+    if reason is None:
+        return "triton"
+    if backend is None:
+        return "in_place"
+    raise RecipeError(f"cannot run a layer on the backend triton: {reason}. Use in_place.")
+
+
+def _why_not_triton(current: Tensor, p: LIFParameters) -> str | None:
+    if not _has_triton():
+        return "the package triton is not installed"
+    if current.device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        return f"it needs a CUDA device, the input is on {current.device.type}"
+    from mpo_snn.kernels.triton_lif import why_not
+
+    return why_not(current, p)
+
+
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from mpo_snn.errors import RecipeError
 from mpo_snn.lif import LIFParameters
+from mpo_snn.membrane import MembraneRecord, observe
 from mpo_snn.neurons import MPOLeaky
 from mpo_snn.surrogate import Spike
 
@@ -91,6 +92,7 @@ class KLIF(MPOLeaky):
         return spk
 
     def _run(self, current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
+        current = self._in_own_precision(current)
         state = torch.zeros_like(current[0])
         spikes, membranes = [], []
         for step in current:
@@ -98,6 +100,12 @@ class KLIF(MPOLeaky):
             spikes.append(spk)
             membranes.append(v)
         return torch.stack(spikes), torch.stack(membranes)
+
+    def _run_observed(
+        self, current: Tensor, p: LIFParameters, record: MembraneRecord
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        spk, v = self._run(current, p)
+        return spk, v, *observe(v, spk, p, record.statistic, record.power)
 
     def extra_repr(self) -> str:
         """Settings in one line, for `print(network)`."""

@@ -20,7 +20,7 @@ def describe_environment(recipe: Recipe, device: str) -> dict[str, Any]:
     """What may change the last bits of the weights, beside the recipe; JSON values."""
     import torch
 
-    from mpo_snn.kernels import DEFAULT_BACKEND
+    from mpo_snn.kernels import default_backend
 
     stepwise = recipe.trained_neuron.model == "klif"
     is_cuda = device.startswith("cuda")
@@ -30,7 +30,7 @@ def describe_environment(recipe: Recipe, device: str) -> dict[str, Any]:
         "device": device,
         "device_name": torch.cuda.get_device_name() if is_cuda else platform.machine(),
         "threads": torch.get_num_threads(),
-        "kernel": "none" if stepwise else recipe.neuron.backend or DEFAULT_BACKEND,
+        "kernel": "none" if stepwise else recipe.neuron.backend or default_backend(device[:4]),
         "seed": recipe.seed,
         "git": source_commit(),
     }

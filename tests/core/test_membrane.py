@@ -22,11 +22,17 @@ from mpo_snn.membrane import (
     count_shares,
     merge,
     moments,
+    observe,
     take_sample,
 )
 
 ONE = torch.tensor(1.0)
 P = LIFParameters(beta=torch.tensor(0.5), threshold=ONE, slope=ONE, scale=ONE)
+
+
+def add(record: MembraneRecord, v: Tensor, spk: Tensor) -> None:
+    """A sequence as a scan hands it over."""
+    record.add_sequence(*observe(v, spk, P, record.statistic, record.power))
 
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -186,7 +192,7 @@ def assert_same_sample(a: Sample, b: Sample) -> None:
 def test_single_steps_give_what_the_sequence_gives(statistic: str) -> None:
     v, spk = normal(6, 4, 3), (normal(6, 4, 3, seed=1) > 0).float()
     at_once, by_step = MembraneRecord(statistic, 1.0), MembraneRecord(statistic, 1.0)
-    at_once.add_sequence(v, spk, P)
+    add(at_once, v, spk)
     for t in range(6):
         by_step.add_step(v[t], spk[t], P)
     assert_same_sample(taken(by_step), taken(at_once))
@@ -197,7 +203,7 @@ def test_statistic_by_hand(statistic: str) -> None:
     """Two neurons, two steps: means 2 and 4, last values 3 and 7; one spike in four."""
     v = torch.tensor([[[1.0, 1.0]], [[3.0, 7.0]]])
     record = MembraneRecord(statistic, 1.0)
-    record.add_sequence(v, torch.tensor([[[0.0, 0.0]], [[0.0, 1.0]]]), P)
+    add(record, v, torch.tensor([[[0.0, 0.0]], [[0.0, 1.0]]]))
     sample = taken(record)
     mean, sigma = (3.0, 1.0) if statistic == "mean" else (5.0, 2.0)
     assert float(sample.layer.mean) == mean and float(sample.layer.sigma) == sigma
@@ -229,9 +235,9 @@ def test_combining_samples_weighs_shares_by_their_counts() -> None:
 def test_what_was_read_stays_for_the_step_and_then_is_gone() -> None:
     record = MembraneRecord("mean", 1.0)
     v = normal(3, 4, 2)
-    record.add_sequence(v, torch.zeros_like(v), P)
+    add(record, v, torch.zeros_like(v))
     assert record.take_open() is not None and record.take_open() is None
-    record.add_sequence(v, torch.zeros_like(v), P)
+    add(record, v, torch.zeros_like(v))
     everything = record.take_all()
     assert everything is not None and everything.layer.count == 2 * 4 * 2
     assert record.take_all() is None
@@ -240,7 +246,7 @@ def test_what_was_read_stays_for_the_step_and_then_is_gone() -> None:
 def test_only_the_layers_moments_carry_a_graph() -> None:
     record = MembraneRecord("mean", 1.0)
     v = normal(3, 4, 2).requires_grad_()
-    record.add_sequence(v, torch.zeros(3, 4, 2), P)
+    add(record, v, torch.zeros(3, 4, 2))
     sample = taken(record)
     assert sample.layer.mean.requires_grad
     others = (sample.neurons.mean, sample.rho, sample.coverage, sample.density)

@@ -68,7 +68,10 @@ def test_values_come_back_as_the_same_recipe(tiny: Recipe) -> None:
         ({"name": 3}, "name is 3, allowed is text."),
         ({"neuron": 3}, "neuron is 3, allowed is a group of keys."),
         ({"neuron": {"learn_beta": "yes"}}, "neuron.learn_beta is 'yes', allowed is true or"),
-        ({"neuron": {"backend": "gpu"}}, "neuron.backend is 'gpu', allowed is in_place, reference"),
+        (
+            {"neuron": {"backend": "gpu"}},
+            "neuron.backend is 'gpu', allowed is in_place, triton, reference",
+        ),
         ({"method": "magic"}, "method is 'magic', allowed is mpo, fixed."),
         ({"network": {"name": "convnet", "channels": 3}}, "network.channels is 3, allowed is a li"),
         ({"network": {"name": "convnet", "channels": [3, "x"]}}, "network.channels is"),

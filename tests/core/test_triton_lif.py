@@ -1,0 +1,144 @@
+"""The Triton kernels against the reference scan: in Triton's interpreter, or on a GPU."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, get_args
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mpo_snn.errors import RecipeError
+from mpo_snn.kernels import lif_scan, lif_scan_observed
+from mpo_snn.lif import LIFParameters
+from mpo_snn.membrane import observe
+from mpo_snn.surrogate import Shape
+
+pytest.importorskip("triton")
+
+ON_GPU = torch.cuda.is_available()
+DEVICE = "cuda" if ON_GPU else "cpu"
+CHOICES = list(itertools.product(("zero", "subtract", "none"), ("step", "next"), ("unit", "decay")))
+LAYOUTS = ("contiguous", "channels last", "constant")
+
+
+def make_current(shape: tuple[int, ...], layout: str, seed: int, dtype: torch.dtype) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    steps, batch, *features = shape
+    size = (batch, *features) if layout == "constant" else (steps * batch, *features)
+    x = (torch.randn(size, generator=generator) + 0.5).to(DEVICE, dtype)
+    if layout == "channels last" and len(features) == 3:
+        x = x.contiguous(memory_format=torch.channels_last)
+    return x.expand(shape) if layout == "constant" else x.unflatten(0, (steps, batch))
+
+
+def parameters(features: list[int], per_channel: bool, choice: Any, **more: Any) -> LIFParameters:
+    def value(low: float, high: float) -> Tensor:
+        if not (per_channel and features):
+            return torch.tensor(low, device=DEVICE)
+        shape = (features[0], *[1] * (len(features) - 1))
+        return torch.linspace(low, high, features[0], device=DEVICE).reshape(shape)
+
+    scale = torch.rand(features, generator=torch.Generator().manual_seed(0)).to(DEVICE) + 0.5
+    return LIFParameters(value(0.5, 0.9), value(0.6, 1.1), value(2.0, 5.0), scale, *choice, **more)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Tensor, LIFParameters]:
+    features = list(draw(st.sampled_from([(), (3,), (2, 3, 5), (1, 4, 4), (40, 6, 7)])))
+    shape = (draw(st.integers(1, 5)), draw(st.integers(1, 3)), *features)
+    dtype = draw(st.sampled_from([torch.float32, torch.float64]))
+    current = make_current(shape, draw(st.sampled_from(LAYOUTS)), draw(st.integers(0, 99)), dtype)
+    surrogate = draw(st.sampled_from(get_args(Shape)))
+    choice = draw(st.sampled_from(CHOICES))
+    return current, parameters(features, draw(st.booleans()), choice, surrogate=surrogate)
+
+
+def strides(x: Tensor) -> list[int]:
+    return [s for s, size in zip(x.stride(), x.shape, strict=True) if size > 1]
+
+
+@given(case=cases())
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_spikes_and_membrane_are_the_references_bit_for_bit(case: Any) -> None:
+    current, p = case
+    found, expected = lif_scan(current, p, "triton"), lif_scan(current, p, "reference")
+    for a, b in zip(found, expected, strict=True):
+        assert torch.equal(a, b) and a.dtype == b.dtype
+        if current.stride(0):
+            assert strides(a) == strides(current)
+
+
+@given(case=cases(), statistic=st.sampled_from(["mean", "final"]), power=st.booleans())
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_statistics_are_those_of_the_membrane(case: Any, statistic: str, power: bool) -> None:
+    current, p = case
+    *_, u, shares = lif_scan_observed(current, p, statistic, power, "triton")
+    spk, v = lif_scan(current, p, "reference")
+    expected_u, expected_shares = observe(v, spk, p, statistic, power)
+    torch.testing.assert_close(u, expected_u, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(shares, expected_shares, rtol=1e-5, atol=1e-6)
+
+
+@given(
+    case=cases(),
+    reads=st.sets(st.sampled_from(["spikes", "membrane", "statistic"]), min_size=1),
+    statistic=st.sampled_from(["mean", "final"]),
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_gradients_are_the_references(case: Any, reads: set[str], statistic: str) -> None:
+    current, p = case
+
+    def gradient(backend: str) -> Tensor:
+        # Where the current is constant in time, so is its leaf: the sum over time is tested too.
+        constant = current.stride(0) == 0 and current.shape[0] > 1
+        leaf = (current[0] if constant else current).detach().requires_grad_()
+        source = leaf.expand(current.shape) if constant else leaf
+        spk, v, u, _ = lif_scan_observed(source, p, statistic, False, backend)
+        generator = torch.Generator().manual_seed(1)
+        loss = current.new_zeros(())
+        for name, x in (("spikes", spk), ("membrane", v), ("statistic", u)):
+            if name in reads:
+                loss = loss + (x * torch.randn(x.shape, generator=generator).to(x)).sum()
+        return torch.autograd.grad(loss, leaf)[0]
+
+    found, expected = gradient("triton"), gradient("reference")
+    torch.testing.assert_close(
+        found, expected, rtol=0, atol=1e-5 * max(1.0, float(expected.abs().max()))
+    )
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_half_precision_is_read_as_it_is(layout: str) -> None:
+    current = make_current((3, 2, 4, 3, 3), layout, 5, torch.bfloat16)
+    p = parameters([4, 3, 3], True, ("zero", "step", "decay"))
+    spk, v = lif_scan(current, p, "triton")
+    expected_spk, expected_v = lif_scan(current.float(), p, "reference")
+    assert spk.dtype == torch.bfloat16 and v.dtype == torch.float32
+    assert torch.equal(spk.float(), expected_spk) and torch.equal(v, expected_v)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"beta": torch.tensor(0.5, requires_grad=True)}, "its leak or threshold is learnt"),
+        ({"surrogate": torch.sigmoid}, "its surrogate is a function"),
+    ],
+)
+def test_what_it_cannot_run_is_said_and_runs_elsewhere(change: Any, reason: str) -> None:
+    current = make_current((2, 2, 3), "contiguous", 0, torch.float32)
+    p = LIFParameters(**{**vars(parameters([3], False, ("zero", "step", "decay"))), **change})
+    with pytest.raises(RecipeError, match=f"backend triton: {reason}"):
+        lif_scan(current, p, "triton")
+    assert torch.equal(lif_scan(current, p)[0], lif_scan(current, p, "reference")[0])
+
+
+def test_a_layout_it_cannot_read_is_said() -> None:
+    p = parameters([3], False, ("zero", "step", "decay"))
+    with pytest.raises(RecipeError, match="do not lie one after another"):
+        lif_scan(torch.zeros(4, 2, 3).transpose(0, 1).to(DEVICE), p, "triton")
+    with pytest.raises(RecipeError, match="not dense in memory"):
+        lif_scan(torch.zeros(4, 2, 6)[..., ::2].to(DEVICE), p, "triton")
