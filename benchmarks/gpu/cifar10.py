@@ -28,6 +28,7 @@ from mpo_snn.data.settings import DataSettings
 from mpo_snn.encoding import encode
 from mpo_snn.errors import DataError, MpoError
 from mpo_snn.files import make_folder, replace_file, write_file
+from mpo_snn.kernels import BACKENDS
 from mpo_snn.mpo import MPO
 from mpo_snn.networks import build_network, network_names
 from mpo_snn.networks.settings import NetworkSettings
@@ -260,7 +261,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         network=NetworkSettings(
             name=options.network, channels=tuple(options.channels), dropout=options.dropout
         ),
-        neuron=NeuronSettings(width=options.width),
+        neuron=NeuronSettings(width=options.width, backend=options.backend),
         mpo=mpo,
         optimizer=OptimizerSettings(
             name=options.optimizer,
@@ -297,6 +298,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--width", type=float, default=0.5, help="of the surrogate at the start, volt")
     add("--width-scale", type=float, help="the width follows this times sigma")
     add("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
+    add("--backend", choices=BACKENDS, help="of the neurons (default: the fastest)")
     add("--limit", type=int, help="take only the first images of each split")
     return parser
 

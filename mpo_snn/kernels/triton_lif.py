@@ -189,19 +189,20 @@ def _surrogate(x, slope, SHAPE: tl.constexpr):  # type: ignore[no-untyped-def]
     distance = tl.abs(x * slope)
     if SHAPE == 0:
         tail = tl.exp(-distance)
-        return slope * tail / ((1.0 + tail) * (1.0 + tail))
+        s = slope * tail / ((1.0 + tail) * (1.0 + tail))
     elif SHAPE == 1:
-        return slope / (PI * (1.0 + distance * distance))
+        s = slope / (PI * (1.0 + distance * distance))
     elif SHAPE == 2:
-        return tl.where(distance <= 1.0, 0.5 * slope, 0.0)
+        s = tl.where(distance <= 1.0, 0.5 * slope, 0.0)
     elif SHAPE == 3:
-        return slope * tl.maximum(1.0 - distance, 0.0)
+        s = slope * tl.maximum(1.0 - distance, 0.0)
     else:
         tail = tl.exp(-2.0 * distance)
         edge = tl.exp(-2.0 * REACH * slope)
         peak = REACH * slope * (1.0 + edge) / (1.0 - edge)
         bell = 4.0 * tail / ((1.0 + tail) * (1.0 + tail))
-        return tl.where(tl.abs(x) <= REACH, peak * bell, 0.0)
+        s = tl.where(tl.abs(x) <= REACH, peak * bell, 0.0)
+    return s
 
 
 @triton.jit
