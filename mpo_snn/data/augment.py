@@ -5,7 +5,7 @@ All draws come from torch's global random numbers, so that who seeds them decide
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,11 +17,29 @@ from mpo_snn.errors import DataError
 Augment = Callable[[Tensor], Tensor]
 
 
-def augmentation(settings: DataSettings) -> Augment | None:
+def augmentation(settings: DataSettings, shape: Sequence[int]) -> Augment | None:
     """What the settings ask for, in the order crop, flip, AutoAugment, cutout; None for nothing.
 
     The function takes and gives stored samples, (batch, *any, height, width), of one type.
+
+    Args:
+        settings: of the data.
+        shape: of a sample at one timestep, (channels, height, width).
+
+    Raises:
+        DataError: if nothing would be left of a picture.
     """
+    side = min(shape[-2:])
+    found = [
+        f"data.{name} is {pixels}, allowed for pictures of {shape[-2]}x{shape[-1]} is up to {most}."
+        for name, pixels, most in (
+            ("crop", settings.crop, side // 2),
+            ("cutout", settings.cutout, side),
+        )
+        if pixels > most
+    ]
+    if found:
+        raise DataError("cannot augment", found)
     steps: list[Augment] = []
     if settings.crop:
         steps.append(lambda x: random_crop(x, settings.crop))

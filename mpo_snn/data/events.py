@@ -23,6 +23,9 @@ from mpo_snn.data.source import wanted_path
 from mpo_snn.data.tonic_files import read_recordings
 from mpo_snn.errors import DataError
 
+LONGEST = 2**40
+"""Microseconds (some 300 hours) beyond which the times of a recording are damage."""
+
 
 @dataclass(frozen=True)
 class Sensor:
@@ -157,6 +160,8 @@ def _check(events: Events, label: int, sensor: Sensor, where: str) -> None:
                 found.append(f"{name} runs from {low} to {high}, allowed is 0 to {size - 1}.")
         if bool(np.any(np.diff(events.t.astype(np.int64)) < 0)):
             found.append("its events are not in the order of time.")
+        elif int(events.t[-1]) - int(events.t[0]) > LONGEST:
+            found.append(f"it lasts {int(events.t[-1]) - int(events.t[0])} microseconds.")
     if not 0 <= label < len(sensor.classes):
         found.append(f"its label is {label}, allowed is 0 to {len(sensor.classes) - 1}.")
     if found:
@@ -166,8 +171,16 @@ def _check(events: Events, label: int, sensor: Sensor, where: str) -> None:
 def _from_npz(path: Path, part: PartName, sensor: Sensor) -> Iterator[tuple[Events, int]]:
     """Recordings one after another: {part}_x, _y, _p, _t of all events, offsets, label."""
     names = tuple(f"{part}_{key}" for key in ("x", "y", "p", "t", "offsets", "label"))
-    x, y, p, t, offsets, label = read_arrays(path, names)
-    found = []
+    arrays = read_arrays(path, names)
+    where = f"'{path}', {part} split"
+    found = [
+        f"{name} is {array.dtype} of shape {array.shape}, allowed is a list of whole numbers."
+        for name, array in zip(names, arrays, strict=True)
+        if array.dtype.kind not in "iu" or array.ndim != 1
+    ]
+    if found:
+        raise DataError(f"cannot use {where}", [f"{where}: {finding}" for finding in found])
+    x, y, p, t, offsets, label = arrays
     if len({len(x), len(y), len(p), len(t)}) > 1:
         found.append(f"x, y, p, t hold {len(x)}, {len(y)}, {len(p)}, {len(t)} events.")
     elif len(offsets) != len(label) + 1 or offsets[0] != 0 or offsets[-1] != len(x):
@@ -180,7 +193,6 @@ def _from_npz(path: Path, part: PartName, sensor: Sensor) -> Iterator[tuple[Even
             f" {len(sensor.classes) - 1}."
         )
     if found:
-        where = f"'{path}', {part} split"
         raise DataError(f"cannot use {where}", [f"{where}: {finding}" for finding in found])
     for number, (a, b) in enumerate(pairwise(offsets)):
         yield Events(x[a:b], y[a:b], p[a:b], t[a:b]), int(label[number])

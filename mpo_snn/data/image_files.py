@@ -25,6 +25,8 @@ from mpo_snn.errors import DataError
 SIZE = 224
 _RESIZED = 256 / 224
 """Shorter side before the central crop, as a multiple of the size, as is usual for ImageNet."""
+_LONGEST = 4
+"""Longer side, as a multiple of the shorter, of which anything can be seen in the central crop."""
 _FOLDERS: dict[PartName, tuple[str, ...]] = {"train": ("train",), "test": ("val", "test")}
 _END = 512
 """A tar ends with blocks of this many zero bytes."""
@@ -161,11 +163,23 @@ def _central(image: Any, size: int) -> Tensor:
     short = max(size, round(size * _RESIZED))
     width, height = image.size
     if (width, height) != (size, size):
+        image = _without_far_ends(image)
+        width, height = image.size
         scale = short / min(width, height)
         image = image.resize((math.ceil(width * scale), math.ceil(height * scale)), _bilinear())
         left, top = (image.width - size) // 2, (image.height - size) // 2
         image = image.crop((left, top, left + size, top + size))
     return _pixels(image)
+
+
+def _without_far_ends(image: Any) -> Any:
+    """A strip that is resized as a whole would fill the memory with what no crop shows."""
+    width, height = image.size
+    longest = _LONGEST * min(width, height)
+    if max(width, height) <= longest:
+        return image
+    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+    return image.crop((left, top, left + min(width, longest), top + min(height, longest)))
 
 
 def _random_part(image: Any, size: int) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.data.image_files import SIZE, ImageFiles
-from mpo_snn.data.known import KNOWN, Known
+from mpo_snn.data.known import KNOWN, SOURCES, Known
 from mpo_snn.data.part import Part
 from mpo_snn.data.scaling import Scaling
 from mpo_snn.data.settings import DataSettings
@@ -18,6 +18,8 @@ from mpo_snn.errors import DataError
 
 PIXEL_MAX = 255.0
 IMAGENET_CLASSES = 1000
+MOST_CLASSES = 100_000
+"""Of data that does not name its classes: a larger label is damage."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -29,7 +31,7 @@ def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"])
         DataError: if there is no path, nothing usable at it, or its content is not this data set.
     """
     known = KNOWN.get(settings.name)
-    images = find_source(settings, known)(part)
+    images = find_source(settings, known, SOURCES.get(settings.name))(part)
     where = f"{images.where}, {part} split"
     classes = images.classes or (known.classes if known else _numbered(images.y))
     findings = _findings(settings, images, classes, known)
@@ -115,4 +117,5 @@ def _statistics(
 
 
 def _numbered(y: Tensor) -> tuple[str, ...]:
-    return tuple(str(label) for label in range(int(y.max()) + 1)) if len(y) else ()
+    count = min(int(y.max()) + 1, MOST_CLASSES) if len(y) else 0
+    return tuple(str(label) for label in range(count))

@@ -24,7 +24,6 @@ class Known:
         shape: (channels, height, width) of every image.
         mean: of each channel of the training split, pixels in [0, 1].
         std: likewise.
-        source: where it can be had.
     """
 
     title: str
@@ -32,13 +31,10 @@ class Known:
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    source: str
 
 
 KNOWN = {
-    "mnist": Known(
-        "MNIST", tuple("0123456789"), (1, 28, 28), (0.1307,), (0.3081,), "yann.lecun.com/exdb/mnist"
-    ),
+    "mnist": Known("MNIST", tuple("0123456789"), (1, 28, 28), (0.1307,), (0.3081,)),
     "fashion_mnist": Known(
         "Fashion-MNIST",
         (
@@ -56,7 +52,6 @@ KNOWN = {
         (1, 28, 28),
         (0.2860,),
         (0.3530,),
-        "github.com/zalandoresearch/fashion-mnist",
     ),
     "cifar10": Known(
         "CIFAR-10",
@@ -64,7 +59,6 @@ KNOWN = {
         (3, 32, 32),
         (0.4914, 0.4822, 0.4465),
         (0.2470, 0.2435, 0.2616),
-        "www.cs.toronto.edu/~kriz/cifar.html",
     ),
     "cifar100": Known(
         "CIFAR-100",
@@ -72,6 +66,14 @@ KNOWN = {
         (3, 32, 32),
         (0.5071, 0.4865, 0.4409),
         (0.2673, 0.2564, 0.2762),
-        "www.cs.toronto.edu/~kriz/cifar.html",
     ),
 }
+
+SOURCES = {
+    "mnist": "yann.lecun.com/exdb/mnist",
+    "fashion_mnist": "github.com/zalandoresearch/fashion-mnist",
+    "cifar10": "www.cs.toronto.edu/~kriz/cifar.html",
+    "cifar100": "www.cs.toronto.edu/~kriz/cifar.html",
+    "imagenet": "image-net.org (an account is needed)",
+}
+"""Where image data sets can be had."""

@@ -50,18 +50,27 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> list[NDArray[np.generic]]
                     f"cannot use '{path}': it has no array {', '.join(missing)}; it holds"
                     f" {', '.join(archive.files) or 'nothing'}."
                 )
-            return [archive[name] for name in names]
+            arrays = [archive[name] for name in names]
     except DataError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"cannot read '{path}': it is damaged ({' '.join(str(error).split())})."
         ) from error
+    except (RuntimeError, NotImplementedError) as error:
+        raise DataError(f"cannot read '{path}': {error}.") from error
+    other = [
+        name for name, array in zip(names, arrays, strict=True) if not isinstance(array, np.ndarray)
+    ]
+    if other:
+        raise DataError(f"cannot use '{path}': {', '.join(other)} is no array of NumPy's.")
+    return arrays
 
 
 def _channels_first(x: NDArray[np.generic]) -> Tensor:
     """(N, C, H, W) from any of the three layouts; 1 to 4 channels mark the axis of channels."""
-    stored = torch.from_numpy(x if x.dtype == np.uint8 else x.astype(np.float32))
+    with np.errstate(over="ignore"):  # an infinity is told where values are checked
+        stored = torch.from_numpy(x if x.dtype == np.uint8 else x.astype(np.float32))
     if stored.ndim == 3:
         return stored[:, None]
     if stored.shape[1] > 4 and stored.shape[3] <= 4:

@@ -39,7 +39,7 @@ def read(folder: Path, part: PartName, lossless: bool) -> Images:
     encoded, labels = table
     pixels, first = _decode(path, encoded)
     note = _jpeg_note(first) if lossless and encoded else ""
-    classes = tuple(map(str, json.loads(metadata.get(b"classes", b"[]"))))
+    classes = _classes(path, metadata.get(b"classes", b"[]"))
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
     y = torch.from_numpy(labels.astype(np.int64))
     return Images(x, y, classes, folder.resolve().name, f"'{path}'", note)
@@ -67,9 +67,23 @@ def _read_table(
     if labels.dtype.kind not in "iu":
         raise DataError(f"cannot use '{path}': column label is {labels.dtype}, not whole numbers.")
     images = table["image"].to_pylist()
-    if images and not isinstance(images[0], bytes):
-        images = [row.get("bytes") if isinstance(row, dict) else None for row in images]
-    return (images, labels), schema.metadata or {}
+    images = [row.get("bytes") if isinstance(row, dict) else row for row in images]
+    encoded = [row if isinstance(row, bytes) else None for row in images]
+    return (encoded, labels), schema.metadata or {}
+
+
+def _classes(path: Path, text: bytes) -> tuple[str, ...]:
+    """The names in the metadata of a schema."""
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None
+    if not isinstance(names, list):
+        raise DataError(
+            f"cannot use '{path}': key classes of its schema's metadata is no list of names in"
+            ' JSON, such as ["cat", "dog"].'
+        )
+    return tuple(map(str, names))
 
 
 def _decode(path: Path, encoded: list[bytes | None]) -> tuple[NDArray[np.uint8], Any]:

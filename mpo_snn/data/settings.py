@@ -10,6 +10,9 @@ from typing import Any, Literal
 from mpo_snn.data import dataset_names
 from mpo_snn.settings import refuse
 
+MOST_WORKERS = 128
+"""Each worker is a process of its own."""
+
 EVENT_DATA = ("nmnist", "dvs128_gesture", "cifar10_dvs", "shd")
 """Data sets of events, whose samples are frames over time."""
 
@@ -88,10 +91,16 @@ class DataSettings:
         for key in ("crop", "cutout", "workers"):
             if getattr(self, key) < 0:
                 found.append(f"data.{key} is {getattr(self, key)}, allowed is 0 or more.")
+        if self.workers > MOST_WORKERS:
+            found.append(f"data.workers is {self.workers}, allowed is up to {MOST_WORKERS}.")
         if self.size is not None and self.size < 1:
             found.append(f"data.size is {self.size}, allowed is 1 or more, or null.")
         if self.is_framed and self.autoaugment != "none":
             found.append("data.autoaugment is for images, not for frames of events.")
+        if self.is_framed and self.resized_crop:
+            found.append("data.resized_crop is for image files, not for frames of events.")
+        if self.framing != "time" and not self.is_framed:
+            found.append(f"data.framing is {self.framing}, but {self.name} holds images.")
         is_share = 0.0 <= self.validation < 1.0
         if not is_share and not (self.validation < math.inf and self.validation % 1 == 0):
             found.append(

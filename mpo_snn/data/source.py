@@ -41,15 +41,22 @@ class Images:
     note: str = ""
 
 
-def find_source(settings: DataSettings, known: Known | None) -> Callable[[PartName], Images]:
+def find_source(
+    settings: DataSettings, known: Known | None, source: str | None
+) -> Callable[[PartName], Images]:
     """The reader of what data.path holds.
+
+    Args:
+        settings: of the data.
+        known: what is known of it, if it has a name.
+        source: where it can be had, for who has none.
 
     Raises:
         DataError: if there is no path, it cannot be read, or nothing that is known lies there.
     """
     from mpo_snn.data import cifar_python, idx, npz_archive, parquet_archive
 
-    path = wanted_path(settings, known.source if known else None)
+    path = wanted_path(settings, source)
     if (batches := cifar_python.find(path, settings.name)) is not None:
         return lambda part: _plain(batches, cifar_python.read(batches, settings.name, part))
     if path.is_dir() and (folder := idx.find(path)) is not None:
@@ -62,8 +69,14 @@ def find_source(settings: DataSettings, known: Known | None) -> Callable[[PartNa
         return lambda part: npz_archive.read(path, part)
     if path.is_dir() and any(path.glob("*.parquet")):
         return lambda part: parquet_archive.read(path, part, lossless=known is not None)
-    if path.is_dir() and len(npz := list(path.glob("*.npz"))) == 1:
+    npz = sorted(path.glob("*.npz")) if path.is_dir() else []
+    if len(npz) == 1:
         return lambda part: npz_archive.read(npz[0], part)
+    if npz:
+        raise DataError(
+            f"cannot use data set '{settings.name}' from '{path}': the folder holds {len(npz)} .npz"
+            f" files; give the path of one, such as '{npz[0]}'."
+        )
     what = "the folder holds" if path.is_dir() else "the file is"
     raise DataError(
         f"cannot use data set '{settings.name}' from '{path}': {what} none of: a .npz archive with"
@@ -88,7 +101,7 @@ def _files(
 
 
 def wanted_path(settings: DataSettings, source: str | None) -> Path:
-    """The path that the settings give, which exists and can be read.
+    """The path that the settings give: a file or folder that can be read.
 
     Args:
         settings: of the data.
@@ -110,6 +123,11 @@ def wanted_path(settings: DataSettings, source: str | None) -> Path:
     try:
         if path.is_dir():
             next(path.iterdir(), None)
+        elif path.exists() and not path.is_file():
+            raise DataError(
+                f"cannot read data set '{settings.name}' at '{path}': it is neither a file nor a"
+                " folder; check --data.path."
+            )
         else:
             with path.open("rb"):
                 pass

@@ -9,7 +9,6 @@ epoch ends with.
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,13 +22,15 @@ from rich.console import Console
 from mpo_snn.data import load_dataset
 from mpo_snn.data.augment import augmentation
 from mpo_snn.data.dataset import Dataset
-from mpo_snn.errors import DataError, MpoError, RecipeError
+from mpo_snn.errors import RecipeError
 from mpo_snn.networks import build_network
 from mpo_snn.operators import declare_torchvision_operators
 from mpo_snn.training.batches import ordered_loader, shuffled_loader
 from mpo_snn.training.callbacks import MembraneTable, MetricsTable
 from mpo_snn.training.checkpoint import AtomicCheckpoints, CheckpointEveryEpoch, read_checkpoint
+from mpo_snn.training.divergence import DivergedError
 from mpo_snn.training.environment import command_line, describe_environment
+from mpo_snn.training.interruption import fit_or_be_interrupted
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.progress import ReportProgress
 from mpo_snn.training.quiet import quiet_lightning
@@ -78,8 +79,9 @@ def fit(
 
     Raises:
         RunError, OutputError: if the output is taken or cannot be written.
-        RecipeError, DataError: if the recipe does not suit the data or the machine; the run
-            directory is gone again.
+        RecipeError, DataError: if the recipe does not suit the data or the machine. Whatever
+            fails before the end of the first epoch, but a loss that is no number, leaves no run
+            directory.
         DivergedError: if the loss stops being a number.
         KeyboardInterrupt: if the user stops it; `resume` goes on.
     """
@@ -102,11 +104,14 @@ def start(
         device = _device(device)
         dataset = load_dataset(run.recipe.data, run.recipe.timesteps)
         module = _module(run.recipe, dataset)
-    except MpoError:
-        discard_run(run)
+        with _threads(run.recipe.threads):
+            return _train(run, module, dataset, device, [*_progress(console), *callbacks])
+    except DivergedError:
         raise
-    with _threads(run.recipe.threads):
-        return _train(run, module, dataset, device, [*_progress(console), *callbacks])
+    except Exception:
+        if not (run.path / CHECKPOINT).is_file():
+            discard_run(run)
+        raise
 
 
 def resume(
@@ -150,6 +155,7 @@ def _train(
     watching: Sequence[Callback],
 ) -> Run:
     recipe, checkpoint = run.recipe, run.path / CHECKPOINT
+    augment = augmentation(recipe.data, dataset.input_shape)
     resumed = checkpoint.is_file()
     from_epoch = int(read_checkpoint(checkpoint)["epoch"]) + 1 if resumed else 0
     environment = _note_start(run, device, from_epoch, dataset)
@@ -173,7 +179,7 @@ def _train(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
-        _fit_or_be_interrupted(
+        fit_or_be_interrupted(
             trainer,
             module,
             train_dataloaders=shuffled_loader(
@@ -181,7 +187,7 @@ def _train(
                 dataset.train_y,
                 recipe.optimizer.batch_size,
                 recipe.seed,
-                augmentation(recipe.data),
+                augment,
                 recipe.data.workers,
             ),
             val_dataloaders=ordered_loader(
@@ -234,25 +240,6 @@ def _note_start(run: Run, device: str, from_epoch: int, dataset: Dataset) -> dic
 
 def _progress(console: Console | None) -> list[Callback]:
     return [] if console is None else [ReportProgress(console)]
-
-
-def _fit_or_be_interrupted(trainer: Trainer, *arguments: Any, **options: Any) -> None:
-    """`trainer.fit`, but an interruption is a KeyboardInterrupt.
-
-    Lightning turns Ctrl-C into `sys.exit(1)` and leaves the signal ignored; a SIGTERM becomes a
-    SystemExit too.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        trainer.fit(*arguments, **options)
-    except SystemExit as stop:
-        raise KeyboardInterrupt from stop
-    except DataError as error:
-        # A worker's error arrives with the worker's traceback around it.
-        raise DataError(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from error
-    finally:
-        if signal.getsignal(signal.SIGINT) is not handler:
-            signal.signal(signal.SIGINT, handler)
 
 
 def _device(device: Device) -> Device:

@@ -11,6 +11,7 @@ _LOGGERS = ("lightning.pytorch", "lightning.fabric")
 _NOT_FOR_US = (
     r".*does not have many workers.*",
     r".*is available but not used.*",
+    r"This DataLoader will create.*",
     r".*isinstance\(treespec, LeafSpec\).*",
 )
 

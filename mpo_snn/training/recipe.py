@@ -20,6 +20,8 @@ from mpo_snn.rivals.settings import RivalSettings
 from mpo_snn.settings import MPOSettings, NeuronSettings, refuse
 from mpo_snn.training.typed import typed
 
+MOST_THREADS = 1024
+
 
 @dataclass(frozen=True)
 class OptimizerSettings:
@@ -124,8 +126,8 @@ class Recipe:
                 f"encoding is {self.encoding}, which takes values from 0 to 1; leave out"
                 " data.normalize."
             )
-        if self.threads is not None and self.threads < 1:
-            found.append(f"threads is {self.threads}, allowed is 1 or more, or null.")
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            found.append(f"threads is {self.threads}, allowed is 1 to {MOST_THREADS}, or null.")
         if not 0.0 <= self.tet_lambda < 1.0:
             found.append(f"tet_lambda is {self.tet_lambda:g}, allowed is 0 to below 1.")
         elif self.tet_lambda and self.loss == "ce":
@@ -188,7 +190,7 @@ def recipe_from(values: Mapping[str, Any], what: str = "recipe") -> Recipe:
             given[name] = kind(**given.get(name, {}))
         except RecipeError as error:
             findings += error.findings
-            given[name] = kind()
+            given[name] = kind(**_usable(kind, given.get(name, {})))
     try:
         recipe = Recipe(**given)
     except RecipeError as error:
@@ -196,3 +198,15 @@ def recipe_from(values: Mapping[str, Any], what: str = "recipe") -> Recipe:
     if findings:
         raise RecipeError(f"cannot use {what}", findings)
     return recipe
+
+
+def _usable(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a group that hold by themselves, so that the others are found fault with."""
+    usable: dict[str, Any] = {}
+    for key, value in values.items():
+        try:
+            kind(**usable, **{key: value})
+        except RecipeError:
+            continue
+        usable[key] = value
+    return usable

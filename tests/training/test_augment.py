@@ -71,7 +71,7 @@ def test_cutout_blanks_one_square_that_may_cross_the_border(batch: Tensor, side:
 
 
 def test_autoaugment_takes_pixels_only(batch: Tensor) -> None:
-    augment = augmentation(DataSettings("cifar10", autoaugment="cifar10"))
+    augment = augmentation(DataSettings("cifar10", autoaugment="cifar10"), (3, 8, 8))
     assert augment is not None
     torch.manual_seed(1)
     first = augment(batch)
@@ -83,12 +83,12 @@ def test_autoaugment_takes_pixels_only(batch: Tensor) -> None:
 
 
 def test_nothing_asked_for_is_nothing_done() -> None:
-    assert augmentation(DataSettings()) is None
+    assert augmentation(DataSettings(), (1, 8, 8)) is None
 
 
 def test_what_a_step_sees_does_not_depend_on_what_came_before() -> None:
     x, y = torch.rand(20, 1, 8, 8), torch.arange(20)
-    augment = augmentation(DataSettings(crop=2, flip=True))
+    augment = augmentation(DataSettings(crop=2, flip=True), (1, 8, 8))
 
     def epoch(number: int, workers: int = 0) -> Tensor:
         torch.rand(3)

@@ -233,3 +233,11 @@ def test_yaml_that_makes_no_sense_is_one_line(text: str, tmp_path: Path) -> None
     with pytest.raises(RecipeError, match="holds no sensible YAML") as told:
         read_recipe(path)
     assert "\n" not in str(told.value)
+
+
+def test_one_wrong_value_is_one_finding() -> None:
+    """What else the group says still counts when the others are held against it."""
+    data = {"name": "nmnist", "validation": 2.5}
+    with pytest.raises(RecipeError) as caught:
+        recipe_from({**LEAST, "encoding": "frames", "data": data})
+    assert len(caught.value.findings) == 1

@@ -31,7 +31,7 @@ def sample_shape(recipe: Recipe) -> tuple[tuple[int, ...], int]:
 @pytest.mark.parametrize("name", [name for name in recipe_titles() if name != "digits"])
 def test_without_data_one_line_says_where_to_get_it(name: str) -> None:
     recipe = load_recipe(name)
-    with pytest.raises(DataError, match=r"--data\.path FILE_OR_FOLDER") as caught:
+    with pytest.raises(DataError, match=r"get it from \S+ .*--data\.path FILE_OR_FOLDER") as caught:
         load_dataset(recipe.data, recipe.timesteps)
     assert "\n" not in str(caught.value)
 
