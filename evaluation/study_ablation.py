@@ -137,7 +137,7 @@ def _figure(plan: Plan, configurations: Sequence[Configuration], by_name: ByName
             for place, configuration in enumerate(configurations):
                 found = by_seed(by_name[configuration.name], key).values()
                 values = [scale * value for value in found]
-                color = SERIES[0] if configuration.name == "full" else SOFT
+                color = SERIES[0] if configuration.name == "mpo" else SOFT
                 axes.scatter(values, [place] * len(values), s=16, color=color, alpha=0.6, lw=0)
                 if values:
                     axes.errorbar(

@@ -42,16 +42,27 @@ class Configuration:
 
 
 _MPO = {"method": "mpo"}
+_WHOLE = {
+    **_MPO,
+    "mpo.width_follows": "spread",
+    "mpo.width_scale": 1.0,
+    "mpo.width_scale_end": None,
+    "mpo.lambda_dist": 0.01,
+    "mpo.height": "stabilised",
+    "mpo.neuron_gain": True,
+}
+"""The paper's method with all its parts, whatever the recipe has."""
 SHIPPED = {
     configuration.name: configuration
     for configuration in (
-        Configuration("full", "full", _MPO),
-        Configuration("no-dist", "- L_Dist", {**_MPO, "mpo.lambda_dist": 0.0}),
+        Configuration("mpo", "MPO", _MPO),
+        Configuration("full", "all parts", _WHOLE),
+        Configuration("no-dist", "- L_Dist", {**_WHOLE, "mpo.lambda_dist": 0.0}),
         Configuration(
-            "no-width", "- L_width", {**_MPO, "mpo.adapt_width": False, "mpo.lambda_width": 0.0}
+            "no-width", "- L_width", {**_WHOLE, "mpo.adapt_width": False, "mpo.lambda_width": 0.0}
         ),
-        Configuration("no-das", "- DAS", {**_MPO, "mpo.height": "off"}),
-        Configuration("no-sfh", "- SFH", {**_MPO, "mpo.neuron_gain": False}),
+        Configuration("no-das", "- DAS", {**_WHOLE, "mpo.height": "off"}),
+        Configuration("no-sfh", "- SFH", {**_WHOLE, "mpo.neuron_gain": False}),
         Configuration("baseline", "baseline", {"method": "fixed"}),
         Configuration(TUNED, "tuned baseline", {"method": "fixed"}),
         Configuration(
@@ -73,10 +84,10 @@ adapts and neurons are scaled, or neither.
 """
 
 DEFAULT_CONFIGURATIONS = {
-    "ablation": ("full", "no-dist", "no-width", "no-das", "no-sfh", "baseline", TUNED),
+    "ablation": ("mpo", "full", "no-dist", "no-width", "no-das", "no-sfh", "baseline", TUNED),
     "timesteps": ("adjusted", "unadjusted"),
-    "robustness": ("full", "baseline"),
-    "dynamics": ("full", "baseline"),
+    "robustness": ("mpo", "baseline"),
+    "dynamics": ("mpo", "baseline"),
 }
 
 

@@ -9,7 +9,8 @@ The joint objective is
     L_\text{Dist} = \mathrm{KL}\big(N(\mu_V, \sigma_V^2)\,\|\,N(m, s^2)\big), \qquad
     L_\text{width} = |\text{width} - c\,\sigma_V|
 
-each the mean over layers. Beside the loss, `step` moves three things that only the backward pass
+each the mean over layers; with `width_follows="reach"`, `reach` stands in the place of
+:math:`\sigma_V` there. Beside the loss, `step` moves three things that only the backward pass
 sees: the width (towards :math:`c\,\sigma_V`), the height of each layer (DAS, Eq. 22) and the gain
 of each neuron (SFH, Algorithm 1 line 13).
 """
@@ -43,6 +44,18 @@ def kl_normal(layer: Moments, target_mean: float | Tensor = 0.0, target_std: flo
     log_ratio = math.log(target_std) - 0.5 * torch.log(variance.clamp(min=VARIANCE_FLOOR))
     shift = layer.mean - target_mean
     return log_ratio + (variance + shift * shift) / (2.0 * target_std**2) - 0.5
+
+
+def reach(layer: Moments, threshold: Tensor) -> Tensor:
+    r"""The larger of sigma and the distance of the mean from the threshold, in volt.
+
+    A layer that hardly fires has its mean far below the threshold and little spread. A width that
+    followed sigma alone would take the threshold, and with it every gradient of the layer, out of
+    the surrogate's reach, and the layer would stay silent for good.
+
+    .. math:: \max(\sigma, |\mu - \theta|)
+    """
+    return torch.maximum(layer.sigma, (layer.mean - threshold).abs())
 
 
 def expected_share(gamma: float) -> float:
@@ -179,9 +192,9 @@ class MPO:
             neuron = self.layers[name].neuron
             target_mean = self._target_mean(neuron, sample.layer.mean.dim() > 0)
             dist.append(kl_normal(sample.layer, target_mean, settings.target_std).mean())
-            sigma = sample.layer.sigma
-            sigma = sigma if settings.width_pull else sigma.detach()
-            width.append((neuron.width - c * sigma).abs().mean())
+            extent = self._extent(neuron, sample.layer)
+            extent = extent if settings.width_pull else extent.detach()
+            width.append((neuron.width - c * extent).abs().mean())
         return torch.stack(dist).mean(), torch.stack(width).mean()
 
     @torch.no_grad()
@@ -274,14 +287,19 @@ class MPO:
         """M of the layer: a number, or its threshold, which is not pulled in turn."""
         if self.settings.target_mean != "threshold":
             return self.settings.target_mean
-        threshold = neuron.values()[1].detach()
-        return threshold.flatten() if per_channel and threshold.numel() > 1 else threshold.mean()
+        return _threshold(neuron, per_channel)
+
+    def _extent(self, neuron: MPONeuron, layer: Moments) -> Tensor:
+        """What the width follows c times of, in volt."""
+        if self.settings.width_follows == "spread":
+            return layer.sigma
+        return reach(layer, _threshold(neuron, layer.mean.dim() > 0))
 
     def _follow_width(self, neuron: MPONeuron, sample: Sample) -> None:
         settings = self.settings
         if settings.adapt_width and settings.width_update == "ema":
             c = width_scale_at(self.progress, settings)
-            target = c * sample.layer.sigma.to(neuron.width.dtype)
+            target = c * self._extent(neuron, sample.layer).to(neuron.width.dtype)
             if neuron.width.dim() < target.dim():
                 neuron.set_widths(neuron.width.expand(target.shape).clone())
             neuron.width.lerp_(target, 1.0 - settings.width_momentum)
@@ -333,6 +351,12 @@ class MPO:
         old = layer.total
         layer.total = now if old is None else {key: old[key] + now[key] for key in now}
         layer.batches += 1
+
+
+def _threshold(neuron: MPONeuron, per_channel: bool) -> Tensor:
+    """The threshold of a layer as a value, in volt: one number, or one a channel."""
+    threshold = neuron.values()[1].detach()
+    return threshold.flatten() if per_channel and threshold.numel() > 1 else threshold.mean()
 
 
 def _refuse_what_cannot_be_adapted(

@@ -95,12 +95,18 @@ class NeuronSettings:
 class MPOSettings:
     """Membrane-potential-guided surrogate optimisation; each part can be left out.
 
+    By default the width alone moves, as docs/mpo.md says why; the paper's whole method is
+    ``MPOSettings(width_follows="spread", width_scale=1.0, width_scale_end=None, lambda_dist=0.01,
+    height="stabilised", neuron_gain=True)``.
+
     Attributes:
         granularity: statistics and width for a whole `layer` or for every `channel` of it.
         adapt_width: let the width follow the membrane (L_width, Eq. 11 and 20); off: frozen.
         width_update: `ema` follows the minimiser of Eq. 20 directly, `gradient` by the optimiser.
         width_momentum: share of the old width kept at a step of `ema`, in [0, 1).
-        width_scale: c; the width follows c * sigma, > 0. The paper: 1.
+        width_follows: what the width follows: sigma (`spread`, the paper), or the larger of sigma
+            and |mu - threshold| (`reach`), so that a silent layer keeps its gradients.
+        width_scale: c; the width follows c times that, > 0. The paper: 1.
         width_scale_end: c at the end of the training, > 0, reached along a half cosine; null
             keeps c where it is.
         width_pull: let L_width send gradients into the network (the joint loss to the letter).
@@ -124,20 +130,21 @@ class MPOSettings:
     adapt_width: bool = True
     width_update: Literal["ema", "gradient"] = "ema"
     width_momentum: float = 0.9
-    width_scale: float = 1.0
-    width_scale_end: float | None = None
+    width_follows: Literal["spread", "reach"] = "reach"
+    width_scale: float = 0.7
+    width_scale_end: float | None = 0.2
     width_pull: bool = False
     statistic: Literal["mean", "final"] = "mean"
     lambda_width: float = 0.1
-    lambda_dist: float = 0.01
+    lambda_dist: float = 0.0
     target_mean: float | Literal["threshold"] = 0.0
     target_std: float = 1.0
-    height: Literal["stabilised", "literal", "off"] = "stabilised"
+    height: Literal["stabilised", "literal", "off"] = "off"
     height_rate: float = 0.01
     height_gamma: float = 1.0
     height_dead_band: float = 0.02
     height_norm: HeightNorm = "none"
-    neuron_gain: bool = True
+    neuron_gain: bool = False
     gain_momentum: float = 0.9
 
     def findings(self) -> list[str]:

@@ -31,6 +31,8 @@ from mpo_snn.neurons import MPOLeaky, neurons_of, reset_hidden
 from mpo_snn.settings import MPOSettings, NeuronSettings
 from mpo_snn.unroll import Unrolled
 
+STABILISED = MPOSettings(height="stabilised")
+
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
@@ -40,6 +42,9 @@ def only(**parts: Any) -> MPOSettings:
     """Settings with every part of the method off but those named."""
     off: dict[str, Any] = {
         "adapt_width": False,
+        "width_follows": "spread",
+        "width_scale": 1.0,
+        "width_scale_end": None,
         "height": "off",
         "neuron_gain": False,
         "lambda_dist": 0.0,
@@ -131,6 +136,48 @@ def test_width_follows_sigma_as_an_average() -> None:
         assert float(network[0].width) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("granularity", ("layer", "channel"))
+def test_width_follows_spread_or_distance_from_the_threshold(granularity: Any) -> None:
+    threshold = torch.tensor([0.5, 1.0, 2.0])
+    network = pass_through(width=2.0, threshold=threshold)
+    mpo = MPO(
+        network,
+        only(
+            adapt_width=True,
+            width_follows="reach",
+            width_scale=0.5,
+            width_momentum=0.0,
+            lambda_width=1.0,
+            granularity=granularity,
+        ),
+    )
+    x = channels()
+    network[0].scan(x)
+    if granularity == "channel":
+        u = x[0].transpose(0, 1).flatten(1)
+        expected = 0.5 * torch.maximum(u.std(1, correction=0), (u.mean(1) - threshold).abs())
+        assert 0 < int((u.std(1, correction=0) > (u.mean(1) - threshold).abs()).sum()) < 3
+    else:
+        expected = 0.5 * torch.maximum(x.std(correction=0), (x.mean() - threshold.mean()).abs())
+    loss = mpo.regularizer()
+    torch.testing.assert_close(loss, (2.0 - expected).abs().mean())
+    mpo.step()
+    torch.testing.assert_close(network[0].width, expected)
+
+
+def test_a_silent_layer_stays_within_reach() -> None:
+    """A membrane that rests far below the threshold: sigma would take the surrogate away."""
+    widths = {}
+    for follows in ("spread", "reach"):
+        network = pass_through(width=1.0)
+        mpo = MPO(network, only(adapt_width=True, width_follows=follows, width_momentum=0.0))
+        network[0].scan(0.01 * normal(1, 20, 4) - 2.0)
+        mpo.step()
+        widths[follows] = float(network[0].width)
+    assert widths["spread"] < 0.02
+    assert widths["reach"] == pytest.approx(3.0, rel=0.01)  # threshold 1, mean -2
+
+
 def test_width_off_is_frozen() -> None:
     network = pass_through(width=2.0)
     mpo = MPO(network, only())
@@ -209,8 +256,8 @@ def test_stabilised_leaves_the_dead_band_alone() -> None:
     heights = torch.tensor([0.8, 1.25])
     target = expected_share(1.0)
     rho = torch.tensor([target + 0.019, target - 0.019])
-    assert torch.allclose(adjust_heights(heights, rho, MPOSettings()), heights)
-    outside = adjust_heights(heights, rho + torch.tensor([0.002, 0.0]), MPOSettings())
+    assert torch.allclose(adjust_heights(heights, rho, STABILISED), heights)
+    outside = adjust_heights(heights, rho + torch.tensor([0.002, 0.0]), STABILISED)
     assert float(outside[0]) > 0.8 and float(outside[1]) < 1.25
 
 
@@ -218,14 +265,14 @@ def test_stabilised_heights_keep_a_geometric_mean_of_1() -> None:
     """Equal deviations cancel; unequal ones separate the layers and stop at the rails."""
     heights = torch.ones(3)
     for _ in range(50):
-        heights = adjust_heights(heights, torch.tensor([1.0, 1.0, 1.0]), MPOSettings())
+        heights = adjust_heights(heights, torch.tensor([1.0, 1.0, 1.0]), STABILISED)
     assert torch.allclose(heights, torch.ones(3))
     for _ in range(50):
-        heights = adjust_heights(heights, torch.tensor([0.9, 0.7, 0.5]), MPOSettings())
+        heights = adjust_heights(heights, torch.tensor([0.9, 0.7, 0.5]), STABILISED)
         assert float(heights.log().mean()) == pytest.approx(0.0, abs=1e-5)
     assert heights[0] > heights[1] > heights[2]
     for _ in range(2000):
-        heights = adjust_heights(heights, torch.tensor([0.9, 0.7, 0.5]), MPOSettings())
+        heights = adjust_heights(heights, torch.tensor([0.9, 0.7, 0.5]), STABILISED)
     low, high = HEIGHT_RAILS
     assert float(heights.min()) == low and float(heights.max()) == high
 
@@ -649,7 +696,7 @@ def test_width_scale_moves_along_a_half_cosine() -> None:
     settings = MPOSettings(width_scale=1.0, width_scale_end=0.4)
     found = [width_scale_at(p, settings) for p in (0.0, 1 / 3, 0.5, 1.0)]
     assert found == pytest.approx([1.0, 0.4 + 0.6 * 0.75, 0.7, 0.4])
-    assert width_scale_at(0.5, MPOSettings(width_scale=0.8)) == 0.8
+    assert width_scale_at(0.5, MPOSettings(width_scale=0.8, width_scale_end=None)) == 0.8
 
 
 def test_progress_of_the_step_sets_the_width_scale() -> None:
