@@ -121,8 +121,8 @@ class _Layer:
 class MPO:
     """The method, for any network with MPO neurons and anybody's own training loop.
 
-    Three lines: `mpo = MPO(network)`, `loss = task_loss + mpo.regularizer()`, and `mpo.step()`
-    after the optimiser. With `width_update="gradient"` the widths become parameters, so build the
+    Three lines: `mpo = MPO(network)`, `loss = task_loss + mpo.regularizer()`, and
+    `mpo.step(progress=...)` after the optimiser. With `width_update="gradient"` the widths become parameters, so build the
     optimiser after this.
 
     Args:
