@@ -122,8 +122,8 @@ class MPO:
     """The method, for any network with MPO neurons and anybody's own training loop.
 
     Three lines: `mpo = MPO(network)`, `loss = task_loss + mpo.regularizer()`, and
-    `mpo.step(progress=...)` after the optimiser. With `width_update="gradient"` the widths become parameters, so build the
-    optimiser after this.
+    `mpo.step(progress=...)` after the optimiser. With `width_update="gradient"` the widths become
+    parameters, so build the optimiser after this.
 
     Args:
         network: a module with at least one MPO neuron; `mpo_snn.adapt` makes them from snnTorch's.
