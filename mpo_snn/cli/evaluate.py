@@ -72,6 +72,10 @@ def _evaluate(args: Any, command: str) -> int:
     settings = settings_shown(setting.dataset, path, *stated)
     if args.data_validation is not None:
         settings = replace(settings, validation=args.data_validation)
+    if args.samples is not None:
+        if args.samples < 1:
+            raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
+        settings = replace(settings, test_limit=min(args.samples, settings.test_limit or args.samples))
     dataset = load_dataset(settings, setting.timesteps, train=False)
     with _progress(len(dataset.test_x)) as advance:
         evaluation = evaluate_graph(graph, dataset, setting, progress=advance)
@@ -126,6 +130,12 @@ def _parser() -> CommandParser:
         type=float,
         metavar="AMOUNT",
         help="0: the test split, also where training was evaluated on a part held out",
+    )
+    add(
+        "--samples",
+        type=int,
+        metavar="N",
+        help="evaluate on this many of the samples, every class in its share; default all",
     )
     add("--timesteps", type=int, metavar="N", help="timesteps of one inference")
     add("--dt", type=float, metavar="SECONDS", help="length of a timestep in seconds")

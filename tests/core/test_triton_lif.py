@@ -141,4 +141,4 @@ def test_a_layout_it_cannot_read_is_said() -> None:
     with pytest.raises(RecipeError, match="do not lie one after another"):
         lif_scan(torch.zeros(4, 2, 3).transpose(0, 1).to(DEVICE), p, "triton")
     with pytest.raises(RecipeError, match="not dense in memory"):
-        lif_scan(torch.zeros(4, 2, 6)[..., ::2].to(DEVICE), p, "triton")
+        lif_scan(torch.zeros(4, 2, 6, device=DEVICE)[..., ::2], p, "triton")

@@ -98,6 +98,14 @@ def test_our_file(model, capsys):
         assert (model.ours.parent / name).stat().st_size > 1000
 
 
+def test_a_part_of_the_split(model, capsys):
+    assert main([str(model.ours), "--samples", "50"]) == 0
+    report = json.loads((model.ours.parent / "report.json").read_text())
+    assert report["summary"]["samples"] == 50
+    assert "of 50" in capsys.readouterr().out
+    assert error_of(capsys, model.ours, "--samples", 0) == "--samples is 0, allowed is 1 or more."
+
+
 def test_options_go_before_the_file(model, tmp_path, capsys):
     words = "--timesteps 2 --readout sum --batch_size 50 --recompute_input --data digits"
     argv = [str(model.ours), *words.split(), "--output", str(tmp_path / "there")]
