@@ -10,39 +10,22 @@ command goes on from it after `--minutes` are over. In the end there is a run di
 from __future__ import annotations
 
 import argparse
-import contextlib
-import shutil
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional
 
-from benchmarks.gpu.images import CIFAR10, PADDING, SCALING, Images, batches, load_split
+from benchmarks.gpu.images import load_split
+from benchmarks.gpu.training import Training
 from benchmarks.measure import Results, add_common_options
-from mpo_snn.data.settings import DataSettings
-from mpo_snn.encoding import encode
-from mpo_snn.errors import DataError, MpoError
-from mpo_snn.files import make_folder, replace_file, write_file
+from mpo_snn.errors import DataError
+from mpo_snn.files import make_folder
 from mpo_snn.kernels import BACKENDS
-from mpo_snn.mpo import MPO
-from mpo_snn.networks import build_network, network_names
-from mpo_snn.networks.settings import NetworkSettings
-from mpo_snn.settings import MPOSettings, NeuronSettings
-from mpo_snn.training.environment import command_line, describe_environment
-from mpo_snn.training.recipe import OptimizerSettings, Recipe
-from mpo_snn.training.rundir import METRICS, WEIGHTS, create_run, write_environment
-from mpo_snn.training.schedule import build_optimizer, build_schedule
-from mpo_snn.training.weights import InputDescription, write_weights
-from mpo_snn.unroll import Unrolled
+from mpo_snn.networks import network_names
 
 DATA = "CIFAR-10 (JPEG q75)"
-CLASSES = len(CIFAR10.classes)
-TEST_BATCH = 500
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
@@ -78,201 +61,6 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-class Training:
-    """Network, optimiser and method of one case, and how far they have come.
-
-    Args:
-        options: of the command line.
-        case: what is trained; a checkpoint of another case is refused.
-        steps_per_epoch: for the schedule of the learning rate.
-    """
-
-    def __init__(
-        self, options: argparse.Namespace, case: dict[str, Any], steps_per_epoch: int
-    ) -> None:
-        """Build everything from the seed."""
-        torch.manual_seed(options.seed)
-        self.options, self.case, self.epoch = options, case, 0
-        self.history: list[dict[str, float]] = []
-        tf32 = options.precision != "fp32"
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-        torch.backends.cudnn.benchmark = True
-        self.recipe = recipe = _recipe(options)
-        network = build_network(recipe.network, recipe.neuron, CIFAR10.shape, CLASSES)
-        network.to(options.device, memory_format=torch.channels_last)
-        self.network = network
-        self.unrolled = {
-            steps: Unrolled(network, steps) for steps in (options.timesteps, _early(options))
-        }
-        self.mpo = MPO(network, recipe.mpo) if options.method == "mpo" else None
-        self.optimizer = build_optimizer(network, recipe.optimizer)
-        self.schedule = build_schedule(
-            self.optimizer, recipe.optimizer, options.epochs, steps_per_epoch
-        )
-
-    def scores(self, x: Tensor, steps: int, observe: Any = None) -> Tensor:
-        """Mean logits over time, float32, (batch, classes)."""
-        autocast = torch.autocast(self.options.device, torch.bfloat16)
-        with autocast if self.options.precision == "bf16" else contextlib.nullcontext():
-            logits = self.unrolled[steps](encode(x, steps), observe)
-        mean: Tensor = logits.float().mean(0)
-        return mean
-
-    def run_epoch(self, images: Images) -> bool:
-        """One pass; what is drawn in it depends on seed and epoch alone. False if it diverged."""
-        options, start = self.options, time.monotonic()
-        generator = torch.Generator().manual_seed(options.seed * 100_003 + self.epoch)
-        torch.manual_seed(options.seed * 100_003 + self.epoch)
-        self.network.train()
-        steps = _early(options) if self.epoch < options.early_epochs else options.timesteps
-        loss_sum = torch.zeros((), device=options.device)
-        correct, count = torch.zeros((), device=options.device), 0
-        for x, label in batches(images, options.batch, generator, options.cutout):
-            self.optimizer.zero_grad(set_to_none=True)
-            scores = self.scores(x, steps)
-            task = functional.cross_entropy(scores, label, label_smoothing=options.smoothing)
-            (task if self.mpo is None else task + self.mpo.regularizer()).backward()
-            self.optimizer.step()
-            self.schedule.step()
-            if self.mpo is not None:
-                self.mpo.step()
-            loss_sum += task.detach() * len(label)
-            correct += (scores.detach().argmax(1) == label).sum()
-            count += len(label)
-        loss = float(loss_sum) / count  # waits for the device
-        self.history.append(
-            {
-                "train_seconds": time.monotonic() - start,
-                "timesteps": steps,
-                "train_loss": loss,
-                "train_accuracy": float(correct) / count,
-            }
-        )
-        return loss == loss and abs(loss) != float("inf")
-
-    @torch.no_grad()
-    def test(self, images: Images, observe: Any = None) -> float:
-        """Accuracy on a split; put beside the epoch that has just run."""
-        self.network.eval()
-        correct = sum(
-            (self.scores(x, self.options.timesteps, observe).argmax(1) == y).sum()
-            for x, y in batches(images, TEST_BATCH)
-        )
-        accuracy = float(correct) / len(images.labels)
-        self.history[-1]["test_accuracy"] = accuracy
-        self.epoch = len(self.history)
-        return accuracy
-
-    def save(self, folder: Path) -> None:
-        """Leave a checkpoint, the old one or the new one whole."""
-        state = {
-            "case": self.case,
-            "history": self.history,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "mpo": None if self.mpo is None else self.mpo.state_dict(),
-        }
-        with replace_file(self._checkpoint(folder)) as scratch:
-            torch.save(state, scratch)
-
-    def resume(self, folder: Path) -> None:
-        """Go on from a checkpoint, if there is one; `--again` leaves a finished one alone.
-
-        Raises:
-            MpoError: if it belongs to another case.
-        """
-        path = self._checkpoint(folder)
-        if not path.exists():
-            return
-        state = torch.load(path, map_location=self.options.device, weights_only=True)
-        if state["case"] != self.case:
-            raise MpoError(f"'{path}' is of another case: {state['case']}. Move it away.")
-        if self.options.again and len(state["history"]) == self.options.epochs:
-            return
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        if self.mpo is not None:
-            self.mpo.load_state_dict(state["mpo"])
-        self.history = state["history"]
-        self.epoch = len(self.history)
-
-    def summary(self, images: Images) -> dict[str, Any]:
-        """Accuracies in percent, training seconds without testing, and spike density in testing."""
-        spikes, neurons = torch.zeros((), device=self.options.device), 0
-
-        def count(name: str, spk: Tensor, v: Tensor) -> None:
-            nonlocal neurons
-            spikes.add_(spk.sum())
-            neurons += spk.numel()
-
-        accuracy = self.test(images, count)
-        return {
-            "test_accuracy_percent": 100.0 * accuracy,
-            "train_accuracy_percent": 100.0 * self.history[-1]["train_accuracy"],
-            "train_seconds": sum(epoch["train_seconds"] for epoch in self.history),
-            "spike_density": float(spikes) / neurons,
-            "parameters": sum(p.numel() for p in self.network.parameters()),
-            "epochs": self.history,
-        }
-
-    def write_run(self, folder: Path) -> None:
-        """The run directory of the network, its recipe as near as a recipe can say it."""
-        shutil.rmtree(folder, ignore_errors=True)
-        run = create_run(self.recipe, folder)
-        names = ("epoch", *self.history[-1])
-        rows = [{"epoch": n, **row} for n, row in enumerate(self.history, 1)]
-        lines = [",".join(map(str, names)), *(",".join(map(str, r.values())) for r in rows)]
-        write_file(run.path / METRICS, "\n".join(lines) + "\n")
-        environment = describe_environment(self.recipe, self.options.device)
-        environment |= {"command": command_line(), "case": self.case}
-        write_environment(run.path, environment)
-        about = InputDescription(CIFAR10.shape, CIFAR10.classes, SCALING.words)
-        write_weights(run.path / WEIGHTS, self.network.state_dict(), about)
-
-    def _checkpoint(self, folder: Path) -> Path:
-        return folder / f"{self.options.name}.pt"
-
-
-def _early(options: argparse.Namespace) -> int:
-    steps: int = options.early_timesteps or options.timesteps
-    return steps
-
-
-def _recipe(options: argparse.Namespace) -> Recipe:
-    mpo = MPOSettings()
-    if options.width_scale is not None:
-        mpo = replace(mpo, width_scale=options.width_scale)
-    return Recipe(
-        name=options.name,
-        seed=options.seed,
-        epochs=options.epochs,
-        timesteps=options.timesteps,
-        method=options.method,
-        data=DataSettings(
-            name="cifar10",
-            path=str(options.data),
-            normalize=True,
-            crop=PADDING,
-            flip=True,
-            cutout=options.cutout,
-        ),
-        network=NetworkSettings(
-            name=options.network, channels=tuple(options.channels), dropout=options.dropout
-        ),
-        neuron=NeuronSettings(width=options.width, backend=options.backend),
-        mpo=mpo,
-        optimizer=OptimizerSettings(
-            name=options.optimizer,
-            lr=options.lr,
-            weight_decay=options.weight_decay,
-            warmup_epochs=min(options.warmup, options.epochs - 1),
-            batch_size=options.batch,
-        ),
-    )
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks.gpu.cifar10", description=__doc__)
     add_common_options(parser)
@@ -296,7 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--cutout", type=int, default=0, help="side of the blanked square, pixels")
     add("--dropout", type=float, default=0.0)
     add("--width", type=float, default=0.5, help="of the surrogate at the start, volt")
-    add("--width-scale", type=float, help="the width follows this times sigma")
+    add(
+        "--width-scale",
+        type=float,
+        help="the paper's whole method, the width following this times sigma; default: MPO's own",
+    )
     add("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
     add("--backend", choices=BACKENDS, help="of the neurons (default: the fastest)")
     add("--limit", type=int, help="take only the first images of each split")

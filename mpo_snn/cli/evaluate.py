@@ -75,7 +75,9 @@ def _evaluate(args: Any, command: str) -> int:
     if args.samples is not None:
         if args.samples < 1:
             raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
-        settings = replace(settings, test_limit=min(args.samples, settings.test_limit or args.samples))
+        settings = replace(
+            settings, test_limit=min(args.samples, settings.test_limit or args.samples)
+        )
     dataset = load_dataset(settings, setting.timesteps, train=False)
     with _progress(len(dataset.test_x)) as advance:
         evaluation = evaluate_graph(graph, dataset, setting, progress=advance)

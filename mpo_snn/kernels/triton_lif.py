@@ -17,19 +17,20 @@ from typing import Any
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mpo_snn.kernels.triton_kernels import (
+    RESETS,
+    SHAPES,
+    STATISTICS,
+    backward_kernel,
+    forward_kernel,
+)
 from mpo_snn.lif import LIFParameters
-from mpo_snn.surrogate import SUPPORT_SHARE, TANH_REACH, half_support
+from mpo_snn.surrogate import SUPPORT_SHARE, half_support
 
-RESETS = {("zero", "step"): 0, ("zero", "next"): 0, ("subtract", "step"): 1}
-RESETS |= {("subtract", "next"): 2, ("none", "step"): 3, ("none", "next"): 3}
-SHAPES = {"sigmoid": 0, "arctan": 1, "piecewise_linear": 2, "triangle": 3, "tanh": 4}
 BLOCK = 1024
-PI = tl.constexpr(math.pi)
-REACH = tl.constexpr(TANH_REACH)
 
 
 def why_not(current: Tensor, p: LIFParameters) -> str | None:
@@ -94,11 +95,11 @@ class _Scan(torch.autograd.Function):
         tensors, indices = _parameters(p, step)
         width = half_support(p.slope, SUPPORT_SHARE, p.surrogate).to(dtype)
         support, support_at = _indexed(width, step)
-        _forward[grid](
+        forward_kernel[grid](
             source, spk, v, u, sums, *tensors, support, *indices, *support_at,
             features, step.numel(), 0 if constant else step.numel(), math.prod(grid),
             STEPS=steps, RESET=RESETS[p.reset, p.reset_timing], DECAY=p.input_gain == "decay",
-            STATISTIC=("none", "mean", "final").index(statistic), POWER=power,
+            STATISTIC=STATISTICS.index(statistic), POWER=power,
             SHAPE=SHAPES[str(p.surrogate)], BLOCK=block, enable_fp_fusion=False,
         )  # fmt: skip
         ctx.save_for_backward(v, *tensors)
@@ -126,12 +127,12 @@ class _Scan(torch.autograd.Function):
             for g, like in ((grad_spk, v), (grad_v, v), (grad_u, step))
         ]
         grid, features, block = _grid(step)
-        _backward[grid](
+        backward_kernel[grid](
             v, *(v if g is None else g for g in given), grad, *tensors, *ctx.indices,
             features, step.numel(), (steps - 1) * step.numel(),
             STEPS=steps, RESET=RESETS[p.reset, p.reset_timing], DECAY=p.input_gain == "decay",
             SPIKES=given[0] is not None, MEMBRANE=given[1] is not None,
-            STATISTIC=0 if given[2] is None else ("none", "mean", "final").index(ctx.statistic),
+            STATISTIC=0 if given[2] is None else STATISTICS.index(ctx.statistic),
             CONSTANT=ctx.constant, SHAPE=SHAPES[str(p.surrogate)], BLOCK=block,
         )  # fmt: skip
         return grad, None, None, None, None, None
@@ -177,144 +178,3 @@ def _indexed(value: Tensor, step: Tensor) -> tuple[Tensor, tuple[int, int]]:
         return value.reshape(-1).contiguous(), (sample.stride(0), sample.shape[0])
     in_memory = torch.empty_like(sample, dtype=value.dtype)
     return in_memory.copy_(value.expand(sample.shape)), (1, sample.numel())
-
-
-@triton.jit
-def _own(parameter, i, divisor, modulus, inside):  # type: ignore[no-untyped-def]
-    return tl.load(parameter + (i // divisor) % modulus, mask=inside, other=1.0)
-
-
-@triton.jit
-def _surrogate(x, slope, SHAPE: tl.constexpr):  # type: ignore[no-untyped-def]
-    distance = tl.abs(x * slope)
-    if SHAPE == 0:
-        tail = tl.exp(-distance)
-        s = slope * tail / ((1.0 + tail) * (1.0 + tail))
-    elif SHAPE == 1:
-        s = slope / (PI * (1.0 + distance * distance))
-    elif SHAPE == 2:
-        s = tl.where(distance <= 1.0, 0.5 * slope, 0.0)
-    elif SHAPE == 3:
-        s = slope * tl.maximum(1.0 - distance, 0.0)
-    else:
-        tail = tl.exp(-2.0 * distance)
-        edge = tl.exp(-2.0 * REACH * slope)
-        peak = REACH * slope * (1.0 + edge) / (1.0 - edge)
-        bell = 4.0 * tail / ((1.0 + tail) * (1.0 + tail))
-        s = tl.where(tl.abs(x) <= REACH, peak * bell, 0.0)
-    return s
-
-
-@triton.jit
-def _forward(  # type: ignore[no-untyped-def]
-    current, spikes, membrane, final, sums,
-    betas, thresholds, slopes, scales, supports,
-    d0, m0, d1, m1, d2, m2, d3, m3, d4, m4,
-    features, size, stride, programs,
-    STEPS: tl.constexpr, RESET: tl.constexpr, DECAY: tl.constexpr, STATISTIC: tl.constexpr,
-    POWER: tl.constexpr, SHAPE: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = i < features
-    place = tl.program_id(0).to(tl.int64) * features + i
-    beta = _own(betas, i, d0, m0, inside)
-    threshold = _own(thresholds, i, d1, m1, inside)
-    dtype = membrane.dtype.element_ty
-    state = tl.zeros((BLOCK,), dtype)
-    fired = tl.zeros((BLOCK,), dtype)
-    total = tl.zeros((BLOCK,), dtype)
-    count = tl.zeros((BLOCK,), tl.float32)
-    covered = tl.zeros((BLOCK,), tl.float32)
-    power = tl.zeros((BLOCK,), tl.float32)
-    if STATISTIC != 0:
-        slope = _own(slopes, i, d2, m2, inside)
-        support = _own(supports, i, d4, m4, inside)
-    v = state
-    read, at = place, place
-    for _ in range(STEPS):
-        drive = tl.load(current + read, mask=inside, other=0.0).to(dtype)
-        if DECAY:
-            drive = (1.0 - beta) * drive
-        v = beta * state + drive
-        if RESET == 2:
-            v = v - fired * threshold
-        fired = (v > threshold).to(dtype)
-        if RESET == 0:
-            state = (1.0 - fired) * v
-        elif RESET == 1:
-            state = v - fired * threshold
-        else:
-            state = v
-        tl.store(spikes + at, fired.to(spikes.dtype.element_ty), mask=inside)
-        tl.store(membrane + at, v, mask=inside)
-        read += stride
-        at += size
-        if STATISTIC != 0:
-            count += fired.to(tl.float32)
-            x = v - threshold
-            covered += (tl.abs(x) < support).to(tl.float32)
-            total += v
-            if POWER:
-                s = _surrogate(x, slope, SHAPE).to(tl.float32)
-                power += s * s
-    if STATISTIC == 1:
-        tl.store(final + place, total / STEPS, mask=inside)
-    elif STATISTIC == 2:
-        tl.store(final + place, v, mask=inside)
-    if STATISTIC != 0:
-        program = tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
-        tl.store(sums + program, tl.sum(tl.where(inside, covered, 0.0)))
-        tl.store(sums + programs + program, tl.sum(tl.where(inside, count, 0.0)))
-        tl.store(sums + 2 * programs + program, tl.sum(tl.where(inside, power, 0.0)))
-
-
-@triton.jit
-def _backward(  # type: ignore[no-untyped-def]
-    membrane, grad_spikes, grad_membrane, grad_final, grad_current,
-    betas, thresholds, slopes, scales,
-    d0, m0, d1, m1, d2, m2, d3, m3,
-    features, size, last_step,
-    STEPS: tl.constexpr, RESET: tl.constexpr, DECAY: tl.constexpr, SPIKES: tl.constexpr,
-    MEMBRANE: tl.constexpr, STATISTIC: tl.constexpr, CONSTANT: tl.constexpr, SHAPE: tl.constexpr,
-    BLOCK: tl.constexpr,
-):  # fmt: skip
-    i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = i < features
-    place = tl.program_id(0).to(tl.int64) * features + i
-    beta = _own(betas, i, d0, m0, inside)
-    threshold = _own(thresholds, i, d1, m1, inside)
-    slope = _own(slopes, i, d2, m2, inside)
-    scale = _own(scales, i, d3, m3, inside)
-    dtype = membrane.dtype.element_ty
-    answer = grad_current.dtype.element_ty
-    grad = tl.zeros((BLOCK,), dtype)
-    total = tl.zeros((BLOCK,), dtype)
-    from_u = tl.zeros((BLOCK,), dtype)
-    if STATISTIC != 0:
-        from_u = tl.load(grad_final + place, mask=inside, other=0.0).to(dtype)
-        if STATISTIC == 1:
-            from_u = from_u / STEPS
-    at = place + last_step
-    for _ in range(STEPS):
-        v = tl.load(membrane + at, mask=inside, other=0.0)
-        if RESET == 0:
-            grad = tl.where(v > threshold, 0.0, grad)
-        if SPIKES:
-            from_spike = tl.load(grad_spikes + at, mask=inside, other=0.0).to(dtype)
-            grad += from_spike * _surrogate(v - threshold, slope, SHAPE) * scale
-        if MEMBRANE:
-            grad += tl.load(grad_membrane + at, mask=inside, other=0.0).to(dtype)
-        grad += from_u
-        if STATISTIC == 2:
-            from_u = tl.zeros((BLOCK,), dtype)
-        drive = grad
-        if DECAY:
-            drive = (1.0 - beta) * grad
-        if CONSTANT:
-            total += drive
-        else:
-            tl.store(grad_current + at, drive.to(answer), mask=inside)
-        grad = beta * grad
-        at -= size
-    if CONSTANT:
-        tl.store(grad_current + place, total.to(answer), mask=inside)
