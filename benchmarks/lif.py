@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from mpo_snn.kernels import BACKENDS
+from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import ResetTiming
 from mpo_snn.mpo import MPO
-from mpo_snn.neurons import MPOLeaky
 
 BETA, THRESHOLD, SLOPE = 0.5, 1.0, 4.0
 ResetKind = Literal["zero", "subtract"]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpo_snn.adaptation import adapt as adapt
     from mpo_snn.errors import MpoError as MpoError
+    from mpo_snn.leaky import MPOLeaky as MPOLeaky
     from mpo_snn.mpo import MPO as MPO
-    from mpo_snn.neurons import MPOLeaky as MPOLeaky
     from mpo_snn.neurons import reset_hidden as reset_hidden
     from mpo_snn.settings import MPOSettings as MPOSettings
     from mpo_snn.settings import NeuronSettings as NeuronSettings
@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "MPO": "mpo",
-    "MPOLeaky": "neurons",
+    "MPOLeaky": "leaky",
     "MPOSettings": "settings",
     "MPOSynaptic": "synaptic",
     "MpoError": "errors",

@@ -9,7 +9,8 @@ import snntorch
 from torch import nn
 
 from mpo_snn.errors import MpoError
-from mpo_snn.neurons import MPOLeaky, MPONeuron
+from mpo_snn.leaky import MPOLeaky
+from mpo_snn.neurons import MPONeuron
 from mpo_snn.synaptic import MPOSynaptic
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -1,22 +1,23 @@
-"""`MPOLeaky`: snnTorch's Leaky with a named reset, a surrogate that MPO steers, and a fast scan.
+"""`MPONeuron`: what every MPO neuron shares, and how to find the neurons of a network.
 
-The equations are in `mpo_snn.lif`. This module only holds parameters and state. What every MPO
-neuron shares is in `MPONeuron`; `mpo_snn.synaptic` has the other kind.
+The neurons themselves are in `mpo_snn.leaky` and `mpo_snn.synaptic`, the equations in
+`mpo_snn.lif`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, Self
 
 import snntorch
 import torch
 from torch import Tensor, nn
 
-from mpo_snn.errors import MpoError, RecipeError, ShapeError
+from mpo_snn.errors import MpoError, ShapeError
 from mpo_snn.kernels import lif_scan, lif_scan_observed
 from mpo_snn.lif import InputGain, LIFParameters, Reset, ResetTiming, lif_step
 from mpo_snn.membrane import MembraneRecord
+from mpo_snn.neuron_values import THRESHOLD_FLOOR, own_copy, short, start_value, within
 from mpo_snn.settings import HeightNorm, NeuronSettings
 from mpo_snn.surrogate import (
     Shape,
@@ -25,13 +26,10 @@ from mpo_snn.surrogate import (
     WidthForm,
     slope_of_width,
     surrogate_derivative,
-    width_of_slope,
 )
 
-THRESHOLD_FLOOR = 1e-3
-"""A learnable threshold is used, tested and exported as max(threshold, this), in volt."""
 WIDTH_FLOOR = 1e-3
-"""Likewise a width: a surrogate narrower than this passes no gradient worth having."""
+"""A width is used as max(width, this), in volt: a narrower surrogate passes no gradient."""
 
 
 class MPONeuron(nn.Module):
@@ -309,97 +307,6 @@ class MPONeuron(nn.Module):
         )
 
 
-class MPOLeaky(MPONeuron, snntorch.Leaky):  # type: ignore[misc]
-    """A leaky integrate-and-fire layer; beta = 1 with unit gain is integrate-and-fire.
-
-    Called on one timestep it behaves as `snntorch.Leaky` does: `spk, mem = lif(current, mem)`, or
-    `spk = lif(current)` with `init_hidden=True`. `scan` runs all timesteps at once.
-
-    Args:
-        beta: leak per step, dimensionless, in [0, 1]; scalar or one per channel, (C,).
-        threshold: firing threshold in volt, > 0; scalar or one per channel, (C,).
-        reset: `zero`, `subtract` or `none`.
-        reset_timing: `step` (in the step of the spike) or `next` (one step later).
-        input_gain: `decay` multiplies the input by 1 - beta, `unit` leaves it as it is.
-        learn_beta: make beta a parameter; used clamped to [0, 1], as in snnTorch.
-        learn_threshold: make threshold a parameter; used with a floor of 1e-3 volt.
-        init_hidden: keep the state inside, return spikes only.
-        output: with `init_hidden`, return the membrane too.
-        surrogate: shape of the surrogate (`mpo_snn.surrogate`).
-        width: width of the surrogate in volt, > 0; scalar or one per channel, (C,).
-        width_form: how the slope follows from the width (`mpo_snn.surrogate`).
-        slope: slope of the surrogate in 1/volt, > 0; where given, it stands in place of the width.
-        spike_grad: one of `snntorch.surrogate` in place of a shape. It is fixed: MPO does not
-            adapt its width, and its coverage is not known (NaN).
-        backend: LIF kernel of `scan`; None takes the fastest.
-
-    Raises:
-        RecipeError: if a value is out of range.
-
-    Equal to snnTorch spike for spike for `zero` and `none`, and for `subtract`/`next`. For
-    `subtract`/`step` snnTorch (`reset_delay=False`) guards against a double reset, which gives
-    part of the reset back where the membrane exceeds twice the threshold; this class follows the
-    equation, so the two differ there.
-    """
-
-    def __init__(
-        self,
-        beta: float | Tensor,
-        threshold: float | Tensor = 1.0,
-        *,
-        reset: Reset = "zero",
-        reset_timing: ResetTiming = "step",
-        input_gain: InputGain = "decay",
-        learn_beta: bool = False,
-        learn_threshold: bool = False,
-        init_hidden: bool = False,
-        output: bool = False,
-        surrogate: Shape = "sigmoid",
-        width: float | Tensor = 0.5,
-        width_form: WidthForm = "matched",
-        slope: float | None = None,
-        spike_grad: SpikeGrad | None = None,
-        backend: str | None = None,
-    ) -> None:
-        """Check the values and hand them to `snntorch.Leaky`."""
-        check_choices("MPOLeaky", reset, reset_timing, input_gain, surrogate, width_form)
-        if slope is not None:
-            width = width_of_slope(torch.tensor(float(slope)), width_form, surrogate)
-        check_values("MPOLeaky", {"beta": beta}, threshold, width, input_gain)
-        super().__init__(
-            beta=own_copy(beta),
-            threshold=own_copy(threshold),
-            init_hidden=init_hidden,
-            output=output,
-            learn_beta=learn_beta,
-            learn_threshold=learn_threshold,
-            reset_mechanism=reset,
-            reset_delay=reset_timing == "next",
-            # Not used here; snnTorch's default is a closure, which cannot be pickled.
-            spike_grad=snntorch.SpikingNeuron._surrogate_bypass,
-        )
-        self._set_up(reset_timing, input_gain, surrogate, width, width_form, spike_grad, backend)
-
-    def forward(self, input_: Tensor, mem: Tensor | None = None) -> Any:
-        """One timestep, called as snnTorch's Leaky is.
-
-        Args:
-            input_: current, (batch, *features), in volt.
-            mem: state from the step before; None takes the one kept inside.
-
-        Returns:
-            spikes with `init_hidden=True`, otherwise (or with `output=True`) spikes and state.
-
-        Raises:
-            MpoError: if `mem` is given although the state is kept inside.
-        """
-        self._refuse_state(mem)
-        input_ = self._in_own_precision(input_)
-        state = self._state_like(self.mem if mem is None else mem, input_)
-        spk = self._step(input_, state)
-        return spk if self.init_hidden and not self.output else (spk, self.mem)
-
-
 def neurons_of(network: nn.Module) -> dict[str, MPONeuron]:
     """The MPO neurons of a network by their module name, in order of registration."""
     return {name: m for name, m in network.named_modules() if isinstance(m, MPONeuron)}
@@ -411,116 +318,7 @@ def reset_hidden(network: nn.Module) -> None:
         neuron.reset_mem()
 
 
-class _Within(torch.autograd.Function):
-    """Clamp, but with the gradient that leads a value outside back in.
-
-    That of `torch.clamp` is 0 outside, so a learnt value that stepped over would stay there.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, low: float, high: float) -> Tensor:
-        ctx.save_for_backward(value)
-        ctx.low, ctx.high = low, high
-        return value.clamp(low, high)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-        (value,) = ctx.saved_tensors
-        outward = ((value < ctx.low) & (grad > 0)) | ((value > ctx.high) & (grad < 0))
-        return grad.masked_fill(outward, 0.0), None, None
-
-
-def within(value: Tensor, low: float, high: float) -> Tensor:
-    """A parameter as it is used: a learnable one clamped to its range, a fixed one as it is."""
-    if not isinstance(value, nn.Parameter):
-        return value
-    return _Within.apply(value, low, high)  # type: ignore[no-any-return, no-untyped-call]
-
-
-def check_choices(
-    kind: str, reset: str, reset_timing: str, input_gain: str, surrogate: str, width_form: str
-) -> None:
-    """Refuse an unknown word among the arguments of a neuron of class `kind`.
-
-    Raises:
-        RecipeError: naming it and what is allowed.
-    """
-    choices = {
-        "reset": (reset, Reset),
-        "reset_timing": (reset_timing, ResetTiming),
-        "input_gain": (input_gain, InputGain),
-        "surrogate": (surrogate, Shape),
-        "width_form": (width_form, WidthForm),
-    }
-    for name, (found, allowed) in choices.items():
-        words = get_args(allowed)
-        if found not in words:
-            raise RecipeError(f"{kind}: {name} is '{found}', allowed are {', '.join(words)}.")
-
-
-def check_values(
-    kind: str,
-    leaks: dict[str, float | Tensor],
-    threshold: float | Tensor,
-    width: float | Tensor,
-    input_gain: str,
-) -> None:
-    """Refuse numbers out of range among the arguments of a neuron of class `kind`.
-
-    Args:
-        kind: name of the class.
-        leaks: beta, and alpha where it has one, by name.
-        threshold: its firing threshold.
-        width: width of its surrogate.
-        input_gain: what its input is multiplied by.
-
-    Raises:
-        RecipeError: with all findings.
-    """
-    findings = []
-    for name, leak in leaks.items():
-        b = torch.as_tensor(leak).detach()
-        if not bool(((b >= 0) & (b <= 1)).all()):
-            findings.append(f"{name} is {short(b)}, allowed is 0 to 1.")
-        elif input_gain == "decay" and bool((b == 1).any()):
-            findings.append(
-                f"{name} is 1 with input_gain 'decay', which deletes the input: use 'unit'."
-            )
-    for name, value in {"threshold": threshold, "width": width}.items():
-        positive = torch.as_tensor(value).detach()
-        if not bool((positive > 0).all() & torch.isfinite(positive).all()):
-            findings.append(f"{name} is {short(positive)}, allowed is above 0.")
-    if findings:
-        raise RecipeError(f"cannot build {kind}", findings)
-
-
-def start_value(
-    value: float, learns: bool, settings: NeuronSettings, channels: int | None
-) -> float | Tensor:
-    """A parameter at the start of training: one number, or one per channel where it is learnt."""
-    if not learns or settings.granularity == "layer":
-        return value
-    if channels is None:
-        raise RecipeError("neuron.granularity is channel, but the number of channels is not given.")
-    return torch.full((channels,), value)
-
-
-def own_copy(value: float | Tensor) -> Tensor:
-    """A given parameter as a tensor that nobody else holds."""
-    if isinstance(value, Tensor):
-        return value.detach().clone().to(torch.get_default_dtype())
-    return torch.tensor(float(value))
-
-
 def _forget_instance(neuron: nn.Module) -> None:
     """Take the neuron out of snnTorch's class-wide list, which would keep it alive for ever."""
     instances = snntorch.SpikingNeuron.instances
     instances[:] = [other for other in instances if other is not neuron]
-
-
-def short(value: Tensor) -> str:
-    """A parameter in a few characters, for messages."""
-    value = value.detach()
-    if value.numel() == 1:
-        return f"{float(value):g}"
-    return f"{float(value.min()):g}..{float(value.max()):g} {tuple(value.shape)}"

@@ -14,15 +14,8 @@ from torch import Tensor
 
 from mpo_snn.kernels import synapse_scan
 from mpo_snn.lif import InputGain, Reset, ResetTiming
-from mpo_snn.neurons import (
-    MPONeuron,
-    check_choices,
-    check_values,
-    own_copy,
-    short,
-    start_value,
-    within,
-)
+from mpo_snn.neuron_values import check_choices, check_values, own_copy, short, start_value, within
+from mpo_snn.neurons import MPONeuron
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.surrogate import Shape, SpikeGrad, WidthForm, width_of_slope
 from mpo_snn.synapse import synapse_step

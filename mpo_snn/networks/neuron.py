@@ -6,7 +6,8 @@ from collections import OrderedDict
 
 from torch import nn
 
-from mpo_snn.neurons import MPOLeaky, MPONeuron
+from mpo_snn.leaky import MPOLeaky
+from mpo_snn.neurons import MPONeuron
 from mpo_snn.rivals.klif import KLIF
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.synaptic import MPOSynaptic

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from mpo_snn.errors import RecipeError
+from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import LIFParameters
 from mpo_snn.membrane import MembraneRecord, observe
-from mpo_snn.neurons import MPOLeaky
 from mpo_snn.surrogate import Spike
 
 

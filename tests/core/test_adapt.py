@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from mpo_snn.adaptation import adapt
 from mpo_snn.errors import MpoError
+from mpo_snn.leaky import MPOLeaky
 from mpo_snn.mpo import MPO
-from mpo_snn.neurons import MPOLeaky, reset_hidden
+from mpo_snn.neurons import reset_hidden
 from mpo_snn.synaptic import MPOSynaptic
 
 RESETS = [(reset, delay) for reset in ("subtract", "zero", "none") for delay in (True, False)]

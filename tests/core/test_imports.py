@@ -131,6 +131,6 @@ def test_no_public_name_is_hidden_by_a_module_of_that_name() -> None:
 def test_public_names_are_there_and_listed() -> None:
     for name in mpo_snn.__all__:
         assert getattr(mpo_snn, name) is not None
-    assert mpo_snn.MPOLeaky.__module__ == "mpo_snn.neurons"
+    assert mpo_snn.MPOLeaky.__module__ == "mpo_snn.leaky"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         mpo_snn.nothing  # noqa: B018

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from mpo_snn.errors import MpoError, RecipeError
+from mpo_snn.leaky import MPOLeaky
 from mpo_snn.membrane import Moments, moments
 from mpo_snn.mpo import (
     GAIN_RAILS,
@@ -27,7 +28,7 @@ from mpo_snn.mpo import (
     width_scale_at,
 )
 from mpo_snn.networks.neuron import build_neuron
-from mpo_snn.neurons import MPOLeaky, neurons_of, reset_hidden
+from mpo_snn.neurons import neurons_of, reset_hidden
 from mpo_snn.settings import MPOSettings, NeuronSettings
 from mpo_snn.unroll import Unrolled
 

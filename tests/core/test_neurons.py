@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError, RecipeError, ShapeError
-from mpo_snn.neurons import MPOLeaky, neurons_of, reset_hidden
+from mpo_snn.leaky import MPOLeaky
+from mpo_snn.neurons import neurons_of, reset_hidden
 from mpo_snn.settings import NeuronSettings
 
 CHOICES = list(itertools.product(("zero", "subtract", "none"), ("step", "next")))

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError, RecipeError, ShapeError
 from mpo_snn.kernels import synapse_scan
+from mpo_snn.leaky import MPOLeaky
 from mpo_snn.mpo import MPO
-from mpo_snn.neurons import MPOLeaky, neurons_of, reset_hidden
+from mpo_snn.neurons import neurons_of, reset_hidden
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.synaptic import MPOSynaptic
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from mpo_snn.errors import UnrollError
-from mpo_snn.neurons import MPOLeaky
+from mpo_snn.leaky import MPOLeaky
 from mpo_snn.synaptic import MPOSynaptic
 from mpo_snn.trace import trace_timestep
 

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from mpo_snn.encoding import encode
 from mpo_snn.errors import RecipeError, ShapeError, UnrollError
+from mpo_snn.leaky import MPOLeaky
 from mpo_snn.mpo import MPO
 from mpo_snn.networks.convnet import ConvNet
-from mpo_snn.neurons import MPOLeaky, neurons_of, reset_hidden
+from mpo_snn.neurons import neurons_of, reset_hidden
 from mpo_snn.readout import read_out
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.unroll import Unrolled

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from mpo_snn.encoding import encode
-from mpo_snn.neurons import MPOLeaky, MPONeuron
+from mpo_snn.leaky import MPOLeaky
+from mpo_snn.neurons import MPONeuron
 from mpo_snn.synaptic import MPOSynaptic
 from mpo_snn.unroll import Unrolled
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mpo_snn.errors import RecipeError
-from mpo_snn.neurons import MPOLeaky
+from mpo_snn.leaky import MPOLeaky
 from mpo_snn.rivals.dietsnn import DietSNN
 from mpo_snn.rivals.dspike import Dspike, best_temperature, set_temperature, temperature_of
 from mpo_snn.rivals.klif import KLIF

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mpo_snn.neurons import MPOLeaky
+from mpo_snn.leaky import MPOLeaky
 from mpo_snn.training.recipe import OptimizerSettings
 from mpo_snn.training.schedule import build_optimizer, build_schedule, learning_rate_factor
 
