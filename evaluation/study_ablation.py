@@ -9,12 +9,13 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from .significance import PairedDifference, compare_paired
+from .study_engine import Engine
 from .study_figures import INK, SERIES, SOFT, calm_style, mean, panels, percent, spread, std
 from .study_folder import check_trials
 from .study_measure import TEST_SPLIT
 from .study_plan import TUNED, Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows, measurement
-from .study_runs import ByName, Engine, Outcome, by_seed, grouped, run_trials
+from .study_runs import ByName, Outcome, by_seed, grouped, run_trials
 from .study_tuning import tuning_rows, with_tuned_slope
 
 REFERENCES = (TUNED, "baseline")

@@ -95,8 +95,10 @@ def opened_folder(plan: Plan) -> Iterator[None]:
         OutputError: if it cannot be written.
     """
     make_folder(plan.output / RUNS)
-    identity = {"study": plan.study, "recipe": plan.recipe.name}
-    write_file(plan.output / IDENTITY, to_json(identity))
+    # The lock is on the file: whoever comes second must not put another in its place.
+    if not (plan.output / IDENTITY).exists():
+        identity = {"study": plan.study, "recipe": plan.recipe.name}
+        write_file(plan.output / IDENTITY, to_json(identity))
     with (plan.output / IDENTITY).open("rb") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -104,7 +106,20 @@ def opened_folder(plan: Plan) -> Iterator[None]:
             raise StudyError(
                 f"cannot work in '{plan.output}': another mpo-study does so now."
             ) from error
-        yield
+        try:
+            yield
+        except Exception:
+            _discard_if_empty(plan.output)
+            raise
+
+
+def _discard_if_empty(output: Path) -> None:
+    """Delete the folder of a study of which no run was started."""
+    content = {path.name for path in output.iterdir()}
+    if content == {IDENTITY, RUNS} and not any((output / RUNS).iterdir()):
+        (output / RUNS).rmdir()
+        (output / IDENTITY).unlink()
+        output.rmdir()
 
 
 def to_json(values: Any) -> str:

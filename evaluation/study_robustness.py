@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from itertools import cycle
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -20,12 +21,13 @@ from mpo_snn.data.dataset import Dataset
 from mpo_snn.training.rundir import Run
 
 from .activity import batches
+from .study_engine import Engine
 from .study_figures import SERIES, band, calm_style, mean, panels, percent, spread, std
 from .study_folder import check_trials
 from .study_measure import BATCH_SIZE, accuracy_of, split_of
 from .study_plan import Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows, measurement
-from .study_runs import ByName, Engine, Measure, Outcome, grouped, run_trials
+from .study_runs import ByName, Measure, Outcome, grouped, run_trials
 from .study_tuning import tuning_rows, with_tuned_slope
 
 KINDS: dict[Corruption, tuple[str, str]] = {
@@ -187,7 +189,7 @@ def _figure(
         figure, axes = panels(2 * len(KINDS), columns=2, size=(3.6, 2.5))
         for column, (kind, (title, label)) in enumerate(KINDS.items()):
             above, below = axes[column], axes[column + len(KINDS)]
-            for color, configuration in zip(SERIES, configurations, strict=False):
+            for color, configuration in zip(cycle(SERIES), configurations, strict=False):
                 outcomes = by_name[configuration.name]
                 accuracy = {0.0: [100 * a for a in _clean(outcomes)]}
                 ratio = {0.0: [1.0 for a in _clean(outcomes) if a]}

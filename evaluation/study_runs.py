@@ -6,41 +6,23 @@ last epoch, and a run whose loss stops being a number is an outcome, not the end
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from mpo_snn.errors import RunError, StudyError
+from mpo_snn.errors import RunError
 from mpo_snn.files import write_file
 from mpo_snn.training.rundir import RECIPE, Run, create_run, open_run
 
+from .study_engine import Device, Engine, connected, is_local_worker, resolved
 from .study_folder import DIVERGED, run_path, to_json
 from .study_plan import Trial
-
-Backend = Literal["loky", "dask", "ray"]
-Device = Literal["auto", "cpu", "cuda"]
-
-
-@dataclass(frozen=True)
-class Engine:
-    """Where trials run.
-
-    Attributes:
-        jobs: trials at once; -1 takes one for each core.
-        backend: joblib's: processes of this machine (`loky`), or a cluster (`dask`, `ray`) that
-            sees the same files.
-        device: where each of them trains.
-    """
-
-    jobs: int = 1
-    backend: Backend = "loky"
-    device: Device = "auto"
 
 
 @dataclass(frozen=True)
@@ -120,9 +102,9 @@ def run_trials(
     from joblib import Parallel, delayed
 
     found: dict[str, Outcome] = {}
-    with _connected(engine):
+    with connected(engine):
         results = Parallel(n_jobs=engine.jobs, return_as="generator_unordered")(
-            delayed(run_trial)(trial, output, measure, engine.device, _is_local_worker(engine))
+            delayed(run_trial)(trial, output, measure, engine.device, is_local_worker(engine))
             for trial in _slowest_first(trials)
         )
         for outcome in results:
@@ -158,8 +140,9 @@ def run_trial(
     measured = None if trained else _kept(kept, settings)
     if measured is not None:
         return Outcome(trial, run, measured, None, 0.0)
-    measured = measure.function(run, settings, _resolved(device))
-    write_file(kept, to_json({"settings": settings, "measured": measured}))
+    measured = measure.function(run, settings, resolved(device))
+    kept_values = {"settings": settings, "measured": measured}
+    write_file(kept, to_json({**kept_values, "sha256": _checksum(kept_values)}))
     return Outcome(trial, run, measured, None, time.monotonic() - begin)
 
 
@@ -193,61 +176,35 @@ def _trained(
 
 def _note_of_divergence(path: Path) -> str | None:
     try:
-        return (path / DIVERGED).read_text(encoding="utf-8").strip()
+        note = (path / DIVERGED).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
+    return " ".join(note.split()) or "the reason is not known"
 
 
 def _kept(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """What was measured before under the same settings."""
+    """What was measured before under the same settings; None if it is to be measured anew."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        return kept["measured"] if kept["settings"] == json.loads(to_json(settings)) else None
+        checksum = kept.pop("sha256", None)
+        is_wanted = kept["settings"] == json.loads(to_json(settings))
+        measured: dict[str, Any] = kept["measured"]
+        intact = checksum == _checksum(kept)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RunError(f"cannot read '{path}': it is damaged. Delete it.") from error
+    if checksum is None or not is_wanted:
+        return None
+    if not intact:
+        raise RunError(f"cannot use '{path}': its checksum does not match. Delete it.")
+    return measured
 
 
-def _resolved(device: Device) -> str:
-    if device != "auto":
-        return device
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def _checksum(values: dict[str, Any]) -> str:
+    return hashlib.sha256(to_json(values).encode()).hexdigest()
 
 
 def _slowest_first(trials: Iterable[Trial]) -> list[Trial]:
     """Long runs start first, so that none of them is left over at the end."""
     return sorted(trials, key=lambda trial: -trial.recipe.timesteps * trial.recipe.epochs)
-
-
-def _is_local_worker(engine: Engine) -> bool:
-    return engine.backend == "loky" and engine.jobs != 1
-
-
-@contextmanager
-def _connected(engine: Engine) -> Iterator[None]:
-    """The library set up for the engine's backend."""
-    from joblib import parallel_config
-
-    try:
-        if engine.backend == "dask":
-            from dask.distributed import Client
-
-            client = Client()  # the scheduler that DASK_SCHEDULER_ADDRESS names, or a local one
-            with client, parallel_config(backend="dask"):
-                yield
-            return
-        if engine.backend == "ray":
-            from ray.util.joblib import register_ray
-
-            register_ray()
-    except ImportError as error:
-        package = {"dask": "dask[distributed]", "ray": "ray"}[engine.backend]
-        raise StudyError(
-            f"cannot use the backend {engine.backend}: it is not installed. Use"
-            f" `pip install '{package}'`, or the backend loky."
-        ) from error
-    with parallel_config(backend=engine.backend):
-        yield

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from mpo_snn.discretisation import NEAR, gradient_degradation, rate_errors
 
+from .study_engine import Engine
 from .study_figures import SERIES, band, calm_style, mean, panels, percent, spread, std
 from .study_folder import check_trials
 from .study_measure import TEST_SPLIT, over_neurons
 from .study_plan import Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows, measurement
-from .study_runs import Engine, Outcome, run_trials
+from .study_runs import Outcome, run_trials
 from .study_tuning import tuning_rows, with_tuned_slope
 
 FIGURES = {
@@ -224,7 +226,7 @@ def _figure(
     with calm_style():
         figure, axes = panels(len(FIGURES))
         for panel, (name, (label, scale)) in zip(axes, FIGURES.items(), strict=True):
-            for color, configuration in zip(SERIES, configurations, strict=False):
+            for color, configuration in zip(cycle(SERIES), configurations, strict=False):
                 found: dict[float, list[float]] = {}
                 for steps in sweep:
                     values = _values(points, configuration.name, steps, name)

@@ -17,9 +17,10 @@ from mpo_snn.errors import StudyError
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.rundir import Run
 
+from .study_engine import Engine
 from .study_folder import check_trials
 from .study_plan import TUNED, Configuration, Plan, StudyOptions, Trial, trials_of
-from .study_runs import Engine, Measure, Outcome, run_trials
+from .study_runs import Measure, Outcome, run_trials
 
 
 @dataclass(frozen=True)

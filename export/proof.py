@@ -131,9 +131,7 @@ def prove_run(
     dt = metadata.dt if metadata else _plain_dt(graph)
     settings = recipe.data if data in (None, recipe.data.name) else DataSettings(data, path)
     settings = settings if path is None else replace(settings, path=path)
-    if samples is not None:
-        settings = replace(settings, test_limit=min(samples, settings.test_limit or samples))
-    dataset = load_dataset(settings, recipe.timesteps, train=False)
+    dataset = load_dataset(_limited(settings, samples), recipe.timesteps, train=False)
     source = GraphSource(graph, dt, dict(metadata.spiking) if metadata else None, title)
     equivalence = compare(
         NetworkSource(run.load_network(), str(run.path)),
@@ -157,6 +155,7 @@ def prove_graph(
     titles: tuple[str, str],
     data: str | None = None,
     path: str | None = None,
+    samples: int | None = None,
 ) -> Proof:
     """Compare two graphs on the test split of the data that the first one names.
 
@@ -166,6 +165,7 @@ def prove_graph(
         titles: what to call them.
         data: another data set's name.
         path: where the data is.
+        samples: how many of the split at most, every class in its share; None takes all.
 
     Raises:
         ExportError: if neither metadata nor the caller says what to run them on.
@@ -186,7 +186,7 @@ def prove_graph(
         for graph, meta, t in zip((first, second), (metadata, other), titles, strict=True)
     ]
     settings = settings_shown(name, path, metadata.dataset, metadata.data)
-    dataset = load_dataset(settings, metadata.timesteps, train=False)
+    dataset = load_dataset(_limited(settings, samples), metadata.timesteps, train=False)
     equivalence = compare(
         sources[0],
         sources[1],
@@ -198,6 +198,17 @@ def prove_graph(
     )
     same_form = have_same_form(first, second)
     return Proof(equivalence, tuple(parameter_differences(first, second)) if same_form else ())
+
+
+def _limited(settings: DataSettings, samples: int | None) -> DataSettings:
+    """The settings with so many samples of the test split at most.
+
+    Raises:
+        RecipeError: if samples is below 1.
+    """
+    if samples is None:
+        return settings
+    return replace(settings, test_limit=min(samples, settings.test_limit or samples))
 
 
 def _settings_differences(run: Run, metadata: GraphMetadata) -> list[str]:

@@ -9,6 +9,9 @@ from typing import Literal
 
 from mpo_snn.errors import RecipeError
 
+LEAST_GAMMA = 1e-3
+"""The share of a normal distribution within gamma sigmas divides in Eq. 22: it must not vanish."""
+SMALLEST, LARGEST = 1e-30, 1e30
 HeightNorm = Literal["none", "peak", "rms"]
 
 
@@ -66,10 +69,13 @@ class NeuronSettings:
                     f"neuron.{name} is 1 with neuron.input_gain decay, which deletes the input:"
                     " an integrator needs input_gain unit."
                 )
-        if self.learn_alpha and self.model != "synaptic":
-            found.append(
-                f"neuron.learn_alpha needs neuron.model synaptic: {self.model} has no synapse."
-            )
+        if self.model != "synaptic":
+            given = {"learn_alpha": self.learn_alpha, "alpha": self.alpha != NeuronSettings.alpha}
+            found += [
+                f"neuron.{name} needs neuron.model synaptic: {self.model} has no synapse."
+                for name, is_given in given.items()
+                if is_given
+            ]
         if self.model == "klif" and self.reset_timing != "step":
             found.append(
                 f"neuron.reset_timing is {self.reset_timing} with neuron.model klif, which resets"
@@ -82,8 +88,8 @@ class NeuronSettings:
                 "neuron.granularity is channel, but nothing is trained per channel: set"
                 " learn_alpha, learn_beta or learn_threshold."
             )
-        given = () if self.slope is None else ("slope",)
-        found += _positive(self, "neuron", "threshold", "width", *given)
+        slope = () if self.slope is None else ("slope",)
+        found += _positive(self, "neuron", "threshold", "width", *slope)
         return found
 
     def __post_init__(self) -> None:
@@ -118,7 +124,7 @@ class MPOSettings:
         target_std: standard deviation s of it, in volt, > 0 (Eq. 21: 1).
         height: dynamic adjustment of the height (DAS, Eq. 22): `stabilised`, `literal` or `off`.
         height_rate: eta of Eq. 22, in (0, 1).
-        height_gamma: half-width of the band around the mean, in sigmas, > 0.
+        height_gamma: half-width of the band around the mean, in sigmas, >= 0.001.
         height_dead_band: |rho - rho*| that is left alone (`stabilised`), >= 0.
         height_norm: scale the surrogate so that its `peak` is 1, or that its root mean square
             over the membranes of the layer is (`rms`, as measured in the step before).
@@ -150,13 +156,17 @@ class MPOSettings:
     def findings(self) -> list[str]:
         """What is out of range, one line each."""
         given = () if self.width_scale_end is None else ("width_scale_end",)
-        found = _positive(self, "mpo", "width_scale", *given, "target_std", "height_gamma")
+        found = _positive(self, "mpo", "width_scale", *given, "target_std")
+        if not LEAST_GAMMA <= self.height_gamma < math.inf:
+            found.append(
+                f"mpo.height_gamma is {self.height_gamma:g}, allowed is {LEAST_GAMMA:g} or more."
+            )
         if isinstance(self.target_mean, float) and not math.isfinite(self.target_mean):
             found.append(f"mpo.target_mean is {self.target_mean:g}, allowed is any finite number.")
         if not 0.0 < self.height_rate < 1.0:
             found.append(f"mpo.height_rate is {self.height_rate:g}, allowed is above 0, below 1.")
         for name in ("lambda_width", "lambda_dist", "height_dead_band"):
-            if not getattr(self, name) >= 0.0:
+            if not 0.0 <= getattr(self, name) < math.inf:
                 found.append(f"mpo.{name} is {getattr(self, name):g}, allowed is 0 or more.")
         for name in ("width_momentum", "gain_momentum"):
             if not 0.0 <= getattr(self, name) < 1.0:
@@ -175,8 +185,12 @@ def refuse(what: str, findings: Sequence[str]) -> None:
 
 
 def _positive(settings: object, group: str, *names: str) -> list[str]:
-    return [
-        f"{group}.{name} is {getattr(settings, name):g}, allowed is above 0."
-        for name in names
-        if not 0.0 < getattr(settings, name) < float("inf")
-    ]
+    """What is not above 0, or so small or large that float32 takes it for 0 or infinity."""
+    found = []
+    for name in names:
+        value = getattr(settings, name)
+        if not 0.0 < value:
+            found.append(f"{group}.{name} is {value:g}, allowed is above 0.")
+        elif not SMALLEST <= value <= LARGEST:
+            found.append(f"{group}.{name} is {value:g}, allowed is {SMALLEST:g} to {LARGEST:g}.")
+    return found

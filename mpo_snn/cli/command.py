@@ -30,6 +30,7 @@ _REFUSED_BY_THE_DISK = {
     errno.EPERM,
     errno.EROFS,
     errno.EFBIG,
+    errno.EISDIR,
     errno.EIO,
     errno.ELOOP,
     errno.ENAMETOOLONG,
@@ -172,15 +173,23 @@ def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "tuple": "a list such as [1,2]",
+    "NoneType": "null",
+}
+
+
 def _type_in_words(annotation: str) -> str:
-    """`int`, `float`, or the words to choose from, out of a type as jsonargparse prints it."""
+    """What is allowed, such as `a number, threshold`, out of a type as jsonargparse prints it."""
     annotation = _flat(annotation)
-    literals = re.findall(r"Literal\[(.*?)\]", annotation)
-    if literals:
-        words = [word.strip().strip("'\"") for part in literals for word in part.split(",")]
-        empty = ["null"] if "NoneType" in annotation or "Optional" in annotation else []
-        return ", ".join(words + empty)
-    plain = re.fullmatch(r"<class '(?:\w+\.)*(\w+)'>", annotation)
-    names = {"int": "a whole number", "float": "a number", "bool": "true or false"}
-    name = plain[1] if plain else annotation
-    return names.get(name, {"tuple": "a list such as [1,2]", "str": "text"}.get(name, name))
+    words: list[str] = []
+    for choices, kind in re.findall(r"Literal\[(.*?)\]|<class '(?:\w+\.)*(\w+)'>", annotation):
+        choice = [word.strip().strip("'\"") for word in choices.split(",")]
+        words += choice if choices else [_KINDS.get(kind, kind)]
+    if "Optional" in annotation:
+        words.append("null")
+    return ", ".join(dict.fromkeys(words)) or _KINDS.get(annotation, annotation)

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,14 @@ from mpo_snn.cli.command import (
     run_command,
 )
 from mpo_snn.cli.recipe_options import add_recipe_options, overridden_recipe
+from mpo_snn.cli.run_teller import Teller, silent
+from mpo_snn.evaluation.study_check import check_plan, equal_configurations
+from mpo_snn.evaluation.study_parsing import (
+    methods,
+    parse_configurations,
+    parse_numbers,
+    parse_seeds,
+)
 from mpo_snn.evaluation.study_plan import (
     DEFAULT_CONFIGURATIONS,
     SHIPPED,
@@ -30,10 +38,6 @@ from mpo_snn.evaluation.study_plan import (
     Configuration,
     Plan,
     StudyOptions,
-    methods,
-    parse_configurations,
-    parse_numbers,
-    parse_seeds,
 )
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.recipe_file import load_recipe, recipe_titles
@@ -52,6 +56,7 @@ mpo-study ablation digits --epochs 1 --seeds 0,1
 mpo-study ablation digits --jobs 2 --configurations 'full,tuned,narrow=--neuron.width 0.2'
 mpo-study timesteps digits --sweep 4,8,12 --seeds 0-2
 mpo-study robustness digits --gaussian 0.1,0.2,0.3"""
+MOST_JOBS = 1000
 _WIDEST_TABLE = 160
 """Columns of a console: a narrower one breaks lines, but nothing is left out."""
 _OPTIONS_OF = {
@@ -97,16 +102,27 @@ def _plan(first: Any, argv: list[str]) -> Plan:
     recipe = overridden_recipe(base, _parser, argv)
     if recipe.seed != base.seed:
         raise UsageError("a study has several seeds: use --seeds instead of --seed.")
-    if first.jobs < 1 and first.jobs != -1:
-        raise UsageError(f"jobs is {first.jobs}, allowed is 1 or more, or -1 for every core.")
-    names = first.configurations or ",".join(DEFAULT_CONFIGURATIONS[first.study])
+    if first.study == "timesteps" and recipe.timesteps != base.timesteps:
+        raise UsageError("the study timesteps has several T: use --sweep instead of --timesteps.")
+    if not 1 <= first.jobs <= MOST_JOBS and first.jobs != -1:
+        raise UsageError(
+            f"jobs is {first.jobs}, allowed is 1 to {MOST_JOBS}, or -1 for every core."
+        )
+    names = first.configurations
+    if names is None:
+        names = ",".join(DEFAULT_CONFIGURATIONS[first.study])
     configurations = parse_configurations(names)
-    for configuration in configurations:
-        configuration.of(recipe)
+    if recipe.method != base.method and all("method" in c.overrides for c in configurations):
+        raise UsageError(
+            f"--method {recipe.method} would change nothing: every configuration has its own."
+            f" Add it to the list: --configurations {names},{recipe.method}."
+        )
     seeds, options = parse_seeds(first.seeds), _options(first, configurations)
-    output = Path(first.output or f"studies/{first.study}-{recipe.name}")
+    output = Path(f"studies/{first.study}-{recipe.name}" if first.output is None else first.output)
     command = shlex.join([NAME, *argv])
-    return Plan(first.study, recipe, seeds, configurations, output, command, options)
+    plan = Plan(first.study, recipe, seeds, configurations, output, command, options)
+    check_plan(plan)
+    return plan
 
 
 def _run(plan: Plan, options: Any) -> int:
@@ -117,18 +133,22 @@ def _run(plan: Plan, options: Any) -> int:
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, _WIDEST_TABLE)
     names = ", ".join(c.name for c in plan.configurations)
+    notes = equal_configurations(plan)
     if not options.quiet:
         console.print(f"study {plan.study} of {plan.recipe.name}: {names}; seeds {options.seeds}")
         console.print(f"output {plan.output}", markup=False)
+        for note in notes:
+            console.print(f"note   {note}", markup=False)
+    from mpo_snn.evaluation.study_engine import Engine
     from mpo_snn.evaluation.study_folder import opened_folder
     from mpo_snn.evaluation.study_results import console_view, write_results
-    from mpo_snn.evaluation.study_runs import Engine
 
     module = importlib.import_module(f"mpo_snn.evaluation.study_{plan.study}")
     run: Callable[..., Any] = getattr(module, f"run_{plan.study}")
     engine = Engine(options.jobs, options.backend, options.device)
     with opened_folder(plan):
-        results = run(plan, engine, _silent if options.quiet else _Teller(console))
+        results = run(plan, engine, silent if options.quiet else Teller(console))
+        results = replace(results, notes=[*notes, *results.notes])
         paths = write_results(plan, results, time.monotonic() - begin)
     console.print()
     console.print(console_view(results))
@@ -137,27 +157,6 @@ def _run(plan: Plan, options: Any) -> int:
         if path.suffix == ".svg":
             print(f"       {path}, .png")
     return ANSWER_IS_NO if all(o.diverged for o in results.outcomes) else OK
-
-
-class _Teller:
-    """Says how each run went."""
-
-    def __init__(self, console: Any) -> None:
-        self.console, self.told = console, 0
-
-    def __call__(self, outcome: Any) -> None:
-        self.told += 1
-        if outcome.diverged:
-            how = f"diverged: {outcome.diverged}"
-        else:
-            split = outcome.trial.recipe.data.evaluated_on
-            how = f"{split} accuracy {100 * outcome.measured['accuracy']:6.2f} %"
-        when = f"{outcome.seconds:7.1f} s" if outcome.seconds else "  was done"
-        self.console.print(f"{self.told:>4}  {outcome.trial.name:<28} {when}  {how}", markup=False)
-
-
-def _silent(outcome: Any) -> None:
-    """Say nothing."""
 
 
 def _options(args: Any, configurations: Sequence[Configuration]) -> StudyOptions:

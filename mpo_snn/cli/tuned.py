@@ -14,11 +14,24 @@ def check_tunable(recipe: Recipe) -> None:
     """Refuse a recipe whose slope MPO would move.
 
     Raises:
-        UsageError: if its method is another than `fixed`.
+        UsageError: if its method is another than `fixed`, if it has a slope, or if its seed is one
+            of those that tune.
     """
+    from mpo_snn.evaluation.study_plan import StudyOptions
+
     if recipe.method != "fixed":
         raise UsageError(
             f"--tune is for a fixed surrogate, but method is {recipe.method}: add --method fixed."
+        )
+    if recipe.neuron.slope is not None:
+        raise UsageError(
+            f"neuron.slope is {recipe.neuron.slope:g}, but --tune chooses it: leave out one of"
+            " them."
+        )
+    if recipe.seed in (seeds := StudyOptions().tuning_seeds):
+        raise UsageError(
+            f"seed is {recipe.seed}, but --tune chooses the slope with the seeds"
+            f" {', '.join(map(str, seeds))}, which must not judge it: take another."
         )
 
 
@@ -33,9 +46,10 @@ def tuned_recipe(
     Raises:
         MpoError: what training raises, or if every slope diverged.
     """
+    from mpo_snn.evaluation.study_engine import Engine
     from mpo_snn.evaluation.study_folder import to_json
     from mpo_snn.evaluation.study_plan import StudyOptions
-    from mpo_snn.evaluation.study_runs import Engine, Outcome
+    from mpo_snn.evaluation.study_runs import Outcome
     from mpo_snn.evaluation.study_tuning import tune_slope
     from mpo_snn.files import make_folder, write_file
 
@@ -46,6 +60,8 @@ def tuned_recipe(
             print(f"{outcome.trial.name:<24} {how}", flush=True)
 
     beside = output or Path("runs") / recipe.name
+    if beside.name in ("", ".."):
+        beside = beside.resolve()
     folder = make_folder(beside.with_name(f"{beside.name}-tuning"))
     tuning = tune_slope(recipe, folder, StudyOptions(), Engine(device=device), tell)
     write_file(folder / "tuning.json", to_json(tuning.values()))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
 
 _EXAMPLE = """\
 mpo-verify runs/digits runs/digits/model.nir
+mpo-verify runs/cifar10 runs/cifar10/model.nir --samples 200
 mpo-verify ours.nir changed.nir --output difference.json"""
 
 
@@ -26,12 +28,13 @@ def _body(argv: list[str] | None) -> int:
         return OK
     if args.first is None or args.second is None:
         raise UsageError("compare what? mpo-verify RUN model.nir; --help has an example.")
-    return _verify(Path(args.first), Path(args.second), args.data, args.data_path, args.output)
+    if args.samples is not None and args.samples < 1:
+        raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
+    return _verify(Path(args.first), Path(args.second), args)
 
 
-def _verify(
-    first: Path, second: Path, data: str | None, path: str | None, output: str | None
-) -> int:
+def _verify(first: Path, second: Path, args: Any) -> int:
+    data, path = args.data, args.data_path
     from mpo_snn.cli.proof_table import print_proof
     from mpo_snn.export.proof import prove_graph, prove_run
     from mpo_snn.files import write_file
@@ -45,24 +48,24 @@ def _verify(
         raise UsageError("cannot compare two runs: export one of them, then RUN model.nir.")
     if first.is_dir() or not first.exists():
         run = open_run(first)
-        proof = prove_run(run, read_graph(second), str(second), data, path)
+        proof = prove_run(run, read_graph(second), str(second), data, path, args.samples)
     else:
         titles = (str(first), str(second))
         graph = read_graph(first)
         made_for = data or getattr(read_metadata(graph), "dataset", None)
         path = path or data_path_beside(first, made_for)
-        proof = prove_graph(graph, read_graph(second), titles, data, path)
+        proof = prove_graph(graph, read_graph(second), titles, data, path, args.samples)
     print_proof(proof)
-    if output:
-        write_file(output, json.dumps(proof.to_dict(), indent=1) + "\n")
-        print(f"\nwrote  {output}")
+    if args.output:
+        write_file(args.output, json.dumps(proof.to_dict(), indent=1) + "\n")
+        print(f"\nwrote  {args.output}")
     return OK if proof.is_equal else ANSWER_IS_NO
 
 
 def _parser() -> CommandParser:
     parser = CommandParser(
         "mpo-verify",
-        "A B [--data NAME] [--data.path PATH] [--output FILE]",
+        "A B [--samples N] [--data NAME] [--data.path PATH] [--output FILE]",
         "Compare two of: a run directory, a NIR file. Spikes of every layer in a free run, then\n"
         "layer by layer on the first one's spikes, in float64 and float32, on the test split.\n"
         "Exit code 1 if they are not equal.",
@@ -76,6 +79,12 @@ def _parser() -> CommandParser:
         "--data.path",
         metavar="FILE_OR_FOLDER",
         help="where it is; default is where the run found it",
+    )
+    parser.add_argument(
+        "--samples",
+        type=int,
+        metavar="N",
+        help="compare on this many test samples, every class in its share; default all",
     )
     parser.add_argument("--output", help="write the whole record to this JSON file")
     parser.add_argument("--list", action="store_true", help="list the data sets")

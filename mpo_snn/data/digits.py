@@ -33,11 +33,11 @@ def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"])
 
     found = []
     if settings.path is not None:
-        found.append("it comes with the package; leave out data.path.")
+        found.append("digits come with the package; leave out data.path.")
     if settings.size is not None or settings.resized_crop:
-        found.append("its pixels are taken as they are; leave out data.size, data.resized_crop.")
+        found.append("digits are taken as they are; leave out data.size, data.resized_crop.")
     if settings.normalize:
-        found.append("its pixels are taken as they are; leave out data.normalize.")
+        found.append("digits are taken as they are; leave out data.normalize.")
     if found:
         raise DataError("cannot use data set 'digits'", found)
     images, labels = load_digits(return_X_y=True)

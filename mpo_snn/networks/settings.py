@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +9,9 @@ from typing import Literal
 from mpo_snn.networks import network_names
 from mpo_snn.settings import refuse
 
+MOST_SCALE = 1000.0
+MOST_FEATURES = 1_000_000
+"""Channels, or neurons of a dense layer, beyond which a size is a slip of the pen."""
 Pooling = Literal["average", "sum", "max"]
 Initialisation = Literal["firing", "tdbn", "torch"]
 
@@ -58,8 +60,13 @@ class NetworkSettings:
                     f"network.{key} is {list(sizes)}, allowed is one number of 1 or more"
                     f" for each {what}, at least one."
                 )
-        if not 0.0 < self.channel_scale < math.inf:
-            found.append(f"network.channel_scale is {self.channel_scale:g}, allowed is above 0.")
+            elif max(sizes) > MOST_FEATURES:
+                found.append(f"network.{key} is {list(sizes)}, allowed is up to {MOST_FEATURES}.")
+        if not 0.0 < self.channel_scale <= MOST_SCALE:
+            found.append(
+                f"network.channel_scale is {self.channel_scale:g}, allowed is above 0 to"
+                f" {MOST_SCALE:g}."
+            )
         if not 0.0 <= self.dropout < 1.0:
             found.append(f"network.dropout is {self.dropout:g}, allowed is 0 to below 1.")
         return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from mpo_snn.readout import read_out
 from mpo_snn.rivals import build_rival
 from mpo_snn.settings import MPOSettings
 from mpo_snn.training.batches import Batch
-from mpo_snn.training.divergence import DivergedError, first_broken_layer
+from mpo_snn.training.divergence import DivergedError, first_broken_layer, first_broken_part
 from mpo_snn.training.loss import tet_loss
 from mpo_snn.training.randomness import derived_seed
 from mpo_snn.training.recipe import Recipe
@@ -85,7 +86,8 @@ class TrainingModule(LightningModule):
         added = self.rival.loss()
         loss = loss if added is None else loss + added
         if not bool(torch.isfinite(loss)):
-            self._stop(float(loss.detach()), x)
+            parts = {"L_Dist": dist, "L_width": width} | ({} if added is None else {"rival": added})
+            self._stop(float(loss.detach()), x, task, parts)
         losses = {"train_loss": loss, "task_loss": task, "dist_loss": dist, "width_loss": width}
         values = {name: value.detach() for name, value in losses.items()}
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(y), sync_dist=True)
@@ -153,12 +155,12 @@ class TrainingModule(LightningModule):
         current = encode(x, recipe.timesteps, recipe.encoding, fresh=unrolled.training)
         return unrolled(current, observe)  # type: ignore[no-any-return]
 
-    def _stop(self, loss: float, x: Tensor) -> None:
+    def _stop(self, loss: float, x: Tensor, task: Tensor, added: Mapping[str, Tensor]) -> NoReturn:
         current = encode(x, self.recipe.timesteps, self.recipe.encoding)
+        broken = first_broken_layer(self.unrolled, current) or first_broken_part(task, added)
         raise DivergedError(
             f"training stopped in epoch {self.current_epoch + 1}, step {self.global_step + 1}:"
-            f" the loss is {loss:g}; {first_broken_layer(self.unrolled, current)}."
-            " A lower optimizer.lr, or optimizer.warmup_epochs, often helps."
+            f" the loss is {loss:g}; {broken}"
         )
 
 

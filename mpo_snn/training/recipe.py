@@ -6,7 +6,6 @@ values and reports what is wrong in all groups at once.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,8 @@ from mpo_snn.settings import MPOSettings, NeuronSettings, refuse
 from mpo_snn.training.typed import typed
 
 MOST_THREADS = 1024
+MOST = 1e30
+"""Of the constants of an optimiser, which computes with them in the precision of the weights."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,13 @@ class OptimizerSettings:
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         found = []
-        if not 0.0 < self.lr < math.inf:
-            found.append(f"optimizer.lr is {self.lr:g}, allowed is above 0.")
+        if not 0.0 < self.lr <= MOST:
+            found.append(f"optimizer.lr is {self.lr:g}, allowed is above 0 to {MOST:g}.")
         for name in ("weight_decay", "warmup_epochs"):
-            if not 0.0 <= getattr(self, name) < math.inf:
-                found.append(f"optimizer.{name} is {getattr(self, name):g}, allowed is 0 or more.")
+            if not 0.0 <= getattr(self, name) <= MOST:
+                found.append(
+                    f"optimizer.{name} is {getattr(self, name):g}, allowed is 0 to {MOST:g}."
+                )
         if not 0.0 <= self.momentum < 1.0:
             found.append(f"optimizer.momentum is {self.momentum:g}, allowed is 0 to below 1.")
         if self.batch_size < 1:

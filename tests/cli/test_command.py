@@ -90,6 +90,8 @@ def parser() -> CommandParser:
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--sizes", type=tuple[int, ...], default=(1,))
     parser.add_argument("--learn", type=bool, default=False)
+    parser.add_argument("--mean", type=float | Literal["threshold"], default=0.0)
+    parser.add_argument("--limit", type=int | None, default=None)
     return parser
 
 
@@ -110,6 +112,8 @@ def parser() -> CommandParser:
         ("--backend up", "backend is 'up', allowed is fast, slow, null."),
         ("--sizes 3", "sizes is '3', allowed is a list such as [1,2]."),
         ("--sizes [3,x]", "sizes is 'x', allowed is a whole number."),
+        ("--mean inf", "mean is 'inf', allowed is a number, threshold."),
+        ("--limit x", "limit is 'x', allowed is a whole number, null."),
         ("--learn maybe", "learn is 'maybe', allowed is true or false."),
     ],
 )

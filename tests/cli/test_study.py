@@ -70,7 +70,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ),
         ("robustness digits --gaussian 0", "gaussian is 0"),
         ("ablation digits --jobs many", "jobs is 'many', allowed is a whole number."),
-        ("ablation digits --jobs 0", "jobs is 0, allowed is 1 or more, or -1"),
+        ("ablation digits --jobs 0", "jobs is 0, allowed is 1 to 1000, or -1"),
         ("ablation digits --backend slurm", "backend is 'slurm', allowed is loky, dask, ray."),
         ("ablation digits --output tiny.yaml", "cannot put the study into 'tiny.yaml'"),
         ("ablation digits --output .", "it holds other files"),

@@ -578,7 +578,8 @@ def test_state_of_other_layers_is_refused() -> None:
         ({"width_momentum": 1.0}, "mpo.width_momentum is 1, allowed is 0 to below 1"),
         ({"gain_momentum": -0.1}, "mpo.gain_momentum is -0.1"),
         ({"height_rate": 1.0}, "mpo.height_rate is 1, allowed is above 0, below 1"),
-        ({"height_gamma": 0.0}, "mpo.height_gamma is 0"),
+        ({"height_gamma": 1e-4}, "mpo.height_gamma is 0.0001, allowed is 0.001 or more"),
+        ({"lambda_width": float("inf")}, "mpo.lambda_width is inf, allowed is 0 or more"),
     ],
 )
 def test_settings_out_of_range_are_refused(setting: dict[str, Any], message: str) -> None:
@@ -595,6 +596,7 @@ def test_settings_out_of_range_are_refused(setting: dict[str, Any], message: str
         ({"threshold": 0.0}, "neuron.threshold is 0, allowed is above 0"),
         ({"width": float("inf")}, "neuron.width is inf"),
         ({"slope": -1.0}, "neuron.slope is -1, allowed is above 0"),
+        ({"alpha": 0.3}, "neuron.alpha needs neuron.model synaptic: leaky has no synapse"),
     ],
 )
 def test_neuron_settings_out_of_range_are_refused(setting: dict[str, Any], message: str) -> None:

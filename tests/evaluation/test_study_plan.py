@@ -6,15 +6,13 @@ import pytest
 
 from mpo_snn.errors import MpoError, RecipeError, StudyError
 from mpo_snn.evaluation.study_folder import check_trials, run_path
+from mpo_snn.evaluation.study_parsing import parse_configurations, parse_numbers, parse_seeds
 from mpo_snn.evaluation.study_plan import (
     DEFAULT_CONFIGURATIONS,
     SHIPPED,
     STUDIES,
     StudyOptions,
     overridden,
-    parse_configurations,
-    parse_numbers,
-    parse_seeds,
     trials_of,
 )
 from mpo_snn.evaluation.study_tuning import choose_slope, fixed_slope, tuning_trials

@@ -1,0 +1,52 @@
+"""Whether the configurations of a study can be compared, as far as that is known beforehand."""
+
+from __future__ import annotations
+
+from mpo_snn.errors import StudyError
+from mpo_snn.training.recipe import Recipe
+from mpo_snn.training.recipe_file import differing_keys
+
+from .study_plan import TUNED, Plan, listed
+
+MEASURED_ON = ("data.name", "data.path", "data.validation", "data.test_limit")
+"""Keys that decide which samples accuracy is measured on."""
+
+
+def check_plan(plan: Plan) -> None:
+    """Refuse configurations that cannot be compared, or that the study would overrule.
+
+    Raises:
+        StudyError: if one is measured on other samples than the recipe, sets what the study sweeps,
+            or is tuned with seeds that are compared.
+    """
+    fixed = dict.fromkeys(MEASURED_ON, "all configurations are measured on the same samples")
+    if plan.study == "timesteps":
+        fixed["timesteps"] = "T is given by --sweep"
+    found = [
+        f"configuration '{c.name}' sets {key}: {why}."
+        for c in plan.configurations
+        for key, why in fixed.items()
+        if key in differing_keys(plan.recipe, c.of(plan.recipe))
+    ]
+    both = sorted(set(plan.seeds) & set(plan.options.tuning_seeds))
+    if both and any(c.name == TUNED for c in plan.configurations):
+        found.append(
+            f"tuning_seeds has {listed(both)}, which is compared too: the choice of the slope must"
+            " not know it."
+        )
+    if found:
+        raise StudyError("cannot compare these configurations", found)
+
+
+def equal_configurations(plan: Plan) -> list[str]:
+    """A line for every configuration that trains what one before it trains."""
+    notes: list[str] = []
+    first: dict[Recipe, str] = {}
+    for configuration in plan.configurations:
+        if configuration.name == TUNED:
+            continue
+        recipe = configuration.of(plan.recipe)
+        name = first.setdefault(recipe, configuration.name)
+        if name != configuration.name:
+            notes.append(f"{configuration.name} is the same recipe as {name}: it is trained twice.")
+    return notes

@@ -1,0 +1,103 @@
+"""What a watched run wrote down over its epochs, read back as rows and as curves."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mpo_snn.errors import RunError
+from mpo_snn.training.probe import GRADIENTS, HISTOGRAM
+from mpo_snn.training.rundir import MEMBRANE, METRICS
+
+from .study_results import measurement
+from .study_runs import Outcome
+
+_VOLT = ("mu", "sigma", "width")
+MEMBRANE_FIGURES = {name: "V" for name in _VOLT} | {"height": "1", "rho": "1", "coverage": "1"}
+"""What is taken from membrane.csv, and its unit."""
+
+
+def watched_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    """The run's four tables as rows of the CSV file.
+
+    Raises:
+        RunError: if a table is missing, damaged, or lacks an epoch.
+    """
+    rows: list[dict[str, Any]] = []
+    epochs = set(range(1, outcome.trial.recipe.epochs + 1))
+    for name, read in _TABLES.items():
+        path = outcome.run.path / name
+        try:
+            with path.open(encoding="utf-8", newline="") as lines:
+                found = [row for line in csv.DictReader(lines) for row in read(outcome, line)]
+        except FileNotFoundError as error:
+            raise RunError(f"cannot read '{path}': it is missing. {_ANEW}") from error
+        except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+            raise RunError(f"cannot read '{path}': it is damaged. {_ANEW}") from error
+        if {row["epoch"] for row in found} != epochs:
+            raise RunError(f"cannot read '{path}': it does not hold every epoch. {_ANEW}")
+        rows += found
+    return rows
+
+
+def _of_metrics(outcome: Outcome, line: dict[str, str]) -> list[dict[str, Any]]:
+    epoch = int(line["epoch"])
+    return [
+        measurement(outcome, name, float(line[name]), "1", epoch=epoch)
+        for name in ("train_loss", "train_accuracy", "test_accuracy")
+    ]
+
+
+def _of_membranes(outcome: Outcome, line: dict[str, str]) -> list[dict[str, Any]]:
+    where = {"epoch": int(line["epoch"]), "layer": line["layer"]}
+    return [
+        measurement(outcome, name, float(line[name]), unit, **where)
+        for name, unit in MEMBRANE_FIGURES.items()
+    ]
+
+
+def _of_gradients(outcome: Outcome, line: dict[str, str]) -> list[dict[str, Any]]:
+    where = {"epoch": int(line["epoch"]), "layer": line["weight"].removesuffix(".weight")}
+    return [measurement(outcome, "gradient_norm", float(line["gradient_norm"]), "1", **where)]
+
+
+def _of_histogram(outcome: Outcome, line: dict[str, str]) -> list[dict[str, Any]]:
+    where = {"epoch": int(line["epoch"]), "layer": line["layer"]}
+    level, share = float(line["threshold_multiple"]), float(line["share"])
+    return [measurement(outcome, "membrane_share", share, "1", level=level, **where)]
+
+
+_TABLES = {
+    METRICS: _of_metrics,
+    MEMBRANE: _of_membranes,
+    GRADIENTS: _of_gradients,
+    HISTOGRAM: _of_histogram,
+}
+_ANEW = "Delete its run directory to train anew."
+
+
+class Seen:
+    """The rows, found by measure, configuration and layer."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take rows as `watched_rows` gives them."""
+        self._found: dict[tuple[str, str, str], dict[tuple[int, float], list[float]]] = {}
+        for row in rows:
+            key = (row["measure"], row["configuration"], row.get("layer", ""))
+            place = (row["epoch"], row.get("level", 0.0))
+            self._found.setdefault(key, {}).setdefault(place, []).append(row["value"])
+
+    def layers(self, measure: str) -> list[str]:
+        """Layers that have the measure, in the order in which they come."""
+        return list(dict.fromkeys(layer for name, _, layer in self._found if name == measure))
+
+    def curve(self, measure: str, configuration: str, layer: str = "") -> dict[float, list[float]]:
+        """By epoch, the values of all seeds."""
+        found = self._found.get((measure, configuration, layer), {})
+        return {float(epoch): values for (epoch, _), values in found.items()}
+
+    def shares(self, configuration: str, layer: str, epoch: int, seeds: int) -> dict[float, float]:
+        """By bin, the share of the membrane, mean over seeds."""
+        found = self._found.get(("membrane_share", configuration, layer), {})
+        return {bin: sum(v) / seeds for (when, bin), v in found.items() if when == epoch}
