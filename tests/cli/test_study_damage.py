@@ -82,9 +82,9 @@ def test_a_study_that_never_began_leaves_nothing(
 
 
 def test_equal_configurations_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    line = "ablation tiny.yaml --seeds 0 --configurations full,mpo --device cpu --output out"
+    line = "ablation tiny.yaml --seeds 0 --configurations baseline,fixed --device cpu --output out"
     assert main(line.split()) == 0
-    note = "mpo is the same recipe as full: it is trained twice."
+    note = "fixed is the same recipe as baseline: it is trained twice."
     assert capsys.readouterr().out.count(note) == 2
     assert note in json.loads(Path("out/summary.json").read_text())["notes"]
 
