@@ -1,7 +1,7 @@
 r"""How far a membrane is from normal, from its histogram: a diagnostic, not a loss.
 
-L_Dist (`mpo_snn.mpo.kl_normal`) knows mean and variance alone. Algorithm 1 line 6 of the paper
-mentions a histogram estimate of P(V), which sees skew, tails and two humps as well:
+L_Dist (`mpo_snn.objective.kl_normal`) knows mean and variance alone. Algorithm 1 line 6 of the
+paper mentions a histogram estimate of P(V), which sees skew, tails and two humps as well:
 
 .. math:: \sum_b p_b \ln \frac{p_b}{q_b}
 

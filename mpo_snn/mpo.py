@@ -17,7 +17,6 @@ of each neuron (SFH, Algorithm 1 line 13).
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,85 +26,11 @@ import torch
 from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError
-from mpo_snn.membrane import VARIANCE_FLOOR, MembraneRecord, Moments, Sample
+from mpo_snn.gradient_scale import HEIGHT_RAILS, adjust_heights, neuron_gain
+from mpo_snn.membrane import MembraneRecord, Moments, Sample
 from mpo_snn.neurons import MPONeuron, neurons_of
+from mpo_snn.objective import kl_normal, reach, width_scale_at
 from mpo_snn.settings import MPOSettings
-
-HEIGHT_RAILS = (0.5, 2.0)
-GAIN_RAILS = (0.5, 2.0)
-
-
-def kl_normal(layer: Moments, target_mean: float | Tensor = 0.0, target_std: float = 1.0) -> Tensor:
-    r"""L_Dist of one layer (Eq. 21: m = 0, s = 1); finite where the layer does not move.
-
-    .. math:: \ln\frac{s}{\sigma} + \frac{\sigma^2 + (\mu-m)^2}{2s^2} - \frac12
-    """
-    variance = layer.variance
-    log_ratio = math.log(target_std) - 0.5 * torch.log(variance.clamp(min=VARIANCE_FLOOR))
-    shift = layer.mean - target_mean
-    return log_ratio + (variance + shift * shift) / (2.0 * target_std**2) - 0.5
-
-
-def reach(layer: Moments, threshold: Tensor) -> Tensor:
-    r"""The larger of sigma and the distance of the mean from the threshold, in volt.
-
-    A layer that hardly fires has its mean far below the threshold and little spread. A width that
-    followed sigma alone would take the threshold, and with it every gradient of the layer, out of
-    the surrogate's reach, and the layer would stay silent for good.
-
-    .. math:: \max(\sigma, |\mu - \theta|)
-    """
-    return torch.maximum(layer.sigma, (layer.mean - threshold).abs())
-
-
-def expected_share(gamma: float) -> float:
-    """rho*: share of a normal distribution within gamma sigmas of its mean."""
-    return math.erf(gamma / math.sqrt(2.0))
-
-
-def adjust_heights(heights: Tensor, rho: Tensor, settings: MPOSettings) -> Tensor:
-    """One step of DAS (Eq. 22) on all layers: height *= 1 + eta (rho - rho*) / rho*.
-
-    To the letter there is no feedback from height to rho, so a lasting deviation drives a height
-    to its rail. `stabilised` leaves deviations inside the dead band alone and renormalises the
-    heights to geometric mean 1. Both clip to [0.5, 2].
-
-    Args:
-        heights: one per layer, (layers,).
-        rho: share of U inside the band, (layers,).
-        settings: eta, gamma, dead band.
-    """
-    target = expected_share(settings.height_gamma)
-    deviation = rho - target
-    if settings.height == "stabilised":
-        inside = deviation.abs() <= settings.height_dead_band
-        deviation = torch.where(inside, torch.zeros_like(deviation), deviation)
-    heights = heights * (1.0 + settings.height_rate * deviation / target)
-    if settings.height == "stabilised":
-        heights = heights / torch.exp(torch.log(heights).mean())
-    return heights.clamp(*HEIGHT_RAILS)
-
-
-def neuron_gain(sigma: Tensor) -> Tensor:
-    """SFH: clip(mean(sigma) / (sigma_i + eps), 0.5, 2), renormalised to mean 1.
-
-    Args:
-        sigma: standard deviation of U_i over the batch, per neuron, volt.
-    """
-    mean = sigma.mean()
-    gain = (mean / (sigma + 1e-6 * mean + 1e-12)).clamp(*GAIN_RAILS)
-    return gain / gain.mean()
-
-
-def width_scale_at(progress: float, settings: MPOSettings) -> float:
-    r"""The scale c when a share p of the training is done: constant, or along a half cosine.
-
-    .. math:: c = c_\text{end} + (c_0 - c_\text{end}) (1 + \cos \pi p) / 2
-    """
-    start, end = settings.width_scale, settings.width_scale_end
-    if end is None:
-        return start
-    return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 @dataclass

@@ -15,20 +15,19 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from mpo_snn.errors import MpoError, RecipeError
-from mpo_snn.leaky import MPOLeaky
-from mpo_snn.membrane import Moments, moments
-from mpo_snn.mpo import (
+from mpo_snn.gradient_scale import (
     GAIN_RAILS,
     HEIGHT_RAILS,
-    MPO,
     adjust_heights,
     expected_share,
-    kl_normal,
     neuron_gain,
-    width_scale_at,
 )
+from mpo_snn.leaky import MPOLeaky
+from mpo_snn.membrane import Moments, moments
+from mpo_snn.mpo import MPO
 from mpo_snn.networks.neuron import build_neuron
 from mpo_snn.neurons import neurons_of, reset_hidden
+from mpo_snn.objective import kl_normal, width_scale_at
 from mpo_snn.settings import MPOSettings, NeuronSettings
 from mpo_snn.unroll import Unrolled
 
