@@ -38,6 +38,8 @@ def augmentation(settings: DataSettings, shape: Sequence[int]) -> Augment | None
         )
         if pixels > most
     ]
+    if settings.autoaugment != "none" and shape[0] not in (1, 3):
+        found.append(f"data.autoaugment takes pictures of 1 or 3 channels, these have {shape[0]}.")
     if found:
         raise DataError("cannot augment", found)
     steps: list[Augment] = []

@@ -35,11 +35,13 @@ def load(
     settings = DataSettings(name) if isinstance(data, str) else data
     loader = cast(Loader, importlib.import_module(homes[name]).load)
     if settings.validation:
-        training, evaluated = hold_out(loader(settings, timesteps, "train"), settings.validation)
+        training, evaluated = hold_out(
+            _single(loader, settings, timesteps, "train"), settings.validation
+        )
     elif train or _needs_training_statistics(settings):
         training, evaluated = _both(loader, settings, timesteps)
     else:
-        evaluated = loader(settings, timesteps, "test")
+        evaluated = _single(loader, settings, timesteps, "test")
         training = evaluated.choose(torch.arange(0))
     training = limit(training, settings.train_limit)
     evaluated = limit(evaluated, settings.test_limit)
@@ -55,6 +57,18 @@ def load(
         evaluated_on=settings.evaluated_on,
         is_framed=settings.is_framed,
     )
+
+
+def _single(
+    loader: Loader, settings: DataSettings, timesteps: int, part: Literal["train", "test"]
+) -> Part:
+    """One split; a finding, which names the split, stands alone."""
+    try:
+        return loader(settings, timesteps, part)
+    except DataError as error:
+        if len(error.findings) == 1:
+            raise DataError(error.findings[0]) from error
+        raise
 
 
 def _both(loader: Loader, settings: DataSettings, timesteps: int) -> tuple[Part, Part]:

@@ -15,6 +15,8 @@ from mpo_snn.data.part_name import PartName
 from mpo_snn.data.source import Images
 from mpo_snn.errors import DataError
 
+MOST_CHANNELS = 4
+
 
 def read(path: Path, part: PartName) -> Images:
     """One split: images (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or floating point.
@@ -28,6 +30,11 @@ def read(path: Path, part: PartName) -> Images:
         found.append(f"x_{part} is {x.dtype}, allowed are uint8 and floating point.")
     if x.ndim not in (3, 4):
         found.append(f"x_{part} has shape {x.shape}, allowed is (N, H, W) or (N, H, W, C).")
+    elif x.ndim == 4 and min(x.shape[1], x.shape[3]) > MOST_CHANNELS:
+        found.append(
+            f"x_{part} has shape {x.shape}: which axis is that of the channels? Allowed are"
+            f" {MOST_CHANNELS} channels at most, second or last."
+        )
     if y.dtype.kind not in "iu" or y.squeeze().ndim > 1:
         found.append(f"y_{part} is {y.dtype} of shape {y.shape}, allowed are N whole numbers.")
     if found:
@@ -68,11 +75,11 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> list[NDArray[np.generic]]
 
 
 def _channels_first(x: NDArray[np.generic]) -> Tensor:
-    """(N, C, H, W) from any of the three layouts; 1 to 4 channels mark the axis of channels."""
+    """(N, C, H, W) from any of the three layouts, of which the few channels tell."""
     with np.errstate(over="ignore"):  # an infinity is told where values are checked
         stored = torch.from_numpy(x if x.dtype == np.uint8 else x.astype(np.float32))
     if stored.ndim == 3:
         return stored[:, None]
-    if stored.shape[1] > 4 and stored.shape[3] <= 4:
+    if stored.shape[1] > MOST_CHANNELS:
         return stored.permute(0, 3, 1, 2).contiguous()
     return stored

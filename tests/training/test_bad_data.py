@@ -73,6 +73,18 @@ def test_an_archive_of_texts(name: str, tmp_path: Path) -> None:
         load_dataset(DataSettings("archive", str(tmp_path / "a.npz")))
 
 
+def test_a_finding_is_told_once_where_one_split_is_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{**arrays(), "y_test": np.array([0] * 7)})
+    with pytest.raises(DataError) as caught:
+        load_dataset(DataSettings("archive", str(tmp_path / "a.npz")), train=False)
+    assert str(caught.value) == f"'{tmp_path}/a.npz', test split: 8 images have 7 labels."
+
+
+def test_an_axis_of_channels_that_cannot_be_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{**arrays(), "x_train": np.zeros((8, 6, 6, 7), np.uint8)})
+    assert "(8, 6, 6, 7): which axis is that of the channels?" in refused(tmp_path / "a.npz")
+
+
 def test_numbers_beyond_float32(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **{**arrays(), "x_train": np.full((8, 4, 4), 1e300)})
     assert "8 images hold NaN or infinity" in refused(tmp_path / "a.npz")
@@ -189,6 +201,7 @@ def test_digits_are_taken_as_they_are() -> None:
             (1, 8, 8),
             "data.cutout is 9, allowed for pictures of 8x8 is up to 8",
         ),
+        (DataSettings(autoaugment="svhn"), (2, 8, 8), "takes pictures of 1 or 3 channels, these"),
         (DataSettings("shd", crop=1), (1, 1, 700), "data.crop is 1, allowed for pictures of 1x700"),
     ),
 )
@@ -197,7 +210,7 @@ def test_augmentation_that_leaves_nothing(
 ) -> None:
     with pytest.raises(DataError, match=message):
         augmentation(settings, shape)
-    assert augmentation(replace(settings, crop=0, cutout=0), shape) is None
+    assert augmentation(replace(settings, crop=0, cutout=0, autoaugment="none"), shape) is None
 
 
 def test_a_file_that_breaks_off_training_leaves_no_run(tiny: Recipe, tmp_path: Path) -> None:
