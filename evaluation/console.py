@@ -27,9 +27,16 @@ def console_view(report: dict[str, Any]) -> RenderableType:
 
 
 def _layers(report: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2), show_footer=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 1), show_footer=True)
     total = _cells(report["total"])
-    table.add_column("  layer", "  total", style="dim", header_style="dim", footer_style="bold")
+    table.add_column(
+        "  layer",
+        "  total",
+        style="dim",
+        header_style="dim",
+        footer_style="bold",
+        overflow="fold",  # a name cut short may be that of two layers
+    )
     for title, footer in zip(_COLUMNS, total, strict=True):
         table.add_column(title, footer, justify="right", no_wrap=True, footer_style="bold")
     for layer in report["layers"]:
