@@ -1,0 +1,80 @@
+"""Figures of docs/evidence/win.md, from the summaries that `mpo-study ablation` left.
+
+python -m benchmarks.win benchmarks/results/win docs/evidence
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from scipy import stats
+
+from mpo_snn.evaluation.study_figures import INK, SERIES, SOFT, calm_style, panels
+
+DATA = {
+    "cifar10": "CIFAR-10 (JPEG q75)",
+    "mnist": "MNIST",
+    "tiny": "Tiny ImageNet",
+    "tiny2": "Tiny ImageNet, longer",
+}
+"""Title of each comparison."""
+
+
+def main() -> None:
+    """Read the summaries and draw."""
+    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    found = {
+        name: json.loads((source / f"{name}.json").read_text(encoding="utf-8")) for name in DATA
+    }
+    with calm_style(), matplotlib.rc_context({"svg.fonttype": "none"}):
+        figure, axes = panels(2 * len(DATA), columns=len(DATA), size=(2.3, 2.2))
+        for upper, lower, (name, summary) in zip(
+            axes[: len(DATA)], axes[len(DATA) :], found.items(), strict=True
+        ):
+            _tuning(upper, summary)
+            upper.set_title(DATA[name])
+            _seeds(lower, summary)
+        axes[0].set_ylabel("held-out accuracy / %")
+        axes[len(DATA)].set_ylabel("test accuracy / %")
+        figure.savefig(target / "win.svg", metadata={"Date": None})
+
+
+def _tuning(axes: Axes, summary: dict[str, Any]) -> None:
+    """Held-out accuracy of every slope of the grid; the one that was chosen is filled."""
+    tuning = summary["tuning"]
+    slopes = [float(slope) for slope in tuning["validation_accuracy"]]
+    for column in range(len(tuning["seeds"])):
+        values = [100.0 * runs[column] for runs in tuning["validation_accuracy"].values()]
+        axes.plot(slopes, values, "o", ms=3, color=SOFT)
+    means = [100.0 * sum(runs) / len(runs) for runs in tuning["validation_accuracy"].values()]
+    axes.plot(*zip(*sorted(zip(slopes, means, strict=True)), strict=True), color=SOFT)
+    chosen = tuning["chosen_slope_per_volt"]
+    axes.plot(chosen, means[slopes.index(chosen)], "o", ms=7, color=SERIES[1])
+    axes.set_xscale("log", base=2)
+    slopes_shown = [slope for slope in slopes if slope != 3.0 or len(slopes) < 6]
+    axes.set_xticks(slopes_shown, [f"{slope:g}" for slope in slopes_shown])
+    axes.minorticks_off()
+    axes.set_xlabel("fixed slope / (1/V)")
+
+
+def _seeds(axes: Axes, summary: dict[str, Any]) -> None:
+    """Both arms, every seed joined by a line, means with their 95 % intervals."""
+    arms = [[100.0 * a for a in summary["results"][arm]["accuracy"]] for arm in ("tuned", "mpo")]
+    for pair in zip(*arms, strict=True):
+        axes.plot((0, 1), pair, color=SOFT, lw=0.8, alpha=0.7)
+    for place, values, color in zip((-0.15, 1.15), arms, (SERIES[1], SERIES[0]), strict=True):
+        n, mean = len(values), sum(values) / len(values)
+        half = float(stats.t.ppf(0.975, n - 1) * stats.sem(values))
+        axes.errorbar(place, mean, yerr=half, fmt="o", color=color, capsize=3)
+    axes.set_xticks((0, 1), ("tuned slope", "MPO"))
+    axes.tick_params(axis="x", colors=INK)
+    axes.set_xlim(-0.5, 1.5)
+
+
+if __name__ == "__main__":
+    main()
