@@ -36,13 +36,13 @@ train_x, test_x, train_y, test_y = train_test_split(
 network = adapt(Network())
 mpo = MPO(network)  # 1: after adapt
 optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
-for epoch in range(8):
-    for batch in torch.randperm(len(train_x)).split(64):
-        loss = nn.functional.cross_entropy(network(train_x[batch]), train_y[batch])
-        loss = loss + mpo.regularizer()  # 2: after the forward pass
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        mpo.step(progress=epoch / 8)  # 3: after the optimiser; the share that is done
+steps = [batch for _ in range(8) for batch in torch.randperm(len(train_x)).split(64)]
+for done, batch in enumerate(steps):
+    loss = nn.functional.cross_entropy(network(train_x[batch]), train_y[batch])
+    loss = loss + mpo.regularizer()  # 2: after the forward pass, once
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    mpo.step(progress=done / len(steps))  # 3: after the optimiser; the share that is done
 accuracy = (network.eval()(test_x).argmax(1) == test_y).float().mean()
 print(f"test accuracy: {float(accuracy):.2%}")

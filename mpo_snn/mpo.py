@@ -130,9 +130,14 @@ class MPO:
             progress: share of the training that is done, 0 to 1; None leaves it as it was.
 
         Raises:
-            MpoError: if a layer has not run in training mode since then.
+            MpoError: if a layer has not run in training mode since then, or progress is no share.
         """
         if progress is not None:
+            if not 0.0 <= progress <= 1.0:
+                raise MpoError(
+                    f"MPO.step: progress is {progress:g}, allowed is 0 to 1: the share of the"
+                    " training that is done, e.g. step / steps."
+                )
             self.progress = progress
         samples = self._samples("step", MembraneRecord.take_all)
         for name, sample in samples.items():
@@ -204,7 +209,7 @@ class MPO:
             raise MpoError(
                 f"MPO.{purpose}() has no membrane statistics of layer"
                 f" {', '.join(repr(name) for name in absent)}: run the network forward in training"
-                " mode, with gradients on, before it."
+                " mode, with gradients on, before it, and call it once a forward."
             )
         return found
 

@@ -22,6 +22,7 @@ from mpo_snn.training.divergence import DivergedError, first_broken_layer, first
 from mpo_snn.training.loss import tet_loss
 from mpo_snn.training.randomness import derived_seed
 from mpo_snn.training.recipe import Recipe
+from mpo_snn.training.running_statistics import RunningStatistics
 from mpo_snn.training.schedule import build_optimizer, build_schedule
 from mpo_snn.unroll import Observer, Unrolled
 
@@ -56,6 +57,7 @@ class TrainingModule(LightningModule):
         self.mpo = MPO(
             network, recipe.mpo if recipe.method == "mpo" else _only_watching(recipe.mpo)
         )
+        self.running_statistics = RunningStatistics(network)
         self.rival = build_rival(recipe.method, self.unrolled, recipe.rival)
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.test_accuracy = MulticlassAccuracy(classes, average="micro")
@@ -70,6 +72,7 @@ class TrainingModule(LightningModule):
             seed = derived_seed(self.recipe.seed, "rival", self.current_epoch)
             self.rival.before_epoch(lambda unrolled: self._forward(unrolled, batch)[1], seed)
         torch.manual_seed(derived_seed(self.recipe.seed, "step", self.global_step))
+        self.running_statistics.before_step(self.global_step)
         self.mpo.progress = self.global_step / (self.recipe.epochs * self.steps_per_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -716,6 +716,15 @@ def test_progress_of_the_step_sets_the_width_scale() -> None:
     assert float(mpo.regularizer()) == pytest.approx(0.5 * sigma, rel=1e-5)
 
 
+@pytest.mark.parametrize("progress", (-0.1, 1.5, 20, float("nan")))
+def test_a_progress_that_is_no_share_is_refused(progress: float) -> None:
+    network = pass_through(width=0.3)
+    mpo = MPO(network, only())
+    network[0].scan(channels())
+    with pytest.raises(MpoError, match="allowed is 0 to 1: the share of the training that is done"):
+        mpo.step(progress)
+
+
 @pytest.mark.parametrize("shape", ("sigmoid", "triangle", "arctan"))
 def test_peak_norm_gives_a_surrogate_of_height_1_at_threshold(shape: Any) -> None:
     neuron = MPOLeaky(0.0, 1.0, reset="none", input_gain="unit", surrogate=shape, slope=3.0)
