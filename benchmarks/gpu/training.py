@@ -94,6 +94,7 @@ class Training:
         """Build everything from the seed."""
         torch.manual_seed(options.seed)
         self.options, self.case, self.epoch = options, case, 0
+        self.steps_per_epoch = steps_per_epoch
         self.history: list[dict[str, float]] = []
         tf32 = options.precision != "fp32"
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
@@ -137,7 +138,8 @@ class Training:
             self.optimizer.step()
             self.schedule.step()
             if self.mpo is not None:
-                self.mpo.step()
+                done = self.schedule.last_epoch / (options.epochs * self.steps_per_epoch)
+                self.mpo.step(progress=min(1.0, done))
             loss_sum += task.detach() * len(label)
             correct += (scores.detach().argmax(1) == label).sum()
             count += len(label)
