@@ -21,6 +21,7 @@ DATA = {
     "mnist": "MNIST",
     "tiny": "Tiny ImageNet",
     "tiny2": "Tiny ImageNet, longer",
+    "mnist32": "MNIST, layers of 32",
 }
 """Title of each comparison."""
 
@@ -32,7 +33,7 @@ def main() -> None:
         name: json.loads((source / f"{name}.json").read_text(encoding="utf-8")) for name in DATA
     }
     with calm_style(), matplotlib.rc_context({"svg.fonttype": "none"}):
-        figure, axes = panels(2 * len(DATA), columns=len(DATA), size=(2.3, 2.2))
+        figure, axes = panels(2 * len(DATA), columns=len(DATA), size=(2.1, 2.2))
         for upper, lower, (name, summary) in zip(
             axes[: len(DATA)], axes[len(DATA) :], found.items(), strict=True
         ):
