@@ -19,6 +19,7 @@ SHAPES = {"sigmoid": 0, "arctan": 1, "piecewise_linear": 2, "triangle": 3, "tanh
 STATISTICS = ("none", "mean", "final")
 PI = tl.constexpr(math.pi)
 REACH = tl.constexpr(TANH_REACH)
+MINUS_TWICE_REACH = tl.constexpr(-2.0 * TANH_REACH)
 
 
 @triton.jit
@@ -40,8 +41,8 @@ def _surrogate(x, slope, SHAPE: tl.constexpr):  # type: ignore[no-untyped-def]
         s = slope * tl.maximum(1.0 - distance, 0.0)
     else:
         tail = tl.exp(-2.0 * distance)
-        edge = tl.exp(-2.0 * REACH * slope)
-        peak = REACH * slope * (1.0 + edge) / (1.0 - edge)
+        edge = tl.exp(slope * MINUS_TWICE_REACH)
+        peak = slope * REACH * (1.0 + edge) / (1.0 - edge)
         bell = 4.0 * tail / ((1.0 + tail) * (1.0 + tail))
         s = tl.where(tl.abs(x) <= REACH, peak * bell, 0.0)
     return s
