@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 from mpo_snn.errors import RecipeError
@@ -127,5 +128,6 @@ def _why_not_triton(current: Tensor, p: LIFParameters) -> str | None:
     return why_not(current, p)
 
 
+@cache  # asked for at every scan
 def _has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None

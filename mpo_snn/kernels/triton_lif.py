@@ -93,8 +93,10 @@ class _Scan(torch.autograd.Function):
         grid, features, block = _grid(step)
         sums = v.new_empty((3, math.prod(grid)) if observed else 0, dtype=torch.float32)
         tensors, indices = _parameters(p, step)
-        width = half_support(p.slope, SUPPORT_SHARE, p.surrogate).to(dtype)
-        support, support_at = _indexed(width, step)
+        support, support_at = v, (1, 1)  # not read unless observed
+        if observed:
+            half = half_support(p.slope, SUPPORT_SHARE, p.surrogate).to(dtype)
+            support, support_at = _indexed(half, step)
         forward_kernel[grid](
             source, spk, v, u, sums, *tensors, support, *indices, *support_at,
             features, step.numel(), 0 if constant else step.numel(), math.prod(grid),
