@@ -79,13 +79,13 @@ class Sample:
 
     Attributes:
         layer: moments of U over neurons and batch, volt; scalars, or one per channel.
-        neurons: moments of U over the batch, per neuron.
+        neurons: moments of U over the batch, per neuron; None where nobody asked for them.
         rho: share of U within gamma sigmas of the mean (DAS, Eq. 22), 0-d.
         counted: what `count_shares` gave.
     """
 
     layer: Moments
-    neurons: Moments
+    neurons: Moments | None
     rho: Tensor
     counted: Tensor
 
@@ -112,16 +112,23 @@ class Sample:
 def combine(a: Sample, b: Sample) -> Sample:
     """Both samples together: moments merged, shares weighted by their counts."""
     weight = b.layer.count / (a.layer.count + b.layer.count)
+    neurons = None
+    if a.neurons is not None and b.neurons is not None:
+        neurons = merge(a.neurons, b.neurons)
     return Sample(
         merge(a.layer, b.layer),
-        merge(a.neurons, b.neurons),
+        neurons,
         torch.lerp(a.rho, b.rho, weight),
         torch.lerp(a.counted, b.counted, weight),
     )
 
 
 def take_sample(
-    u: Tensor, counted: Tensor, gamma: float, granularity: Granularity = "layer"
+    u: Tensor,
+    counted: Tensor,
+    gamma: float,
+    granularity: Granularity = "layer",
+    per_neuron: bool = True,
 ) -> Sample:
     """Statistics of U, (batch, *features), with the shares that were counted beside it.
 
@@ -134,7 +141,7 @@ def take_sample(
         channels = (-1, *[1] * (u.dim() - 2)) if per_channel else ()
         mean, sigma = layer.mean.reshape(channels), layer.sigma.reshape(channels)
         rho = (u - mean).abs_().le_(gamma * sigma).mean()
-        neurons = moments(u, dim=(0,))
+        neurons = moments(u, dim=(0,)) if per_neuron else None
     return Sample(layer, neurons, rho, counted)
 
 
@@ -174,14 +181,16 @@ class MembraneRecord:
         gamma: float,
         granularity: Granularity = "layer",
         power: bool = False,
+        per_neuron: bool = True,
     ) -> None:
         """Collect U as the time `mean` or the `final` value; `gamma` is the half-band of rho.
 
-        `granularity` is that of the layer's moments; `power` takes the surrogate's mean square too.
+        `granularity` is that of the layer's moments; `power` takes the surrogate's mean square too,
+        `per_neuron` the moments of every neuron.
         """
         self.statistic, self.gamma = statistic, gamma
         self.granularity: Granularity = granularity
-        self.power = power
+        self.power, self.per_neuron = power, per_neuron
         self.open: Sample | None = None
         self.read: Sample | None = None
         self._v: Tensor | None = None
@@ -190,7 +199,9 @@ class MembraneRecord:
 
     def fresh(self) -> MembraneRecord:
         """An empty record with the same settings."""
-        return MembraneRecord(self.statistic, self.gamma, self.granularity, self.power)
+        return MembraneRecord(
+            self.statistic, self.gamma, self.granularity, self.power, self.per_neuron
+        )
 
     def add_sequence(self, u: Tensor, counted: Tensor) -> None:
         """Take what `observe` gave of a whole sequence."""
@@ -230,5 +241,5 @@ class MembraneRecord:
         return sample
 
     def _take(self, u: Tensor, counted: Tensor) -> None:
-        sample = take_sample(u, counted, self.gamma, self.granularity)
+        sample = take_sample(u, counted, self.gamma, self.granularity, self.per_neuron)
         self.open = sample if self.open is None else combine(self.open, sample)

@@ -91,6 +91,7 @@ class MPO:
                 settings.height_gamma,
                 settings.granularity,
                 settings.height_norm == "rms",
+                settings.neuron_gain,
             )
             if learn_width and not isinstance(neuron.width, nn.Parameter):
                 width = neuron.width
@@ -102,21 +103,28 @@ class MPO:
     def regularizer(self) -> Tensor:
         """lambda_dist * L_Dist + lambda_width * L_width of the forward since the last call.
 
+        A number without a gradient where nothing of it pulls on a parameter.
+
         Raises:
             MpoError: if a layer has not run in training mode since then.
         """
-        dist, width = self.losses()
+        dist, width = self._losses(dist_pulls=self.settings.lambda_dist > 0.0)
         return self.settings.lambda_dist * dist + self.settings.lambda_width * width
 
     def losses(self) -> tuple[Tensor, Tensor]:
         """L_Dist and L_width apart, unweighted; reads the statistics as `regularizer` does."""
+        return self._losses(dist_pulls=True)
+
+    def _losses(self, dist_pulls: bool) -> tuple[Tensor, Tensor]:
+        """The two losses; without `dist_pulls` no gradient of L_Dist is ever computed."""
         samples = self._samples("regularizer", MembraneRecord.take_open)
         settings, c = self.settings, width_scale_at(self.progress, self.settings)
         dist, width = [], []
         for name, sample in samples.items():
             neuron = self.layers[name].neuron
             target_mean = self._target_mean(neuron, sample.layer.mean.dim() > 0)
-            dist.append(kl_normal(sample.layer, target_mean, settings.target_std).mean())
+            pulled = sample.layer if dist_pulls else sample.layer.detached()
+            dist.append(kl_normal(pulled, target_mean, settings.target_std).mean())
             extent = self._extent(neuron, sample.layer)
             extent = extent if settings.width_pull else extent.detach()
             width.append((neuron.width - c * extent).abs().mean())
@@ -240,7 +248,7 @@ class MPO:
             neuron.rms = torch.where(rms > 0, rms, neuron.rms)
 
     def _follow_gain(self, layer: _Layer, sample: Sample) -> None:
-        if not self.settings.neuron_gain:
+        if sample.neurons is None:
             return
         sigma = sample.neurons.sigma
         old = layer.sigma_of_neurons

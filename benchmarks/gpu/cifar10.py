@@ -33,6 +33,10 @@ def main(argv: list[str] | None = None) -> int:
     """Train until the epochs are done or the time is up; 1 if the loss is no longer finite."""
     options = _parser().parse_args(argv)
     torch.set_num_threads(options.threads)
+    if options.graph is None:
+        options.graph = options.device == "cuda" and options.width_scale is None
+    if options.device == "cuda":
+        torch.cuda.set_stream(torch.cuda.Stream())  # a capture wants another than the default one
     results = Results("cifar10", options)
     case = _case(options)
     if not results.is_wanted(case):
@@ -53,9 +57,12 @@ def main(argv: list[str] | None = None) -> int:
         if not training.run_epoch(sets["train"]):
             print(f"the loss is not finite in epoch {training.epoch + 1}")
             return 1
-        training.test(sets["test"])
-        training.save(folder)
+        if training.epoch % options.test_every == 0 or training.epoch == options.epochs:
+            training.test(sets["test"])
+            training.save(folder)
         print(f"  epoch {training.epoch:3} {_line(training.history[-1])}", flush=True)
+        if training.layers and training.epoch in (1, options.epochs):
+            print(_table(training.layers), flush=True)
     results.add(case, {"data": DATA, **training.summary(sets["test"])})
     training.write_run(folder / options.name)
     return 0
@@ -92,14 +99,27 @@ def _parser() -> argparse.ArgumentParser:
     add("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
     add("--backend", choices=BACKENDS, help="of the neurons (default: the fastest)")
     add("--limit", type=int, help="take only the first images of each split")
+    add("--test-every", type=int, default=1, help="epochs between tests; the last is always tested")
+    add(
+        "--graph",
+        action=argparse.BooleanOptionalAction,
+        help="a step as one CUDA graph (default: on a GPU, if no gain per neuron is adapted)",
+    )
     return parser
 
 
-_NOT_OF_THE_CASE = ("device", "threads", "results", "again", "minutes", "data", "work", "name")
+_NOT_OF_THE_CASE = (
+    *("device", "threads", "results", "again", "minutes", "data", "work", "name"),
+    *("test_every", "graph"),
+)
 
 
 def _case(options: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in vars(options).items() if key not in _NOT_OF_THE_CASE}
+
+
+def _table(layers: dict[str, dict[str, float]]) -> str:
+    return "\n".join(f"    {name:20} {_line(values)}" for name, values in layers.items())
 
 
 def _line(epoch: dict[str, float]) -> str:

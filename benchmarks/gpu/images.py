@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,17 +64,18 @@ def _decode(path: Path, limit: int | None) -> tuple[object, object]:
     import pyarrow.parquet as parquet
     from PIL import Image
 
+    def pixels(data: bytes) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
     if not path.exists():
         raise DataError(f"there is no '{path}': --data needs a folder with train and test.parquet.")
     table = parquet.read_table(path)
     if not {"image", "label"} <= set(table.column_names):
         raise DataError(f"'{path}' has columns {table.column_names}, needed are image and label.")
     table = table.slice(0, limit)
-    pixels = [
-        np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-        for data in table["image"].to_pylist()
-    ]
-    return np.stack(pixels), table["label"].to_numpy()
+    with ThreadPoolExecutor() as pool:
+        decoded = list(pool.map(pixels, table["image"].to_pylist()))
+    return np.stack(decoded), table["label"].to_numpy()
 
 
 def batches(

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.gpu.images import CIFAR10, PADDING, SCALING, Images, batches
+from benchmarks.gpu.step_graph import WARM_UP, StepGraph
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.encoding import encode
 from mpo_snn.errors import MpoError
@@ -93,9 +94,11 @@ class Training:
     ) -> None:
         """Build everything from the seed."""
         torch.manual_seed(options.seed)
-        self.options, self.case, self.epoch = options, case, 0
+        self.options, self.case = options, case
         self.steps_per_epoch = steps_per_epoch
         self.history: list[dict[str, float]] = []
+        self.layers: dict[str, dict[str, float]] = {}
+        self.progress, self.steps_run = 0.0, 0
         tf32 = options.precision != "fp32"
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         torch.backends.cudnn.benchmark = True
@@ -124,35 +127,54 @@ class Training:
     def run_epoch(self, images: Images) -> bool:
         """One pass; what is drawn in it depends on seed and epoch alone. False if it diverged."""
         options, start = self.options, time.monotonic()
+        # One share for a whole epoch, for a captured step reads it once.
+        self.progress = (self.epoch + 0.5) / options.epochs
         generator = torch.Generator().manual_seed(options.seed * 100_003 + self.epoch)
         torch.manual_seed(options.seed * 100_003 + self.epoch)
         self.network.train()
         steps = early_timesteps(options) if self.epoch < options.early_epochs else options.timesteps
-        loss_sum = torch.zeros((), device=options.device)
-        correct, count = torch.zeros((), device=options.device), 0
+        self.loss_sum = torch.zeros((), device=options.device)
+        self.correct = torch.zeros((), device=options.device)
+        count, graph = 0, None
         for x, label in batches(images, options.batch, generator, options.cutout):
-            self.optimizer.zero_grad(set_to_none=True)
-            scores = self.scores(x, steps)
-            task = functional.cross_entropy(scores, label, label_smoothing=options.smoothing)
-            (task if self.mpo is None else task + self.mpo.regularizer()).backward()
+            if graph is None:
+                self.optimizer.zero_grad(set_to_none=True)
+                if options.graph and self.steps_run >= WARM_UP:
+                    graph = StepGraph(lambda x, label: self._learn(x, label, steps), x, label)
+            if graph is None:
+                self._learn(x, label, steps)
+            else:
+                graph(x, label)
             self.optimizer.step()
             self.schedule.step()
-            if self.mpo is not None:
-                done = self.schedule.last_epoch / (options.epochs * self.steps_per_epoch)
-                self.mpo.step(progress=min(1.0, done))
-            loss_sum += task.detach() * len(label)
-            correct += (scores.detach().argmax(1) == label).sum()
+            self.steps_run += 1
             count += len(label)
-        loss = float(loss_sum) / count  # waits for the device
+        loss = float(self.loss_sum) / count  # waits for the device
         self.history.append(
             {
                 "train_seconds": time.monotonic() - start,
                 "timesteps": steps,
                 "train_loss": loss,
-                "train_accuracy": float(correct) / count,
+                "train_accuracy": float(self.correct) / count,
             }
         )
+        self.layers = {} if self.mpo is None else self.mpo.statistics()
         return loss == loss and abs(loss) != float("inf")
+
+    def _learn(self, x: Tensor, label: Tensor, steps: int) -> None:
+        """Forward, backward and MPO's step of one batch; nothing in it waits for the device."""
+        scores = self.scores(x, steps)
+        task = functional.cross_entropy(scores, label, label_smoothing=self.options.smoothing)
+        (task if self.mpo is None else task + self.mpo.regularizer()).backward()
+        if self.mpo is not None:
+            self.mpo.step(progress=self.progress)
+        self.loss_sum += task.detach() * len(label)
+        self.correct += (scores.detach().argmax(1) == label).sum()
+
+    @property
+    def epoch(self) -> int:
+        """How many are done."""
+        return len(self.history)
 
     @torch.no_grad()
     def test(self, images: Images, observe: Any = None) -> float:
@@ -164,7 +186,6 @@ class Training:
         )
         accuracy = float(correct) / len(images.labels)
         self.history[-1]["test_accuracy"] = accuracy
-        self.epoch = len(self.history)
         return accuracy
 
     def save(self, folder: Path) -> None:
@@ -200,7 +221,6 @@ class Training:
         if self.mpo is not None:
             self.mpo.load_state_dict(state["mpo"])
         self.history = state["history"]
-        self.epoch = len(self.history)
 
     def summary(self, images: Images) -> dict[str, Any]:
         """Accuracies in percent, training seconds without testing, and spike density in testing."""
@@ -218,6 +238,7 @@ class Training:
             "train_seconds": sum(epoch["train_seconds"] for epoch in self.history),
             "spike_density": float(spikes) / neurons,
             "parameters": sum(p.numel() for p in self.network.parameters()),
+            "graph": self.options.graph,
             "epochs": self.history,
         }
 
@@ -227,7 +248,7 @@ class Training:
         run = create_run(self.recipe, folder)
         names = ("epoch", *self.history[-1])
         rows = [{"epoch": n, **row} for n, row in enumerate(self.history, 1)]
-        lines = [",".join(map(str, names)), *(",".join(map(str, r.values())) for r in rows)]
+        lines = [",".join(names), *(",".join(str(row.get(n, "")) for n in names) for row in rows)]
         write_file(run.path / METRICS, "\n".join(lines) + "\n")
         environment = describe_environment(self.recipe, self.options.device)
         environment |= {"command": command_line(), "case": self.case}

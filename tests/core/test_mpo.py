@@ -505,7 +505,7 @@ def test_a_still_layer_is_named_in_a_warning(bias: float) -> None:
     with torch.no_grad():
         network.fc2.weight.zero_()
         network.fc2.bias.fill_(bias)
-    mpo = MPO(network)
+    mpo = MPO(network, MPOSettings(lambda_dist=0.01, width_pull=True))
     Unrolled(network, 3)(normal(3, 7, 6))
     loss = mpo.regularizer()
     loss.backward()
@@ -516,6 +516,21 @@ def test_a_still_layer_is_named_in_a_warning(bias: float) -> None:
         mpo.statistics()
     assert len(caught) == 1
     assert torch.isfinite(network.lif2.width) and torch.isfinite(network.lif2.gain).all()
+
+
+def test_a_regularizer_that_pulls_nothing_costs_no_backward_pass() -> None:
+    values = {}
+    for weight in (0.0, 1e-3):
+        network = TwoLayers()
+        mpo = MPO(network, MPOSettings(lambda_dist=weight))
+        Unrolled(network, 3)(normal(3, 7, 6))
+        dist, width = mpo.losses()
+        values[weight] = (float(dist.detach()), float(width.detach()))
+        assert dist.requires_grad  # whoever asks for it can still descend on it
+        mpo.step()
+        Unrolled(network, 3)(normal(3, 7, 6))
+        assert mpo.regularizer().requires_grad == (weight > 0.0)
+    assert values[0.0] == values[1e-3]
 
 
 @pytest.mark.parametrize("how", ("deepcopy", "pickle"))
