@@ -1,14 +1,17 @@
 # make demo   set up .venv, train on handwritten digits, export to NIR, prove it equal, evaluate it
 # make test   set up .venv, run the tests, ruff, mypy and the import rules
+# make interop   install the NIR readers, run every network in each, write docs/interop.md
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12,$(if $(shell command -v $(p) 2>/dev/null),$(p))) python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
 RUN := runs/demo
+INTEROP ?= .interop
+PIP_QUIET := install --quiet --disable-pip-version-check
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test tests lint types format setup clean
+.PHONY: demo test tests interop readers lint types format setup clean
 
 setup: $(STAMP)
 
@@ -17,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  sys.exit(0 if v in ((3, 11), (3, 12)) else "mpo-snn needs Python 3.11 or 3.12, found %d.%d: make PYTHON=python3.11" % v)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv: some 3 GB, one to a few minutes"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,events]'
+	$(BIN)/python -m pip $(PIP_QUIET) -c constraints.txt -e '.[dev,events]'
 	@touch $@
 
 demo: setup
@@ -31,6 +34,18 @@ test: setup tests lint types
 
 tests: setup
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered -q
+
+interop: setup readers
+	$(BIN)/python -m interop.matrix $(INTEROP)
+
+readers: $(foreach e,modern legacy jax,$(INTEROP)/$(e)/.installed)
+
+$(INTEROP)/%/.installed: interop/environments/%.txt interop/environments/torch.txt constraints.txt
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@echo "installing NIR readers into $(@D)"
+	$(if $(filter jax,$*),,$(@D)/bin/python -m pip $(PIP_QUIET) -c constraints.txt -r $(word 2,$^))
+	$(@D)/bin/python -m pip $(PIP_QUIET) --no-deps -r $<
+	@touch $@
 
 lint: setup
 	$(BIN)/ruff check .

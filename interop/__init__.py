@@ -1,0 +1,1 @@
+"""Round trips through the real NIR readers, each in an environment of its own (`make interop`)."""
