@@ -84,9 +84,11 @@ class SumPool(Node):
 
 @dataclass(frozen=True)
 class Flatten(Node):
-    """All features in one axis."""
+    """Features from axis `start` to axis `end` in one axis; -1 is the last."""
 
     input_shape: Shape
+    start: int = 0
+    end: int = -1
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,9 @@ class Addition(Node):
 
 @dataclass(frozen=True)
 class Multiplication(Node):
-    """y = factor x, one number."""
+    """y = factor x, one number or one per feature."""
 
-    factor: float
+    factor: float | Array
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,11 @@ class Identity(Node):
 
 @dataclass(frozen=True)
 class Neuron(Node):
-    """A LIF layer (`mpo_snn.lif`): leaks and threshold are () or one per channel, (C,).
+    """A LIF layer (`mpo_snn.lif`): values are (), one per channel, (C,), or one per neuron.
 
     alpha is the leak of the synapse in front of the membrane (`mpo_snn.synapse`), if there is one.
+    The units are what one volt here is called in NIR, where the layer came from there; they change
+    how it is written and nothing that it does.
     """
 
     beta: Array
@@ -121,11 +125,15 @@ class Neuron(Node):
     reset_timing: ResetTiming
     input_gain: InputGain
     alpha: Array | None = None
+    membrane_unit: Array | None = None
+    synapse_unit: Array | None = None
 
     def expand(self, value: Array) -> Array:
         """A parameter at the full shape of the layer."""
         if value.size == 1:
             return np.full(self.shape, float(value.reshape(())))
+        if value.shape == self.shape:
+            return value
         column = value.reshape(-1, *[1] * (len(self.shape) - 1))
         return np.ascontiguousarray(np.broadcast_to(column, self.shape), dtype=np.float64)
 

@@ -8,6 +8,9 @@ NIR integrates by Euler, :math:`v \mathrel{+}= \frac{dt}{\tau}((v_\text{leak} - 
 - beta = 1 for a part of a layer, or with `decay` (a learnt leak that reached 1): tau = dt * 2^60,
   whose leak, and gain under `decay`, vanish below float64 precision.
 
+A layer that was read from NIR knows its membrane there in another unit, by a factor per neuron
+(`mpo_snn.importer.neurons`): r and threshold are written with it.
+
 A synapse in front (`MPOSynaptic`) is the same equation once more, with alpha, tau_syn and w_in in
 place of beta, tau and r; alpha = 1 and beta = 1 there always take dt * 2^60.
 
@@ -20,7 +23,8 @@ IF, with a synapse CubaLIF. Subtraction is not: it is the composite membrane (LI
 
 A synapse is then an LI of its own in front of the membrane: the feedback must act on the membrane
 without passing the synapse, which CubaLI cannot say. No reset is the membrane (with a synapse
-CubaLI) and the Threshold alone.
+CubaLI) and the Threshold; where nothing is left of the membrane after a step either (beta = 0), it
+is the Threshold alone.
 """
 
 from __future__ import annotations
@@ -56,9 +60,11 @@ def express_neuron(name: str, neuron: Neuron, dt: float, plain_reset: bool = Fal
         plain_reset: write a reset by subtraction as a plain LIF, which resets to zero and is a
             different neuron. Only on the user's word.
     """
-    threshold = neuron.expand(neuron.threshold)
+    threshold = neuron.expand(neuron.threshold) * _unit(neuron, neuron.membrane_unit)
     if neuron.reset == "zero" or (neuron.reset == "subtract" and plain_reset):
         return Expression({name: _spiking(neuron, threshold, dt)}, [], name, name)
+    if neuron.reset == "none" and _has_no_memory(neuron):
+        return Expression({name: nir.Threshold(threshold=threshold)}, [], name, name)
     membrane, reset, synapse = f"{name}.membrane", f"{name}.reset", f"{name}.synapse"
     share = neuron.expand(neuron.beta) if neuron.reset_timing == "step" else np.array(1.0)
     subtracts = neuron.reset == "subtract" and bool(share.any())
@@ -66,7 +72,7 @@ def express_neuron(name: str, neuron: Neuron, dt: float, plain_reset: bool = Fal
     edges = [(membrane, name)]
     entry = membrane
     if neuron.alpha is not None and subtracts:
-        nodes[synapse] = _leaky_integrator(neuron, neuron.alpha, dt)
+        nodes[synapse] = _leaky_integrator(neuron, neuron.alpha, dt, _synapse_gain(neuron))
         edges.append((synapse, membrane))
         entry = synapse
     if neuron.alpha is not None and not subtracts:
@@ -84,40 +90,60 @@ def integrates(neuron: Neuron) -> bool:
     return neuron.input_gain == "unit" and bool((neuron.beta == 1.0).all())
 
 
+def _has_no_memory(neuron: Neuron) -> bool:
+    """Whether the membrane is what arrives in the step."""
+    is_plain = neuron.alpha is None and neuron.membrane_unit is None
+    return is_plain and not neuron.beta.any()
+
+
 def _spiking(neuron: Neuron, threshold: Array, dt: float) -> nir.NIRNode:
     fires = {"v_threshold": threshold, "v_reset": np.zeros_like(threshold)}
     if neuron.alpha is not None:
         return nir.CubaLIF(**_synaptic_fields(neuron, dt), **fires)
     if integrates(neuron):
-        return nir.IF(r=np.full(neuron.shape, 1.0 / dt), **fires)
-    tau, r = _tau_and_r(neuron, neuron.beta, dt)
+        return nir.IF(r=_membrane_gain(neuron) / dt, **fires)
+    tau, r = _tau_and_r(neuron, neuron.beta, dt, _membrane_gain(neuron))
     return nir.LIF(tau=tau, r=r, v_leak=np.zeros_like(tau), **fires)
 
 
 def _membrane(neuron: Neuron, dt: float) -> nir.NIRNode:
     if integrates(neuron):
-        return nir.I(r=np.full(neuron.shape, 1.0 / dt))
-    return _leaky_integrator(neuron, neuron.beta, dt)
+        return nir.I(r=_membrane_gain(neuron) / dt)
+    return _leaky_integrator(neuron, neuron.beta, dt, _membrane_gain(neuron))
 
 
-def _leaky_integrator(neuron: Neuron, leak: Array, dt: float) -> nir.NIRNode:
-    tau, r = _tau_and_r(neuron, leak, dt)
+def _leaky_integrator(neuron: Neuron, leak: Array, dt: float, gain: Array) -> nir.NIRNode:
+    tau, r = _tau_and_r(neuron, leak, dt, gain)
     return nir.LI(tau=tau, r=r, v_leak=np.zeros_like(tau))
 
 
 def _synaptic_fields(neuron: Neuron, dt: float) -> dict[str, Array]:
     assert neuron.alpha is not None, "a neuron without a synapse is no CubaLI"
-    tau_syn, w_in = _tau_and_r(neuron, neuron.alpha, dt)
-    tau_mem, r = _tau_and_r(neuron, neuron.beta, dt)
+    tau_syn, w_in = _tau_and_r(neuron, neuron.alpha, dt, _synapse_gain(neuron))
+    tau_mem, r = _tau_and_r(neuron, neuron.beta, dt, _membrane_gain(neuron))
     v_leak = np.zeros_like(tau_mem)
     return {"tau_syn": tau_syn, "tau_mem": tau_mem, "r": r, "v_leak": v_leak, "w_in": w_in}
 
 
-def _tau_and_r(neuron: Neuron, leak: Array, dt: float) -> tuple[Array, Array]:
+def _tau_and_r(neuron: Neuron, leak: Array, dt: float, gain: Array) -> tuple[Array, Array]:
     leak = neuron.expand(leak)
     with np.errstate(divide="ignore"):
         tau = np.where(leak == 1.0, dt * IF_TAU_STEPS, dt / (1.0 - leak))
-    return tau, np.ones_like(tau) if neuron.input_gain == "decay" else tau / dt
+    return tau, gain if neuron.input_gain == "decay" else gain * (tau / dt)
+
+
+def _unit(neuron: Neuron, unit: Array | None) -> Array:
+    return np.ones(neuron.shape) if unit is None else neuron.expand(unit)
+
+
+def _synapse_gain(neuron: Neuron) -> Array:
+    """What the current is in NIR, in units of what it is here."""
+    return _unit(neuron, neuron.synapse_unit)
+
+
+def _membrane_gain(neuron: Neuron) -> Array:
+    """What the membrane makes of a current in NIR, in units of what it makes of it here."""
+    return _unit(neuron, neuron.membrane_unit) / _synapse_gain(neuron)
 
 
 def _gain(membrane: nir.NIRNode, dt: float) -> Array:

@@ -50,6 +50,7 @@ def export_nir(
     input_shape: Sequence[int],
     dt: float = DEFAULT_DT,
     plain_reset: bool = False,
+    keep_convolutions: bool = False,
 ) -> Export:
     """Export a one-timestep network, in eval mode, to the plainest NIR that fires the same spikes.
 
@@ -59,6 +60,8 @@ def export_nir(
         dt: timestep in seconds.
         plain_reset: the user's word that a reset by subtraction may be written as a plain LIF,
             which is a different neuron.
+        keep_convolutions: leave grouped and oblong convolutions as they are. nir's own type check
+            refuses such a graph: `nir.read(..., type_check=False)`.
 
     Raises:
         ExportError: naming all that has no form in NIR.
@@ -68,13 +71,14 @@ def export_nir(
         raise ExportError(f"cannot export: dt is {dt:g} s, allowed is above 0.")
     draft = read_network(network, input_shape)
     for run in PASSES:
-        draft = run(draft)
+        if run is not square_convolutions or not keep_convolutions:
+            draft = run(draft)
     _refuse_values(draft)
     neurons = {n: x for n, x in draft.nodes.items() if isinstance(x, d.Neuron)}
     if not neurons:
         raise ExportError("cannot export: the network has no spiking layer.")
     expressed = {n: express_neuron(n, x, dt, plain_reset) for n, x in neurons.items()}
-    graph = _assemble(draft, expressed)
+    graph = _assemble(draft, expressed, type_check=not keep_convolutions)
     return Export(
         graph=graph,
         spiking={name: e.spikes for name, e in expressed.items()},
@@ -83,7 +87,7 @@ def export_nir(
     )
 
 
-def _assemble(draft: Draft, expressed: dict[str, Expression]) -> nir.NIRGraph:
+def _assemble(draft: Draft, expressed: dict[str, Expression], *, type_check: bool) -> nir.NIRGraph:
     nodes: dict[str, nir.NIRNode] = {}
     edges: list[tuple[str, str]] = []
     for name, node in draft.nodes.items():
@@ -95,7 +99,7 @@ def _assemble(draft: Draft, expressed: dict[str, Expression]) -> nir.NIRGraph:
     edges = [(a, entry.get(b, b)) for a, b in draft.edges]
     for expression in expressed.values():
         edges += expression.edges
-    return nir.NIRGraph(nodes=nodes, edges=edges, metadata={})
+    return nir.NIRGraph(nodes=nodes, edges=edges, metadata={}, type_check=type_check)
 
 
 def _plain_node(node: Node) -> nir.NIRNode:
@@ -115,7 +119,9 @@ def _plain_node(node: Node) -> nir.NIRNode:
         return kind(kernel_size=kernel, stride=stride, padding=padding)
     if isinstance(node, d.Flatten):
         return nir.Flatten(
-            input_type={"input": np.array(node.input_shape)}, start_dim=0, end_dim=-1
+            input_type={"input": np.array(node.input_shape)},
+            start_dim=node.start,
+            end_dim=node.end,
         )
     if isinstance(node, d.Multiplication):
         return nir.Scale(scale=np.full(node.shape, node.factor))
@@ -131,7 +137,7 @@ def _convolution(node: d.Convolution) -> nir.NIRNode:
             stride=node.stride[0],
             padding=node.padding[0],
             dilation=node.dilation[0],
-            groups=1,
+            groups=node.groups,
             bias=bias,
         )
     return nir.Conv2d(
@@ -140,7 +146,7 @@ def _convolution(node: d.Convolution) -> nir.NIRNode:
         stride=node.stride,
         padding=node.padding,
         dilation=node.dilation,
-        groups=1,
+        groups=node.groups,
         bias=bias,
     )
 

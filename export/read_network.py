@@ -16,6 +16,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 from mpo_snn.errors import ExportError
 from mpo_snn.neurons import MPONeuron
 from mpo_snn.rivals.klif import KLIF
+from mpo_snn.scale import Scale
 from mpo_snn.synaptic import MPOSynaptic
 from mpo_snn.trace import ADDITIONS, trace_timestep
 from mpo_snn.unroll import Unrolled
@@ -130,6 +131,8 @@ def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> 
             layer.reset_timing,
             layer.input_gain,
             alpha,
+            _optional(layer.membrane_unit),
+            _optional(layer.synapse_unit),
         )
     if isinstance(layer, nn.Linear):
         if len(shape) != 1:
@@ -153,7 +156,9 @@ def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> 
             )
         return d.AveragePool(out, kernel, kernel, (0, 0))
     if isinstance(layer, nn.Flatten):
-        return _flatten(name, shape, out)
+        return _flatten_layer(name, layer, shape, out)
+    if isinstance(layer, Scale):
+        return d.Multiplication(out, _array(layer.factor))
     if isinstance(layer, nn.Identity | nn.Dropout | nn.Dropout2d):
         return d.Identity(out)
     if isinstance(layer, nn.MaxPool2d):
@@ -232,6 +237,14 @@ def _flatten(name: str, shape: Shape, out: Shape) -> Node:
             " start_dim=1."
         )
     return d.Flatten(out, shape)
+
+
+def _flatten_layer(name: str, layer: nn.Flatten, shape: Shape, out: Shape) -> Node:
+    axes = len(shape) + 1
+    start, end = layer.start_dim % axes, layer.end_dim % axes
+    if start == 0:
+        return _flatten(name, shape, out)
+    return d.Flatten(out, shape, start - 1, -1 if end == len(shape) else end - 1)
 
 
 def _propagate_shapes(network: nn.Module, graph: fx.Graph, input_shape: Sequence[int]) -> None:

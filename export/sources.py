@@ -21,7 +21,7 @@ class Recording:
 
     Attributes:
         spikes: per layer, bool, (time, batch, *features).
-        v: per layer, membrane before reset, volt, same shape.
+        v: per layer, membrane before reset, in the volts of the NIR file, same shape.
         output: (time, batch, *outputs).
     """
 
@@ -65,10 +65,13 @@ class NetworkSource:
         spikes: dict[str, Tensor] = {}
         v: dict[str, Tensor] = {}
 
-        def observe(name: str, spk: Tensor, membrane: Tensor) -> None:
-            spikes[name], v[name] = spk.bool(), membrane
+        network = self._copies[dtype]
+        neurons = network.neurons
 
-        output = self._copies[dtype](_cast(x, dtype), observe=observe)
+        def observe(name: str, spk: Tensor, membrane: Tensor) -> None:
+            spikes[name], v[name] = spk.bool(), neurons[name].in_units_of_nir(membrane)
+
+        output = network(_cast(x, dtype), observe=observe)
         return Recording(spikes, v, output)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpo_snn.adaptation import adapt as adapt
     from mpo_snn.errors import MpoError as MpoError
+    from mpo_snn.importer.build import from_nir as from_nir
     from mpo_snn.leaky import MPOLeaky as MPOLeaky
     from mpo_snn.mpo import MPO as MPO
     from mpo_snn.neurons import reset_hidden as reset_hidden
@@ -30,6 +31,7 @@ _HOME = {
     "NeuronSettings": "settings",
     "Unrolled": "unroll",
     "adapt": "adaptation",
+    "from_nir": "importer.build",
     "reset_hidden": "neurons",
 }
 __all__ = ["__version__", *_HOME]

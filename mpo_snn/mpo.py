@@ -294,7 +294,9 @@ class MPO:
 def _threshold(neuron: MPONeuron, per_channel: bool) -> Tensor:
     """The threshold of a layer as a value, in volt: one number, or one a channel."""
     threshold = neuron.values()[1].detach()
-    return threshold.flatten() if per_channel and threshold.numel() > 1 else threshold.mean()
+    if not per_channel or threshold.numel() == 1:
+        return threshold.mean()
+    return threshold.flatten(1).mean(1) if threshold.dim() > 1 else threshold
 
 
 def _refuse_what_cannot_be_adapted(

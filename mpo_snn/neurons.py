@@ -45,6 +45,9 @@ class MPONeuron(nn.Module):
         height: height of the surrogate, one a layer.
         gain: gradient gain of each neuron, or one number.
         rms: root mean square of the surrogate over the membranes, for `height_norm`.
+        membrane_unit: what one volt of the membrane is in the NIR file that the layer came from
+            (`mpo_snn.importer.neurons`); None is one volt. Nothing that runs here depends on it.
+        synapse_unit: likewise for the current of its synapse.
     """
 
     states: ClassVar[tuple[str, ...]] = ("mem",)
@@ -55,6 +58,8 @@ class MPONeuron(nn.Module):
     height: Tensor
     gain: Tensor
     rms: Tensor
+    membrane_unit: Tensor | None
+    synapse_unit: Tensor | None
     mem: Tensor
     init_hidden: bool
     output: bool
@@ -85,6 +90,8 @@ class MPONeuron(nn.Module):
         self.register_buffer("height", torch.tensor(1.0))
         self.register_buffer("gain", torch.tensor(1.0), persistent=False)
         self.register_buffer("rms", torch.tensor(1.0), persistent=False)
+        self.register_buffer("membrane_unit", None)
+        self.register_buffer("synapse_unit", None)
 
     @classmethod
     def from_settings(cls, settings: NeuronSettings, channels: int | None = None) -> Self:
@@ -191,6 +198,12 @@ class MPONeuron(nn.Module):
             f"{name} of {type(self).__name__} has shape {tuple(value.shape)}, expected () or"
             f" ({channels},) to match the {channels} channels of its input {tuple(step.shape)}."
         )
+
+    def in_units_of_nir(self, v: Tensor) -> Tensor:
+        """Membranes, (time, batch, *features), in the volts of the NIR file they came from."""
+        if self.membrane_unit is None:
+            return v
+        return v * self.per_channel("membrane_unit", self.membrane_unit, v[0])
 
     def scan(self, current: Tensor) -> tuple[Tensor, Tensor]:
         """All timesteps at once, from the membrane at rest; the kept state is not touched.

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from mpo_snn.neurons import MPONeuron
+from mpo_snn.scale import Scale
 
 PER_SAMPLE_LAYERS: tuple[type[nn.Module], ...] = (
     nn.Linear,
@@ -31,6 +32,7 @@ PER_SAMPLE_LAYERS: tuple[type[nn.Module], ...] = (
     nn.Flatten,
     nn.Identity,
     nn.ReLU,
+    Scale,
 )
 """Layers that treat every sample of the batch alone (batchnorm apart, which has its own rule)."""
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from mpo_snn.errors import UnrollError
+from mpo_snn.scale import Scale
 from mpo_snn.timestep import ADDITIONS as ADDITIONS
 from mpo_snn.timestep import explain, findings_of
 from mpo_snn.timestep import layer_of as layer_of
@@ -45,7 +46,7 @@ class _Tracer(fx.Tracer):
         return _Proxy(node, self)
 
     def is_leaf_module(self, module: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(module, snntorch.SpikingNeuron) or super().is_leaf_module(
+        return isinstance(module, snntorch.SpikingNeuron | Scale) or super().is_leaf_module(
             module, module_qualified_name
         )
 

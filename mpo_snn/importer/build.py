@@ -1,0 +1,172 @@
+"""`from_nir`: a NIR graph, ours or foreign, as a network that can be trained and exported again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import networkx as nx
+import nir
+import numpy as np
+import torch
+from torch import nn
+
+from mpo_snn.errors import GraphError
+from mpo_snn.graph.check import check_graph, check_timestep
+from mpo_snn.graph.inline import FlatGraph, inline
+from mpo_snn.graph.kinds import SPIKING
+from mpo_snn.graph.metadata import known_timestep
+from mpo_snn.graph.read import read_graph
+from mpo_snn.graph.shapes import infer_shapes
+from mpo_snn.surrogate import Shape
+
+from .composites import NeuronNodes, Wiring, find_loops, find_neurons
+from .layers import Array, read_layer
+from .network import INPUT, ImportedNetwork
+from .neurons import NeuronOptions, read_neuron
+
+_WEIGHTED = ("Affine", "Linear", "Conv1d", "Conv2d")
+
+
+def from_nir(
+    source: nir.NIRGraph | str | Path,
+    *,
+    dt: float | None = None,
+    dtype: torch.dtype = torch.float32,
+    learn_leak: bool = False,
+    learn_threshold: bool = False,
+    surrogate: Shape = "sigmoid",
+    width: float = 0.5,
+) -> ImportedNetwork:
+    """Turn a NIR graph into an MPO network: plain torch.nn and MPO neurons, one timestep a call.
+
+    Every weight, leak, threshold and gain of the graph is kept, per neuron where it is per neuron,
+    and layers are called as their nodes are. `MPO` and `Unrolled` take the network as any other,
+    and `export_nir(network, network.input_shape, network.dt)` gives the same parameters again.
+
+    Args:
+        source: the graph, or the path of its file; it is not changed. Subgraphs are dissolved.
+        dt: timestep in seconds; None takes that of the graph's metadata.
+        dtype: precision of the network, float32 or float64.
+        learn_leak: make the leaks of the neurons parameters.
+        learn_threshold: make their thresholds parameters.
+        surrogate: shape of the surrogate of all neurons.
+        width: its width, relative to the mean threshold of the layer.
+
+    Raises:
+        GraphError: if the graph does not make sense (`check_graph`), nothing says its timestep, or
+            an MPO network cannot express it: with every node in question and what to do.
+    """
+    what = "the graph" if isinstance(source, nir.NIRGraph) else f"'{source}'"
+    attempt = f"cannot import {what}"
+    if dtype not in (torch.float32, torch.float64):
+        raise GraphError(f"{attempt} in {dtype}, expected torch.float32 or torch.float64")
+    graph = source if isinstance(source, nir.NIRGraph) else read_graph(source)
+    dt = known_timestep(graph) if dt is None else dt
+    if dt is None:
+        raise GraphError(
+            f"{attempt}: it does not say its timestep; give it in seconds, dt=1e-4 for most files"
+        )
+    check_graph(graph, dt) if graph is source else check_timestep(graph, dt)
+    options = NeuronOptions(dt, dtype, learn_leak, learn_threshold, surrogate, width)
+    with _float64():
+        network = _Import(inline(graph), options, attempt).network()
+    return network.to(dtype)
+
+
+class _Import:
+    """One import: all layers are read before anything is refused."""
+
+    def __init__(self, flat: FlatGraph, options: NeuronOptions, attempt: str) -> None:
+        self.flat, self.options, self.attempt = flat, options, attempt
+        self.shapes = infer_shapes(flat).outputs
+        self.wiring = Wiring(flat)
+        self.neurons, self.findings = find_neurons(self.wiring)
+        self.offsets: dict[str, Array] = {}
+        """Constant currents, by the node whose bias takes them."""
+
+    def network(self) -> ImportedNetwork:
+        if not self.neurons:
+            self.findings.append(
+                f"it has no spiking node ({', '.join(sorted(SPIKING))}), so there is nothing for"
+                " MPO to train."
+            )
+        loops = find_loops(self.wiring, self.neurons)
+        self.findings += loops
+        layers: dict[str, nn.Module] = {}
+        for name, nodes in self.neurons.items():
+            self._read_neuron(name, nodes, layers)
+        inner = {node for nodes in self.neurons.values() for node in nodes.inner}
+        ends = {*self.flat.inputs, *self.flat.outputs}
+        for name in self.flat.nodes:
+            if name not in ends | inner | self.neurons.keys():
+                self._read_layer(name, layers)
+        if self.findings:
+            raise GraphError(self.attempt, sorted(self.findings))
+        return self._wired(layers)
+
+    def _wired(self, layers: dict[str, nn.Module]) -> ImportedNetwork:
+        (start,), (end,) = self.flat.inputs, self.flat.outputs
+        sources = {name: self._sources(name) for name in self.flat.nodes if name in layers}
+        order = nx.DiGraph()
+        order.add_nodes_from(sources)
+        order.add_edges_from((a, b) for b, of in sources.items() for a in of if a in sources)
+        run = list(nx.topological_sort(order))
+        return ImportedNetwork(
+            {name: layers[name] for name in run},
+            {name: [INPUT if a == start else a for a in sources[name]] for name in run},
+            [INPUT if a == start else a for a in self.wiring.sources[end]],
+            self.options.dt,
+            self.shapes[start],
+        )
+
+    def _sources(self, name: str) -> list[str]:
+        nodes = self.neurons.get(name)
+        if nodes is None:
+            return self.wiring.sources[name]
+        return [a for a in self.wiring.sources[nodes.entry] if a != nodes.feedback]
+
+    def _read_neuron(self, name: str, nodes: NeuronNodes, layers: dict[str, nn.Module]) -> None:
+        read = read_neuron(nodes, self.flat.nodes, self.shapes[name], self.options)
+        self.findings += read.findings
+        if read.layer is not None:
+            layers[name] = read.layer
+        if read.offset.any():
+            self._place_offset(name, nodes, read.offset)
+
+    def _place_offset(self, name: str, nodes: NeuronNodes, offset: Array) -> None:
+        """Give a constant current to the bias of a layer that feeds these neurons alone."""
+        channels = np.atleast_1d(offset).reshape(len(np.atleast_1d(offset)), -1)
+        is_per_channel = bool((channels == channels[:, :1]).all())
+        for source in self._sources(name):
+            feeds_this_alone = self.wiring.targets[source] == [nodes.entry]
+            if self.wiring.kind(source) in _WEIGHTED and feeds_this_alone and is_per_channel:
+                self.offsets[source] = channels[:, 0]
+                return
+        self.findings.append(
+            f"node {name!r} has v_leak != 0, a constant current that an MPO network holds in a"
+            " bias, and no dense or convolutional layer feeds these neurons alone, with one value"
+            " per channel: put one in front, or write it with v_leak = 0."
+        )
+
+    def _read_layer(self, name: str, layers: dict[str, nn.Module]) -> None:
+        if name in layers or self.wiring.kind(name) in ("Delay", "I", "LI", "CubaLI"):
+            return  # told by `find_neurons`
+        shape = self.shapes[self.wiring.sources[name][0]]
+        try:
+            layers[name] = read_layer(self.flat.nodes[name], shape, self.offsets.get(name))
+        except GraphError as error:
+            kind = self.wiring.kind(name)
+            self.findings.append(f"node {name!r} ({kind}) cannot be a layer: {error}.")
+
+
+@contextmanager
+def _float64() -> Iterator[None]:
+    """float64 as the precision in which torch and snnTorch build modules."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
