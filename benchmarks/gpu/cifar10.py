@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         options.graph = options.device == "cuda" and options.width_scale is None
     if options.device == "cuda":
         torch.cuda.set_stream(torch.cuda.Stream())  # a capture wants another than the default one
+    options.start = None if options.start is None else str(options.start)
     results = Results("cifar10", options)
     case = _case(options)
     if not results.is_wanted(case):
@@ -89,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--warmup", type=float, default=1.0, help="epochs")
     add("--smoothing", type=float, default=0.0, help="of labels")
     add("--cutout", type=int, default=0, help="side of the blanked square, pixels")
+    add("--autoaugment", action="store_true", help="with CIFAR-10's policy")
+    add("--start", type=Path, help="run directory whose weights to start from (a warm restart)")
     add("--dropout", type=float, default=0.0)
     add("--width", type=float, default=0.5, help="of the surrogate at the start, volt")
     add(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,13 @@ from mpo_snn.data.known import KNOWN
 from mpo_snn.data.scaling import Scaling
 from mpo_snn.errors import DataError
 from mpo_snn.files import replace_file
+from mpo_snn.operators import declare_torchvision_operators
 
 CIFAR10 = KNOWN["cifar10"]
 SCALING = Scaling(255.0, CIFAR10.mean, CIFAR10.std)
 SIZE, PADDING = 32, 4
+POLICY_GROUPS = 16
+"""Parts of a batch that draw their own operations of AutoAugment."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,18 @@ def _decode(path: Path, limit: int | None) -> tuple[object, object]:
 
 
 def batches(
-    images: Images, size: int, generator: torch.Generator | None = None, cutout: int = 0
+    images: Images,
+    size: int,
+    generator: torch.Generator | None = None,
+    cutout: int = 0,
+    autoaugment: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Normalised images (size, 3, 32, 32) in channels-last memory, and their labels.
 
     With a generator (on the CPU) they come shuffled, in equal batches, each image cropped at
     random out of its zero-padded self, mirrored at random, and with a square of `cutout` pixels
-    blanked at a random place; without, in order and as they are.
+    blanked at a random place; without, in order and as they are. AutoAugment (CIFAR-10's policy)
+    draws from torch's global random numbers, once for every group of images.
     """
     count, device = len(images.labels), images.pixels.device
     mean = torch.tensor(SCALING.mean, device=device)
@@ -105,6 +113,7 @@ def batches(
     mirrored = (torch.rand(count, 1, generator=generator) < 0.5).to(device)
     centre = torch.randint(SIZE, (2, count, 1), generator=generator).to(device)
     along = torch.arange(SIZE, device=device)
+    policy = _policy() if autoaugment else None
     for start in range(0, count - size + 1, size):
         chosen = order[start : start + size]
         rows = corner[0, chosen] + along
@@ -115,7 +124,18 @@ def batches(
             row, column = (2 * (along - c[chosen]).abs() >= cutout for c in centre)
             shown = shown * (row[:, :, None, None] | column[:, None, :, None])
         cropped = padded[chosen[:, None, None], rows, columns]
+        if policy is not None:
+            groups = cropped.permute(0, 3, 1, 2).chunk(POLICY_GROUPS)
+            cropped = torch.cat([policy(group) for group in groups]).permute(0, 2, 3, 1)
         yield _normalised(cropped, mean, std, shown), images.labels[chosen]
+
+
+def _policy() -> Callable[[Tensor], Tensor]:
+    declare_torchvision_operators()
+    from torchvision.transforms import v2
+
+    policy: Callable[[Tensor], Tensor] = v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10)
+    return policy
 
 
 def _normalised(pixels: Tensor, mean: Tensor, std: Tensor, shown: Tensor | float = 1.0) -> Tensor:

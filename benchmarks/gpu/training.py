@@ -25,7 +25,7 @@ from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import MPOSettings, NeuronSettings
 from mpo_snn.training.environment import command_line, describe_environment
 from mpo_snn.training.recipe import OptimizerSettings, Recipe
-from mpo_snn.training.rundir import METRICS, WEIGHTS, create_run, write_environment
+from mpo_snn.training.rundir import METRICS, WEIGHTS, create_run, open_run, write_environment
 from mpo_snn.training.schedule import build_optimizer, build_schedule
 from mpo_snn.training.weights import InputDescription, write_weights
 from mpo_snn.unroll import Unrolled
@@ -64,6 +64,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
             crop=PADDING,
             flip=True,
             cutout=options.cutout,
+            autoaugment="cifar10" if options.autoaugment else "none",
         ),
         network=NetworkSettings(
             name=options.network, channels=tuple(options.channels), dropout=options.dropout
@@ -104,6 +105,10 @@ class Training:
         torch.backends.cudnn.benchmark = True
         self.recipe = recipe = recipe_of(options)
         network = build_network(recipe.network, recipe.neuron, CIFAR10.shape, len(CIFAR10.classes))
+        if options.start is not None:
+            network.load_state_dict(
+                open_run(Path(options.start)).load_network().network.state_dict()
+            )
         network.to(options.device, memory_format=torch.channels_last)
         self.network = network
         self.unrolled = {
@@ -136,7 +141,9 @@ class Training:
         self.loss_sum = torch.zeros((), device=options.device)
         self.correct = torch.zeros((), device=options.device)
         count, graph = 0, None
-        for x, label in batches(images, options.batch, generator, options.cutout):
+        for x, label in batches(
+            images, options.batch, generator, options.cutout, options.autoaugment
+        ):
             if graph is None:
                 self.optimizer.zero_grad(set_to_none=True)
                 if options.graph and self.steps_run >= WARM_UP:
