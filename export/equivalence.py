@@ -15,7 +15,6 @@ spikes do. A deep network carries one rounding at threshold into ever more spike
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -29,7 +28,7 @@ from mpo_snn.errors import ExportError
 from mpo_snn.readout import read_out
 
 from .replay import TOLERANCE, LayerReplay, Place, replay_layers
-from .sources import GraphSource, Recording, Source
+from .sources import Recording, Replayable, Source
 
 PRECISIONS = (torch.float64, torch.float32)
 BATCH_LIMIT = 128
@@ -149,7 +148,7 @@ class Equivalence:
 
 def compare(
     first: Source,
-    second: GraphSource,
+    second: Replayable,
     samples: Samples,
     timesteps: int,
     *,
@@ -158,11 +157,13 @@ def compare(
     data: str = "",
     batch_size: int | None = None,
 ) -> Equivalence:
-    """Compare a graph with a network or another graph.
+    """Compare a graph or model with a network or another of its kind.
+
+    A source that can be given so many samples in a precision (`limit`) is given the first ones.
 
     Args:
         first: what is taken as the truth; its spikes are replayed.
-        second: the graph under test.
+        second: what is under test, such as a graph.
         samples: (samples, *features), before encoding.
         timesteps: T.
         encoding: how samples become input.
@@ -180,8 +181,11 @@ def compare(
     batch_size = batch_size or _batch_size(second, timesteps)
     results = []
     for dtype in PRECISIONS:
+        limit = _common_limit(first, second, dtype)
+        if limit == 0:
+            continue
         result = PrecisionResult(str(dtype).removeprefix("torch."), [LayerTally(n) for n in layers])
-        for start, batch in _batches(samples, batch_size):
+        for start, batch in _batches(samples[:limit], batch_size):
             x = encode(batch, timesteps, encoding)
             _compare_batch(first, second, x, dtype, readout, start, result)
         results.append(result)
@@ -190,7 +194,7 @@ def compare(
 
 def _compare_batch(
     first: Source,
-    second: GraphSource,
+    second: Replayable,
     x: Tensor,
     dtype: torch.dtype,
     readout: str,
@@ -204,7 +208,9 @@ def _compare_batch(
     replays = {tally.layer: tally.replay for tally in result.layers}
     replayed = replay_layers(second, x, a, b, dtype, replays, start)
     _compare_outputs(a.output.double(), replayed.output.double(), dtype, start, result)
-    scores_a, scores_b = read_out(a.output, readout), read_out(b.output, readout)
+    scores_a, scores_b = (
+        read_out(r.output, readout) if r.scores is None else r.scores for r in (a, b)
+    )
     differs = scores_a.flatten(1).argmax(1) != scores_b.flatten(1).argmax(1)
     result.predictions_differing += int(differs.sum())
     if dtype == torch.float32:
@@ -233,12 +239,18 @@ def _compare_outputs(
             result.output_first = Place("output", t, sample + start, tuple(neuron))
 
 
-def _check_layers(first: Source, second: GraphSource, layers: list[str]) -> None:
+def _check_layers(first: Source, second: Source, layers: list[str]) -> None:
     if set(layers) != set(second.layers()):
         raise ExportError(
             f"cannot compare {first.title} with {second.title}: the first has spiking layers"
             f" {', '.join(layers)}, the second {', '.join(second.layers())}."
         )
+
+
+def _common_limit(first: Source, second: Replayable, dtype: torch.dtype) -> int | None:
+    """The smaller number of samples that either can be given in a precision, None for all."""
+    limits = [source.limit(dtype) for source in (first, second)]
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _check_shapes(first: Source, second: Source, a: Recording, b: Recording) -> None:
@@ -253,11 +265,10 @@ def _check_shapes(first: Source, second: Source, a: Recording, b: Recording) -> 
         raise ExportError(f"cannot compare {first.title} with {second.title}", findings)
 
 
-def _batch_size(source: GraphSource, timesteps: int) -> int:
+def _batch_size(source: Replayable, timesteps: int) -> int:
     """As many samples as have their recordings, and what is computed from them, in the budget."""
-    shapes = source.simulator(torch.float64).node_shapes
-    neurons = sum(math.prod(shapes[node]) for node in source.spiking.values())
-    return max(1, min(BATCH_LIMIT, BATCH_BYTES // (BYTES_PER_VALUE * neurons * timesteps)))
+    values = source.neurons * timesteps
+    return max(1, min(BATCH_LIMIT, BATCH_BYTES // (BYTES_PER_VALUE * values)))
 
 
 def _batches(samples: Samples, size: int) -> Iterator[tuple[int, Tensor]]:

@@ -11,6 +11,7 @@ import nir
 
 import mpo_snn
 from mpo_snn.data import load_dataset
+from mpo_snn.data.dataset import Dataset
 from mpo_snn.data.settings import DataSettings, settings_shown
 from mpo_snn.errors import ExportError
 from mpo_snn.graph.metadata import GraphMetadata, read_metadata, write_metadata
@@ -31,10 +32,12 @@ class Proof:
     Attributes:
         equivalence: the measured part.
         disagreements: settings and parameters that differ, one line each.
+        notes: what was not compared, and why, one line each.
     """
 
     equivalence: Equivalence
     disagreements: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def is_equal(self) -> bool:
@@ -44,7 +47,8 @@ class Proof:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         record = self.equivalence.to_dict()
-        return {**record, "equal": self.is_equal, "disagreements": list(self.disagreements)}
+        lists = {"disagreements": list(self.disagreements), "notes": list(self.notes)}
+        return {**record, "equal": self.is_equal, **lists}
 
     def summary(self) -> dict[str, Any]:
         """The record without its lists of single neurons, small enough to travel in the file."""
@@ -129,9 +133,7 @@ def prove_run(
     metadata = read_metadata(graph)
     recipe = run.recipe
     dt = metadata.dt if metadata else _plain_dt(graph)
-    settings = recipe.data if data in (None, recipe.data.name) else DataSettings(data, path)
-    settings = settings if path is None else replace(settings, path=path)
-    dataset = load_dataset(_limited(settings, samples), recipe.timesteps, train=False)
+    dataset = load_test_split(run, recipe.timesteps, data, path, samples)
     source = GraphSource(graph, dt, dict(metadata.spiking) if metadata else None, title)
     equivalence = compare(
         NetworkSource(run.load_network(), str(run.path)),
@@ -142,11 +144,21 @@ def prove_run(
         readout=recipe.readout,
         data=dataset.description,
     )
-    disagreements = [] if metadata is None else _settings_differences(run, metadata)
+    disagreements = [] if metadata is None else settings_differences(run, metadata)
     expected = export_run(run, dt).graph
     if have_same_form(expected, graph):
         disagreements += parameter_differences(expected, graph)
     return Proof(equivalence, tuple(disagreements))
+
+
+def load_test_split(
+    run: Run, timesteps: int, data: str | None, path: str | None, samples: int | None
+) -> Dataset:
+    """The test split of a run's data, or of the data that is named; arguments as in `prove_run`."""
+    recipe = run.recipe
+    settings = recipe.data if data in (None, recipe.data.name) else DataSettings(data, path)
+    settings = settings if path is None else replace(settings, path=path)
+    return load_dataset(limited(settings, samples), timesteps, train=False)
 
 
 def prove_graph(
@@ -186,7 +198,7 @@ def prove_graph(
         for graph, meta, t in zip((first, second), (metadata, other), titles, strict=True)
     ]
     settings = settings_shown(name, path, metadata.dataset, metadata.data)
-    dataset = load_dataset(_limited(settings, samples), metadata.timesteps, train=False)
+    dataset = load_dataset(limited(settings, samples), metadata.timesteps, train=False)
     equivalence = compare(
         sources[0],
         sources[1],
@@ -200,7 +212,7 @@ def prove_graph(
     return Proof(equivalence, tuple(parameter_differences(first, second)) if same_form else ())
 
 
-def _limited(settings: DataSettings, samples: int | None) -> DataSettings:
+def limited(settings: DataSettings, samples: int | None) -> DataSettings:
     """The settings with so many samples of the test split at most.
 
     Raises:
@@ -211,7 +223,8 @@ def _limited(settings: DataSettings, samples: int | None) -> DataSettings:
     return replace(settings, test_limit=min(samples, settings.test_limit or samples))
 
 
-def _settings_differences(run: Run, metadata: GraphMetadata) -> list[str]:
+def settings_differences(run: Run, metadata: GraphMetadata) -> list[str]:
+    """Settings in which the metadata of a file differs from the run, one line each."""
     recipe = run.recipe
     pairs = {
         "timesteps": (recipe.timesteps, metadata.timesteps),

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .rounding import membrane_bounds
-from .sources import GraphSource, Recording
+from .sources import Recording, Replayable
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 """Distance from threshold, relative to it, that rounding explains without further proof."""
@@ -70,7 +69,7 @@ class LayerReplay:
 
 
 def replay_layers(
-    source: GraphSource,
+    source: Replayable,
     x: Tensor,
     reference: Recording,
     free: Recording,
@@ -97,7 +96,7 @@ def replay_layers(
         bound = torch.full_like(distance, TOLERANCE[dtype])
         is_root = differs & (earlier == 0)
         if dtype == torch.float32 and bool((is_root & ~(distance <= bound)).any()):
-            bounds = bounds or membrane_bounds(source, x, reference, dtype)
+            bounds = bounds or source.membrane_bounds(x, reference, dtype)
             bound = torch.maximum(bound, bounds[layer] / theta)
         _add_roots(result, layer, is_root, distance, bound, first_sample)
         gap = torch.where(earlier == 0, (a - b).abs() / torch.maximum(theta, a.abs()), 0.0)

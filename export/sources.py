@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,11 +24,13 @@ class Recording:
         spikes: per layer, bool, (time, batch, *features).
         v: per layer, membrane before reset, in the volts of the NIR file, same shape.
         output: (time, batch, *outputs).
+        scores: (batch, *outputs), where what was run reads its output out itself.
     """
 
     spikes: dict[str, Tensor]
     v: dict[str, Tensor]
     output: Tensor
+    scores: Tensor | None = None
 
 
 class Source(Protocol):
@@ -39,8 +42,35 @@ class Source(Protocol):
         """Names of the spiking layers in the order in which they run."""
         ...
 
+    def limit(self, dtype: torch.dtype) -> int | None:
+        """How many samples it can be given in a precision; None for any number."""
+        ...
+
     def run(self, x: Tensor, dtype: torch.dtype) -> Recording:
         """Run freely and record every spiking layer."""
+        ...
+
+
+class Replayable(Source, Protocol):
+    """A source under test: its layers can be run one by one, on spikes of another."""
+
+    @property
+    def neurons(self) -> int:
+        """Neurons in all spiking layers together."""
+        ...
+
+    def replay(self, x: Tensor, dtype: torch.dtype, reference: Recording) -> Recording:
+        """Every layer on its own: each is fed with the reference's spikes, not this source's."""
+        ...
+
+    def thresholds(self) -> dict[str, Tensor]:
+        """Firing threshold of every layer, volt, per neuron, float64."""
+        ...
+
+    def membrane_bounds(
+        self, x: Tensor, reference: Recording, dtype: torch.dtype
+    ) -> dict[str, Tensor]:
+        """Bound in volt on the rounding of each membrane in replay, (time, batch, *features)."""
         ...
 
 
@@ -56,6 +86,10 @@ class NetworkSource:
     def layers(self) -> list[str]:
         """Names of the neuron layers."""
         return list(self._network.neurons)
+
+    def limit(self, dtype: torch.dtype) -> int | None:
+        """See `Source.limit`."""
+        return None
 
     @torch.no_grad()
     def run(self, x: Tensor, dtype: torch.dtype) -> Recording:
@@ -118,17 +152,27 @@ class GraphSource:
             self._simulators[dtype] = Simulator(self.graph, self.dt, dtype=dtype)
         return self._simulators[dtype]
 
+    @property
+    def neurons(self) -> int:
+        """See `Replayable.neurons`."""
+        shapes = self.simulator(torch.float64).node_shapes
+        return sum(math.prod(shapes[node]) for node in self.spiking.values())
+
+    def limit(self, dtype: torch.dtype) -> int | None:
+        """See `Source.limit`."""
+        return None
+
     def run(self, x: Tensor, dtype: torch.dtype) -> Recording:
         """See `Source.run`."""
         return self._record(x, dtype, None)
 
     def replay(self, x: Tensor, dtype: torch.dtype, reference: Recording) -> Recording:
-        """Every layer on its own: each is fed with the reference's spikes, not this graph's."""
+        """See `Replayable.replay`."""
         forced = {self.spiking[layer]: spk for layer, spk in reference.spikes.items()}
         return self._record(x, dtype, forced)
 
     def thresholds(self) -> dict[str, Tensor]:
-        """Firing threshold of every layer, volt, per neuron, float64."""
+        """See `Replayable.thresholds`."""
         nodes = self.simulator(torch.float64).flat.nodes
         values = {}
         for layer, name in self.spiking.items():
@@ -136,6 +180,14 @@ class GraphSource:
             value = node.threshold if hasattr(node, "threshold") else node.v_threshold
             values[layer] = torch.as_tensor(value, dtype=torch.float64)
         return values
+
+    def membrane_bounds(
+        self, x: Tensor, reference: Recording, dtype: torch.dtype
+    ) -> dict[str, Tensor]:
+        """See `Replayable.membrane_bounds`."""
+        from .rounding import membrane_bounds
+
+        return membrane_bounds(self, x, reference, dtype)
 
     def _record(self, x: Tensor, dtype: torch.dtype, forced: dict[str, Tensor] | None) -> Recording:
         run = self.simulator(dtype).run(_cast(x, dtype), record="membrane", forced=forced)

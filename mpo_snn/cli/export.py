@@ -1,18 +1,26 @@
-"""`mpo-export`: a finished run as a NIR file, with the proof that it fires the same spikes."""
+"""`mpo-export`: a run as a NIR or ONNX file, with the proof that it fires the same spikes."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
 
-FORMATS = ("nir",)
+if TYPE_CHECKING:
+    from mpo_snn.export.proof import Proof
+
+FORMATS = ("nir", "onnx")
+_ONNX_ONLY = {"unrolled": None, "precision": "float32"}
+_NIR_ONLY = {"nir_version": "1.0.8", "plain_reset": False}
+"""Options of one format alone, with their defaults."""
 _EXAMPLE = """\
 mpo-export runs/digits --format nir
 mpo-export runs/cifar10 --samples 200
-mpo-export runs/digits --format nir --nir-version 1.0.4 --output legacy.nir"""
+mpo-export runs/digits --format nir --nir-version 1.0.4 --output legacy.nir
+mpo-export runs/digits --format onnx
+mpo-export runs/digits --format onnx --unrolled 4"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,14 +38,59 @@ def _body(argv: list[str] | None) -> int:
         raise UsageError("which run? mpo-export RUN --format nir; --help has an example.")
     if args.format not in FORMATS:
         raise UsageError(f"unknown format '{args.format}': choose one of {', '.join(FORMATS)}.")
-    return _export(args)
+    if args.samples is not None and args.samples < 1:
+        raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
+    own = _ONNX_ONLY if args.format == "nir" else _NIR_ONLY
+    for option, default in own.items():
+        if getattr(args, option) != default:
+            other = "onnx" if args.format == "nir" else "nir"
+            name = option.replace("_", "-")
+            raise UsageError(
+                f"--{name} is for --format {other}; leave it out, or change the format."
+            )
+    return _export_nir(args) if args.format == "nir" else _export_onnx(args)
 
 
-def _export(args: Any) -> int:
+def _export_onnx(args: Any) -> int:
+    from mpo_snn.export.to_onnx.packages import require_onnx
+
+    require_onnx()
+    from mpo_snn.cli.proof_table import print_proof
+    from mpo_snn.export.to_onnx.onnx_file import write_onnx
+    from mpo_snn.export.to_onnx.onnx_proof import export_onnx
+    from mpo_snn.training.rundir import open_run
+
+    run = open_run(args.run)
+    name = "model.onnx" if args.unrolled is None else "model.unrolled.onnx"
+    output = Path(args.output) if args.output else run.path / name
+    if output.suffix != ".onnx":
+        raise UsageError(f"--output is '{output}', but the name of an ONNX file ends in .onnx.")
+    export = export_onnx(run, args.unrolled, args.precision, args.dt, args.samples)
+    print_proof(export.proof)
+    if not export.proof.is_equal and not args.allow_different:
+        return _refused()
+    write_onnx(output, export.model)
+    _tell_written(output, output.with_name(f"{output.name}.equivalence.json"), export.proof)
+    print(f"next   mpo-verify {run.path} {output}")
+    return OK if export.proof.is_equal else ANSWER_IS_NO
+
+
+def _refused() -> int:
+    print("Nothing was written. --allow-different writes the file and marks it as different.")
+    return ANSWER_IS_NO
+
+
+def _tell_written(output: Path, record: Path, proof: Proof) -> None:
+    from mpo_snn.files import write_file
+
+    write_file(record, json.dumps(proof.to_dict(), indent=1) + "\n")
+    print(f"\nwrote  {output}\n       {record}")
+
+
+def _export_nir(args: Any) -> int:
     from mpo_snn.cli.proof_table import print_proof
     from mpo_snn.export.nir_file import NIR_VERSIONS, write_nir
     from mpo_snn.export.proof import export_run, metadata_of, prove_export
-    from mpo_snn.files import write_file
     from mpo_snn.graph.metadata import write_metadata
     from mpo_snn.training.rundir import open_run
 
@@ -45,8 +98,6 @@ def _export(args: Any) -> int:
         raise UsageError(
             f"unknown --nir-version '{args.nir_version}': choose one of {', '.join(NIR_VERSIONS)}."
         )
-    if args.samples is not None and args.samples < 1:
-        raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
     run = open_run(args.run)
     output = Path(args.output) if args.output else run.path / "model.nir"
     export = export_run(run, args.dt, args.plain_reset)
@@ -56,13 +107,10 @@ def _export(args: Any) -> int:
     for note in metadata.notes:
         print(f"note: {note}")
     if not proof.is_equal and not args.allow_different:
-        print("Nothing was written. --allow-different writes the file and marks it as different.")
-        return ANSWER_IS_NO
+        return _refused()
     write_metadata(export.graph, metadata)
-    record = output.with_suffix(".equivalence.json")
     write_nir(output, export.graph, args.nir_version)
-    write_file(record, json.dumps(proof.to_dict(), indent=1) + "\n")
-    print(f"\nwrote  {output}\n       {record}")
+    _tell_written(output, output.with_suffix(".equivalence.json"), proof)
     data = run.recipe.data
     elsewhere = data.path is not None and output.parent.resolve() != run.path.resolve()
     where = f" --data.path {data.path}" if elsewhere else ""
@@ -73,14 +121,26 @@ def _export(args: Any) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser(
         "mpo-export",
-        "RUN --format nir [--output FILE] [--samples N] [--nir-version V] [--allow-different]",
-        "Fold batchnorm, leak and gain into a NIR graph, prove that it fires the same spikes as the"
-        "\nnetwork on the whole test split, and write it. Exit code 1 if it does not.",
+        "RUN --format nir|onnx [--output FILE] [--samples N] [--unrolled T] [--allow-different]",
+        "Fold batchnorm, leak and gain into a NIR graph or an ONNX model, prove that it fires the\n"
+        "same spikes as the network on the whole test split, and write it. Exit code 1 if it does"
+        " not.",
         _EXAMPLE,
     )
     parser.add_argument("run", nargs="?", help="run directory that mpo-train finished")
-    parser.add_argument("--format", default="nir", help="format of the file: nir (default)")
-    parser.add_argument("--output", help="file to write; default RUN/model.nir")
+    parser.add_argument("--format", default="nir", help="format of the file: nir (default) or onnx")
+    parser.add_argument("--output", help="file to write; default RUN/model.nir, RUN/model.onnx")
+    parser.add_argument(
+        "--unrolled",
+        type=int,
+        metavar="T",
+        help="ONNX: a model over T timesteps that gives scores; default one timestep with states",
+    )
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        help="ONNX: of all values, float32 (default) or float64, which onnx.reference runs",
+    )
     parser.add_argument(
         "--samples",
         type=int,

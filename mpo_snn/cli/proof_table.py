@@ -23,17 +23,20 @@ def print_proof(proof: Proof) -> None:
         f"{record.data}: {record.samples} samples, {record.timesteps} timesteps"
     )
     for result in record.results:
-        console.print(_table(result))
+        console.print(_table(result, record.samples))
         same = result.samples - result.predictions_differing
         console.print(f"  predictions the same: {same} of {result.samples}")
     for line in proof.disagreements:
         console.print(f"  [red]differs[/]  {line}", markup=True)
+    for line in proof.notes:
+        console.print(f"  note: {line}", markup=False)
     console.print(f"\n{_verdict(proof)}")
 
 
-def _table(result: PrecisionResult) -> Table:
+def _table(result: PrecisionResult, samples: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    table.add_column(f"\n  {result.precision}", no_wrap=True)
+    part = f"  first {result.samples}" if result.samples < samples else ""
+    table.add_column(f"{part}\n  {result.precision}", no_wrap=True)
     for title in (
         "\nneurons",
         "spikes\nin either",

@@ -1,16 +1,20 @@
-"""`mpo-verify`: whether two things fire the same spikes: a run and a NIR file, or two NIR files."""
+"""`mpo-verify`: whether two things fire the same spikes: a run, NIR files, ONNX files."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
+
+if TYPE_CHECKING:
+    from mpo_snn.export.proof import Proof
 
 _EXAMPLE = """\
 mpo-verify runs/digits runs/digits/model.nir
 mpo-verify runs/cifar10 runs/cifar10/model.nir --samples 200
+mpo-verify runs/digits runs/digits/model.onnx
 mpo-verify ours.nir changed.nir --output difference.json"""
 
 
@@ -34,27 +38,17 @@ def _body(argv: list[str] | None) -> int:
 
 
 def _verify(first: Path, second: Path, args: Any) -> int:
-    data, path = args.data, args.data_path
     from mpo_snn.cli.proof_table import print_proof
-    from mpo_snn.export.proof import prove_graph, prove_run
     from mpo_snn.files import write_file
-    from mpo_snn.graph.metadata import read_metadata
-    from mpo_snn.graph.read import read_graph
-    from mpo_snn.training.rundir import data_path_beside, open_run
 
     if second.is_dir():
         first, second = second, first
     if second.is_dir():
         raise UsageError("cannot compare two runs: export one of them, then RUN model.nir.")
-    if first.is_dir() or not first.exists():
-        run = open_run(first)
-        proof = prove_run(run, read_graph(second), str(second), data, path, args.samples)
-    else:
-        titles = (str(first), str(second))
-        graph = read_graph(first)
-        made_for = data or getattr(read_metadata(graph), "dataset", None)
-        path = path or data_path_beside(first, made_for)
-        proof = prove_graph(graph, read_graph(second), titles, data, path, args.samples)
+    if first.suffix == ".onnx" and second.suffix not in (".onnx", ""):
+        first, second = second, first  # the graph, from which the model is built, is the truth
+    prove = _prove_onnx if second.suffix == ".onnx" else _prove_nir
+    proof = prove(first, second, args)
     print_proof(proof)
     if args.output:
         write_file(args.output, json.dumps(proof.to_dict(), indent=1) + "\n")
@@ -62,17 +56,54 @@ def _verify(first: Path, second: Path, args: Any) -> int:
     return OK if proof.is_equal else ANSWER_IS_NO
 
 
+def _prove_nir(first: Path, second: Path, args: Any) -> Proof:
+    from mpo_snn.export.proof import prove_graph, prove_run
+    from mpo_snn.graph.metadata import read_metadata
+    from mpo_snn.graph.read import read_graph
+    from mpo_snn.training.rundir import data_path_beside, open_run
+
+    data, path = args.data, args.data_path
+    if first.is_dir() or not first.exists():
+        run = open_run(first)
+        return prove_run(run, read_graph(second), str(second), data, path, args.samples)
+    graph = read_graph(first)
+    path = path or data_path_beside(first, data or getattr(read_metadata(graph), "dataset", None))
+    titles = (str(first), str(second))
+    return prove_graph(graph, read_graph(second), titles, data, path, args.samples)
+
+
+def _prove_onnx(first: Path, second: Path, args: Any) -> Proof:
+    from mpo_snn.export.to_onnx.packages import require_onnx
+
+    require_onnx()
+    from mpo_snn.export.to_onnx.onnx_file import read_onnx
+    from mpo_snn.export.to_onnx.onnx_proof import prove_onnx, prove_onnx_pair
+    from mpo_snn.graph.metadata import read_metadata
+    from mpo_snn.graph.read import read_graph
+    from mpo_snn.training.rundir import data_path_beside, open_run
+
+    data, path = args.data, args.data_path
+    if first.is_dir() or not first.exists():
+        run = open_run(first)
+        return prove_onnx(run, read_onnx(second), str(second), data, path, args.samples)
+    one = read_onnx(first) if first.suffix == ".onnx" else read_graph(first)
+    metadata = one.metadata if first.suffix == ".onnx" else read_metadata(one)
+    path = path or data_path_beside(first, data or getattr(metadata, "dataset", None))
+    titles = (str(first), str(second))
+    return prove_onnx_pair(one, read_onnx(second), titles, data, path, args.samples)
+
+
 def _parser() -> CommandParser:
     parser = CommandParser(
         "mpo-verify",
         "A B [--samples N] [--data NAME] [--data.path PATH] [--output FILE]",
-        "Compare two of: a run directory, a NIR file. Spikes of every layer in a free run, then\n"
-        "layer by layer on the first one's spikes, in float64 and float32, on the test split.\n"
-        "Exit code 1 if they are not equal.",
+        "Compare two of: a run directory, a NIR file, an ONNX file. Spikes of every layer in a\n"
+        "free run, then layer by layer on the first one's spikes, in float64 and float32, on the\n"
+        "test split. Exit code 1 if they are not equal.",
         _EXAMPLE,
     )
-    parser.add_argument("first", nargs="?", help="run directory or NIR file, taken as the truth")
-    parser.add_argument("second", nargs="?", help="NIR file to test")
+    parser.add_argument("first", nargs="?", help="run directory or file, taken as the truth")
+    parser.add_argument("second", nargs="?", help="NIR or ONNX file to test")
     parser.add_argument("--data", help="data set; default is the one that the run or file names")
     parser.add_argument(
         "--data_path",

@@ -1,0 +1,223 @@
+"""The proof of an ONNX model: against a run, a NIR graph or another model.
+
+A file in float32 runs in float32. Where it has the form, and the parameters, of the model that its
+counterpart exports, the same model in float64 is run as well, on a few samples: in float64 there
+is no rounding to hide behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import nir
+from onnx import ModelProto
+
+from mpo_snn.data import load_dataset
+from mpo_snn.data.settings import settings_shown
+from mpo_snn.errors import ExportError
+from mpo_snn.export.equivalence import compare
+from mpo_snn.export.nir_export import DEFAULT_DT
+from mpo_snn.export.proof import (
+    Proof,
+    export_run,
+    limited,
+    load_test_split,
+    metadata_of,
+    settings_differences,
+)
+from mpo_snn.export.sources import GraphSource, NetworkSource, Source
+from mpo_snn.graph.metadata import GraphMetadata, read_metadata
+from mpo_snn.training.rundir import Run
+from mpo_snn.unroll import Unrolled
+
+from .build import PRECISIONS, build_onnx
+from .difference import have_same_form, parameter_differences
+from .layout import write_properties
+from .onnx_file import OnnxFile, onnx_bytes, open_onnx
+from .onnx_source import OnnxSource
+
+Expected = Callable[[str], ModelProto | None]
+"""The model that should be in a file, in the precision that is named, if there is one."""
+
+
+@dataclass(frozen=True)
+class OnnxExport:
+    """A run as an ONNX model.
+
+    Attributes:
+        model: the model, with its proof in its metadata.
+        proof: of the model.
+    """
+
+    model: ModelProto
+    proof: Proof
+
+
+def export_onnx(
+    run: Run,
+    timesteps: int | None = None,
+    precision: str = "float32",
+    dt: float = DEFAULT_DT,
+    samples: int | None = None,
+) -> OnnxExport:
+    """Build the model of a finished run, in memory, and prove it on the test split.
+
+    Args:
+        run: what was trained.
+        timesteps: how many timesteps in a row; None gives one timestep with states.
+        precision: of the model, float32 or float64.
+        dt: timestep in seconds.
+        samples: how many of the split at most, every class in its share; None takes all.
+
+    Raises:
+        ExportError: if the network has no form in NIR, from which the model is built.
+    """
+    export = export_run(run, dt)
+    metadata = replace(metadata_of(run, export, dt, ""), notes=())
+    if timesteps is not None:
+        metadata = replace(metadata, timesteps=timesteps)
+    model = built(export.graph, metadata, timesteps)(precision)
+    file = open_onnx(ModelProto.FromString(onnx_bytes(model)))
+    proof = prove_onnx(run, file, "exported model", samples=samples)
+    write_properties(model, file.layout, replace(metadata, equivalence=proof.summary()))
+    return OnnxExport(model, proof)
+
+
+def built(
+    graph: nir.NIRGraph, metadata: GraphMetadata, timesteps: int | None
+) -> Callable[[str], ModelProto]:
+    """How the model of a graph is built, with all but the precision settled."""
+    return lambda precision: build_onnx(
+        graph,
+        metadata.dt,
+        dict(metadata.spiking),
+        timesteps=timesteps,
+        encoding=metadata.encoding,
+        readout=metadata.readout,
+        precision=precision,
+        metadata=metadata,
+    )
+
+
+def prove_onnx(
+    run: Run,
+    file: OnnxFile,
+    title: str,
+    data: str | None = None,
+    path: str | None = None,
+    samples: int | None = None,
+) -> Proof:
+    """Compare a model with the network of a run, on the test split of its data.
+
+    Args:
+        run: what is true.
+        file: what is tested.
+        title: what to call it.
+        data: another data set's name.
+        path: where the data is, if not where the run found it.
+        samples: how many of the split at most, every class in its share; None takes all.
+    """
+    dt = DEFAULT_DT if file.metadata is None else file.metadata.dt
+    timesteps = file.layout.timesteps or run.recipe.timesteps
+    export = export_run(run, dt)
+    metadata = metadata_of(run, export, dt, "")
+    source, disagreements, notes = _source(
+        file, title, str(run.path), built(export.graph, metadata, file.layout.timesteps)
+    )
+    if timesteps != run.recipe.timesteps:
+        notes.append(f"run over {timesteps} timesteps, trained with {run.recipe.timesteps}.")
+    if file.metadata is not None:
+        found = file.metadata
+        if found.timesteps == file.layout.timesteps:
+            found = replace(found, timesteps=run.recipe.timesteps)
+        disagreements = [*settings_differences(run, found), *disagreements]
+    dataset = load_test_split(run, timesteps, data, path, samples)
+    equivalence = compare(
+        NetworkSource(Unrolled(run.load_network().network, timesteps), str(run.path)),
+        source,
+        dataset.test_x,
+        timesteps,
+        encoding=run.recipe.encoding,
+        readout=run.recipe.readout,
+        data=dataset.description,
+    )
+    return Proof(equivalence, tuple(disagreements), tuple(notes))
+
+
+def prove_onnx_pair(
+    first: nir.NIRGraph | OnnxFile,
+    second: OnnxFile,
+    titles: tuple[str, str],
+    data: str | None = None,
+    path: str | None = None,
+    samples: int | None = None,
+) -> Proof:
+    """Compare a model with a NIR graph or another model, on the data that the first one names.
+
+    Args:
+        first: what is true.
+        second: what is tested.
+        titles: what to call them.
+        data: another data set's name.
+        path: where the data is.
+        samples: how many of the split at most, every class in its share; None takes all.
+
+    Raises:
+        ExportError: if neither metadata nor the caller says what to run them on, or the two models
+            differ in precision or in the number of their timesteps.
+    """
+    metadata = first.metadata if isinstance(first, OnnxFile) else read_metadata(first)
+    name = data or (metadata.dataset if metadata else None)
+    attempt = f"cannot compare {titles[0]} with {titles[1]}"
+    if metadata is None or name is None:
+        raise ExportError(
+            f"{attempt}: the first has no metadata of this project (dt, timesteps, data set); give"
+            " the run, or a file that mpo-export wrote, as the first."
+        )
+    timesteps = second.layout.timesteps or metadata.timesteps
+    one: Source
+    expected: Expected
+    if isinstance(first, OnnxFile):
+        if first.precision != second.precision:
+            raise ExportError(f"{attempt}: one is in float32, the other in float64.")
+        if first.layout.timesteps not in (None, timesteps):
+            raise ExportError(
+                f"{attempt}: one is made for {first.layout.timesteps} timesteps, the other for"
+                f" {timesteps}."
+            )
+        one = OnnxSource(first, titles[0])
+        expected = {first.precision: first.model}.get
+    else:
+        one = GraphSource(first, metadata.dt, dict(metadata.spiking), titles[0])
+        expected = built(first, metadata, second.layout.timesteps)
+    other, disagreements, notes = _source(second, titles[1], titles[0], expected)
+    settings = settings_shown(name, path, metadata.dataset, metadata.data)
+    dataset = load_dataset(limited(settings, samples), timesteps, train=False)
+    equivalence = compare(
+        one,
+        other,
+        dataset.test_x,
+        timesteps,
+        encoding=metadata.encoding,
+        readout=metadata.readout,
+        data=dataset.description,
+    )
+    return Proof(equivalence, tuple(disagreements), tuple(notes))
+
+
+def _source(
+    file: OnnxFile, title: str, expected_of: str, expected: Expected
+) -> tuple[OnnxSource, list[str], list[str]]:
+    """The model ready to run, the parameters in which it differs, and what was left out."""
+    model = expected(file.precision)
+    if model is None or not have_same_form(model, file.model):
+        note = (
+            f"the model has another form than that of {expected_of}, so that its parameters are not"
+            f" compared, and it is run in {file.precision} alone."
+        )
+        return OnnxSource(file, title), [], [note]
+    differences = parameter_differences(model, file.model)
+    (other,) = (precision for precision in PRECISIONS if precision != file.precision)
+    twin = None if differences else expected(other)
+    return OnnxSource(file, title, twin), differences, []
