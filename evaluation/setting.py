@@ -113,8 +113,9 @@ def departures(
     """What differs between how the graph is run and what its file says, one line each."""
     if metadata is None:
         return (
-            "The file carries no metadata of this project: timesteps, dt, encoding and readout "
-            "are those of the command, and the input's scaling is taken on trust.",
+            "The file carries no metadata of this project: it is run as the command says, and the "
+            "input is taken to be what it was made for: "
+            f"{dataset.input_scaling}.",
         )
     pairs = {
         "Data set": (setting.dataset, metadata.dataset or setting.dataset),

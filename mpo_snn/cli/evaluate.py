@@ -15,7 +15,8 @@ from mpo_snn.profiles.energy import DEFAULT_PROFILE, load_energy_profile, profil
 
 _EXAMPLE = """\
 mpo-evaluate runs/digits/model.nir --data digits
-mpo-evaluate foreign.nir --data digits --timesteps 8 --dt 1e-4 --encoding direct --readout sum"""
+mpo-evaluate foreign.nir --data digits --timesteps 8 --dt 1e-4 --encoding direct --readout sum
+mpo-evaluate foreign.nir ... --input-scale 16   # for a file that was made for values up to 16"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,14 +45,16 @@ def _evaluate(args: Any, command: str) -> int:
     from rich.console import Console
 
     from mpo_snn.data import load_dataset
+    from mpo_snn.data.fit import fit_dataset
     from mpo_snn.data.settings import settings_shown
     from mpo_snn.evaluation.console import console_view
     from mpo_snn.evaluation.evaluate import evaluate_graph
     from mpo_snn.evaluation.report import build_report
     from mpo_snn.evaluation.setting import departures, resolve_setting
     from mpo_snn.evaluation.write import write_report
-    from mpo_snn.graph.metadata import read_metadata
+    from mpo_snn.graph.metadata import known_timestep, read_metadata
     from mpo_snn.graph.read import read_graph
+    from mpo_snn.graph.shapes import input_shape
     from mpo_snn.training.rundir import data_path_beside
 
     graph = read_graph(args.graph)
@@ -60,7 +63,7 @@ def _evaluate(args: Any, command: str) -> int:
         metadata,
         dataset=args.data,
         timesteps=args.timesteps,
-        dt=args.dt,
+        dt=known_timestep(graph) if args.dt is None else args.dt,
         encoding=args.encoding,
         readout=args.readout,
         batch_size=args.batch_size,
@@ -78,7 +81,10 @@ def _evaluate(args: Any, command: str) -> int:
         settings = replace(
             settings, test_limit=min(args.samples, settings.test_limit or args.samples)
         )
+    if args.data_normalize:
+        settings = replace(settings, normalize=True)
     dataset = load_dataset(settings, setting.timesteps, train=False)
+    dataset = fit_dataset(dataset, input_shape(graph), args.input_scale)
     with _progress(len(dataset.test_x)) as advance:
         evaluation = evaluate_graph(graph, dataset, setting, progress=advance)
     report = build_report(
@@ -132,6 +138,20 @@ def _parser() -> CommandParser:
         type=float,
         metavar="AMOUNT",
         help="0: the test split, also where training was evaluated on a part held out",
+    )
+    add(
+        "--data_normalize",
+        "--data.normalize",
+        action="store_true",
+        help="take the mean from every channel and divide it by its standard deviation",
+    )
+    add(
+        "--input-scale",
+        "--input_scale",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="multiply the samples by this; 1, as they are, is the default",
     )
     add(
         "--samples",

@@ -13,7 +13,7 @@ from mpo_snn.errors import GraphError
 
 from .check import find_faults
 from .hdf5 import Tree, read_group
-from .kinds import SUPPORTED
+from .kinds import NEURON_ARRAYS, SUPPORTED
 from .metadata import known_timestep, read_metadata
 
 # What nir's constructors raise on parameters that do not fit together.
@@ -23,7 +23,8 @@ _MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, Type
 def read_graph(path: str | Path) -> nir.NIRGraph:
     """Read a NIR graph and check it as `check_graph` does.
 
-    Files of nir 1.0.4, which have no v_reset, load; v_reset is zero then. `nir`'s own type check
+    Files of nir 1.0.4, which have no v_reset, load; v_reset is zero then. A neuron parameter with a
+    single value holds for all neurons. `nir`'s own type check
     is not used, because it refuses grouped convolutions and kernels that are not square. Where the
     graph's metadata states a timestep "dt" (in seconds), time constants and delays must fit it.
 
@@ -76,6 +77,8 @@ def _build(content: Tree, name: str, findings: list[str]) -> nir.NIRNode | None:
         for field in sorted((required | optional) & content.keys() - {"type", "metadata"}):
             if not _is_number(content[field], or_text=field == "padding"):
                 findings.append(f"{field} of {where} is {_show(content[field])}, expected numbers")
+        if len(findings) == known:
+            arguments |= _one_shape(kind, arguments, where, findings)
     if len(findings) > known:
         return None
     try:
@@ -87,6 +90,30 @@ def _build(content: Tree, name: str, findings: list[str]) -> nir.NIRNode | None:
         reason = " ".join(str(error).split()) or type(error).__name__
         findings.append(f"{where} is malformed: {reason}")
         return None
+
+
+def _one_shape(
+    kind: str, arguments: Tree, where: str, findings: list[str]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the parameters of neurons, single values repeated where others are arrays."""
+    arrays = {
+        field: np.asarray(arguments[field])
+        for field in NEURON_ARRAYS.get(kind, ())
+        if field in arguments
+    }
+    several = {array.shape for array in arrays.values() if array.size != 1}
+    if len(several) > 1:
+        shapes = ", ".join(f"{field} {array.shape}" for field, array in arrays.items())
+        findings.append(f"{where} is malformed: its parameters differ in shape: {shapes}")
+        return {}
+    sizes = {array.shape for array in arrays.values()}
+    if len(sizes) < 2:
+        return {}
+    shape = several.pop() if several else max(sizes, key=len)
+    return {
+        field: np.full(shape, array.item()) if array.size == 1 else array
+        for field, array in arrays.items()
+    }
 
 
 def _fields(kind: str) -> tuple[set[str], set[str]]:

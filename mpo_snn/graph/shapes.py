@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import nir
 import numpy as np
 
 from mpo_snn.errors import GraphError
@@ -74,6 +75,12 @@ def infer_shapes(flat: FlatGraph) -> Shapes:
                 f"and {outputs[source]} from {_label(flat, source)}"
             )
     return Shapes(outputs, findings)
+
+
+def input_shape(graph: nir.NIRGraph) -> Shape:
+    """Return the shape that the Input of a checked graph declares; () if it declares none."""
+    ends = [node for node in graph.nodes.values() if kind_of(node) == "Input"]
+    return declared_shape(ends[0]) or ()
 
 
 def declared_shape(node: Any) -> Shape | None:

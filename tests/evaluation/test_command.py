@@ -192,3 +192,22 @@ def test_help_and_list_import_nothing_heavy(word):
     else:
         assert "digits" in done.stdout
         assert "45nm-float32" in done.stdout
+
+
+def test_a_foreign_file_with_its_timestep_and_its_own_scaling(model, tmp_path, capsys):
+    """A flat input of values up to 16 in place of an image of values up to 1: the same answers."""
+    graph = nir.read(model.foreign)
+    nodes = {**graph.nodes, "input": nir.Input(np.array([64]))}
+    del nodes["flatten"]
+    nodes["fc"] = nir.Affine(nodes["fc"].weight / 16, nodes["fc"].bias)
+    names = ["input", "fc", "lif", "readout", "output"]
+    flat = nir.NIRGraph(nodes, list(pairwise(names)), metadata={"dt": DT})
+    nir.write(tmp_path / "flat.nir", flat)
+    told = "--data digits --timesteps 3 --encoding direct --readout mean --input-scale 16".split()
+    assert main([str(tmp_path / "flat.nir"), *told]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["summary"]["correct"] == model.right
+    assert report["setting"]["dt_s"] == DT
+    assert report["warnings"][0].endswith("to values in [0, 1]), (1, 8, 8) as (64,).")
+    refused = error_of(capsys, tmp_path / "flat.nir", *told, "--input-scale", 0)
+    assert refused.startswith("the input scale is 0, allowed is a finite number other than 0")

@@ -199,7 +199,10 @@ def put(path: str, value: Any) -> Callable[[h5py.File], None]:
         (put("node/nodes/n/speed", 1.0), "node 'n' (LIF) has the unknown field 'speed'"),
         (put("node/nodes/n/tau", "fast"), "tau of node 'n' (LIF) is 'fast', expected numbers"),
         (put("node/nodes/n/tau/x", 1), "tau of node 'n' (LIF) is a group, expected numbers"),
-        (put("node/nodes/n/tau", [1.0, 2, 3]), "node 'n' (LIF) is malformed: All parameters"),
+        (
+            put("node/nodes/n/tau", [1.0, 2, 3]),
+            "node 'n' (LIF) is malformed: its parameters differ in shape: tau (3,), r (2,), v_leak",
+        ),
         (put("node/nodes/n/tau", [1.0, -1]), "tau of 'n' (LIF) is -1 s in 1 of 2 values"),
         (put("node/nodes/fc/weight", np.full((2, 2), np.nan)), "weight of 'fc' (Affine) has 4 NaN"),
         (put("node/nodes/fc/weight", np.ones((2, 3))), "'n' (LIF) gives (2,), but 'fc' (Affine)"),
