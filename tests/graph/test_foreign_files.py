@@ -1,4 +1,4 @@
-"""Files of other writers: read as documented, or refused by name; they are written by h5py alone."""
+"""Files of other writers, put together by h5py alone: read as documented, or refused by name."""
 
 from __future__ import annotations
 
