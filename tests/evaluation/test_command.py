@@ -209,5 +209,6 @@ def test_a_foreign_file_with_its_timestep_and_its_own_scaling(model, tmp_path, c
     assert report["summary"]["correct"] == model.right
     assert report["setting"]["dt_s"] == DT
     assert report["warnings"][0].endswith("to values in [0, 1]), (1, 8, 8) as (64,).")
+    capsys.readouterr()
     refused = error_of(capsys, tmp_path / "flat.nir", *told, "--input-scale", 0)
     assert refused.startswith("the input scale is 0, allowed is a finite number other than 0")
