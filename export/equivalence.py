@@ -28,7 +28,7 @@ from mpo_snn.errors import ExportError
 from mpo_snn.readout import read_out
 
 from .replay import TOLERANCE, LayerReplay, Place, replay_layers
-from .sources import Recording, Replayable, Source
+from .sources import Recording, Replayable, Source, core_shape
 
 PRECISIONS = (torch.float64, torch.float32)
 BATCH_LIMIT = 128
@@ -203,6 +203,7 @@ def _compare_batch(
 ) -> None:
     a, b = first.run(x, dtype), second.run(x, dtype)
     _check_shapes(first, second, a, b)
+    b = b.like(a)
     for tally in result.layers:
         tally.add(a.spikes[tally.layer], b.spikes[tally.layer], start)
     replays = {tally.layer: tally.replay for tally in result.layers}
@@ -259,7 +260,7 @@ def _check_shapes(first: Source, second: Source, a: Recording, b: Recording) -> 
     findings = [
         f"layer '{name}' has shape {tuple(one)} in the first, {tuple(other)} in the second."
         for name, one, other in pairs
-        if one != other
+        if core_shape(one) != core_shape(other)
     ]
     if findings:
         raise ExportError(f"cannot compare {first.title} with {second.title}", findings)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import nir
+from torch import Tensor
 
 import mpo_snn
 from mpo_snn.data import load_dataset
@@ -19,6 +20,13 @@ from mpo_snn.graph.read import read_graph
 from mpo_snn.training.rundir import Run
 
 from .equivalence import Equivalence, compare
+from .for_reader import (
+    ReaderExport,
+    export_for_reader,
+    meaning_of,
+    membrane_units,
+    reader_named,
+)
 from .nir_export import DEFAULT_DT, Export, export_nir
 from .nir_file import LEGACY_NOTE, write_nir
 from .parameters import have_same_form, parameter_differences
@@ -64,14 +72,21 @@ def export_run(run: Run, dt: float = DEFAULT_DT, plain_reset: bool = False) -> E
     return export_nir(run.load_network().network, run.about.input_shape, dt, plain_reset)
 
 
-def metadata_of(run: Run, export: Export, dt: float, nir_version: str) -> GraphMetadata:
-    """What the graph cannot say itself: timestep, T, input, read-out, reset, classes, folds."""
+def metadata_of(run: Run, export: ReaderExport, nir_version: str | None = None) -> GraphMetadata:
+    """What the graph cannot say itself: timestep, T, input, read-out, reset, classes, folds.
+
+    Args:
+        run: what was trained.
+        export: for a reader.
+        nir_version: of the file; None takes the reader's.
+    """
+    nir_version = nir_version or export.reader.nir_version
     about, recipe = run.about, run.recipe
     resets = any(hasattr(node, "v_reset") for node in export.graph.nodes.values())
     legacy = nir_version == "1.0.4" and resets
     notes = (*export.notes, LEGACY_NOTE) if legacy else export.notes
     return GraphMetadata(
-        dt=dt,
+        dt=export.dt,
         timesteps=recipe.timesteps,
         encoding=recipe.encoding,
         readout=recipe.readout,
@@ -87,11 +102,12 @@ def metadata_of(run: Run, export: Export, dt: float, nir_version: str) -> GraphM
         nir_version=nir_version,
         equivalence=None,
         data=recipe.data.shown,
+        reader=export.reader.name,
     )
 
 
 def prove_export(
-    run: Run, export: Export, metadata: GraphMetadata, samples: int | None = None
+    run: Run, export: ReaderExport, metadata: GraphMetadata, samples: int | None = None
 ) -> tuple[Proof, GraphMetadata]:
     """Write the graph, read it back, compare it with the network on the test split.
 
@@ -108,7 +124,9 @@ def prove_export(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.nir"
         write_nir(path, export.graph, metadata.nir_version)
-        proof = prove_run(run, read_graph(path), "exported graph", samples=samples)
+        whose = "" if export.reader.name == "nir" else f", as run by {export.reader.title}"
+        title = f"exported graph{whose}"
+        proof = prove_run(run, read_graph(path), title, samples=samples)
     return proof, replace(metadata, equivalence=proof.summary())
 
 
@@ -122,6 +140,8 @@ def prove_run(
 ) -> Proof:
     """Compare a graph with the network of a run, on the test split of its data.
 
+    A file that was written for a reader is compared as that reader runs it.
+
     Args:
         run: what is true.
         graph: what is tested; without metadata of ours it is read with the run's settings.
@@ -134,7 +154,9 @@ def prove_run(
     recipe = run.recipe
     dt = metadata.dt if metadata else _plain_dt(graph)
     dataset = load_test_split(run, recipe.timesteps, data, path, samples)
-    source = GraphSource(graph, dt, dict(metadata.spiking) if metadata else None, title)
+    expected, units = _expected(run, metadata, dt)
+    spiking = dict(metadata.spiking) if metadata else None
+    source = GraphSource(meaning_of(graph), dt, spiking, title, units)
     equivalence = compare(
         NetworkSource(run.load_network(), str(run.path)),
         source,
@@ -145,8 +167,7 @@ def prove_run(
         data=dataset.description,
     )
     disagreements = [] if metadata is None else settings_differences(run, metadata)
-    expected = export_run(run, dt).graph
-    if have_same_form(expected, graph):
+    if expected is not None and have_same_form(expected, graph):
         disagreements += parameter_differences(expected, graph)
     return Proof(equivalence, tuple(disagreements))
 
@@ -193,7 +214,10 @@ def prove_graph(
     other = read_metadata(second)
     sources = [
         GraphSource(
-            graph, meta.dt if meta else metadata.dt, dict(meta.spiking) if meta else None, t
+            meaning_of(graph),
+            meta.dt if meta else metadata.dt,
+            dict(meta.spiking) if meta else None,
+            t,
         )
         for graph, meta, t in zip((first, second), (metadata, other), titles, strict=True)
     ]
@@ -210,6 +234,23 @@ def prove_graph(
     )
     same_form = have_same_form(first, second)
     return Proof(equivalence, tuple(parameter_differences(first, second)) if same_form else ())
+
+
+def _expected(
+    run: Run, metadata: GraphMetadata | None, dt: float
+) -> tuple[nir.NIRGraph | None, dict[str, Tensor]]:
+    """The graph that the run exports for the file's reader, and the units of its membranes.
+
+    None if the run has no form for that reader: the file is then that of another network.
+    """
+    plain = export_run(run, dt)
+    if metadata is None or metadata.reader in (None, "nir"):
+        return plain.graph, {}
+    try:
+        export = export_for_reader(plain, reader_named(metadata.reader or ""), dt)
+    except ExportError:
+        return None, {}
+    return export.graph, membrane_units(plain, export, metadata)
 
 
 def limited(settings: DataSettings, samples: int | None) -> DataSettings:

@@ -86,13 +86,12 @@ def replay_layers(
     thresholds = source.thresholds()
     bounds: dict[str, Tensor] | None = None
     for layer, result in results.items():
-        theta = thresholds[layer].abs().clamp(min=torch.finfo(torch.float64).tiny)
+        threshold = thresholds[layer].reshape(reference.v[layer].shape[2:])
+        theta = threshold.abs().clamp(min=torch.finfo(torch.float64).tiny)
         a, b = reference.v[layer].double(), replayed.v[layer].double()
         differs = reference.spikes[layer] ^ replayed.spikes[layer]
         earlier = differs.cumsum(0) - differs.long()
-        distance = (
-            torch.maximum((a - thresholds[layer]).abs(), (b - thresholds[layer]).abs()) / theta
-        )
+        distance = torch.maximum((a - threshold).abs(), (b - threshold).abs()) / theta
         bound = torch.full_like(distance, TOLERANCE[dtype])
         is_root = differs & (earlier == 0)
         if dtype == torch.float32 and bool((is_root & ~(distance <= bound)).any()):

@@ -37,12 +37,15 @@ def membrane_bounds(
     """
     absolute = _absolute(source.graph)
     simulator = Simulator(absolute, source.dt, dtype=torch.float64)
-    forced = {source.spiking[layer]: spk for layer, spk in reference.spikes.items()}
+    forced = source.forced(reference)
     run = simulator.run(x.double().abs(), record="membrane", forced=forced)
     terms = _longest_sum(source.graph) + 8 * x.shape[0]
     roundoff = torch.finfo(dtype).eps / 2
     gamma = terms * roundoff / (1.0 - terms * roundoff)
-    return {layer: gamma * run.v[node] for layer, node in source.spiking.items()}
+    return {
+        layer: (gamma * run.v[node] * source.unit(layer)).reshape(reference.v[layer].shape)
+        for layer, node in source.spiking.items()
+    }
 
 
 def _absolute(graph: nir.NIRGraph) -> nir.NIRGraph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.errors import ExportError
+from mpo_snn.graph.ops import per_element
 from mpo_snn.graph.simulate import Simulator
 from mpo_snn.unroll import Unrolled
 
@@ -31,6 +33,18 @@ class Recording:
     v: dict[str, Tensor]
     output: Tensor
     scores: Tensor | None = None
+
+    def like(self, other: Recording) -> Recording:
+        """The same in the other's shapes, where they differ by axes of length 1 at the end.
+
+        A file may hold a dense layer as a convolution, with neurons of shape (N, 1, 1).
+        """
+        return Recording(
+            {name: _like(spk, other.spikes[name]) for name, spk in self.spikes.items()},
+            {name: _like(v, other.v[name]) for name, v in self.v.items()},
+            _like(self.output, other.output),
+            self.scores,
+        )
 
 
 class Source(Protocol):
@@ -117,6 +131,8 @@ class GraphSource:
         dt: timestep in seconds.
         spiking: layer name -> node that spikes; None takes the nodes' own names.
         title: what messages call it.
+        units: layer -> what its membrane must be multiplied by to be in volt of the reference,
+            per neuron; a file may state a layer in other units.
 
     Raises:
         ExportError: if a named node is not a spiking node of the graph.
@@ -128,9 +144,11 @@ class GraphSource:
         dt: float,
         spiking: dict[str, str] | None = None,
         title: str = "graph",
+        units: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Build simulators when they are first needed."""
         self.title, self.graph, self.dt = title, graph, dt
+        self._units = dict(units or {})
         self._simulators: dict[torch.dtype, Simulator] = {}
         found = self.simulator(torch.float64).spiking
         self.spiking = spiking or {name: name for name in found}
@@ -168,17 +186,26 @@ class GraphSource:
 
     def replay(self, x: Tensor, dtype: torch.dtype, reference: Recording) -> Recording:
         """See `Replayable.replay`."""
-        forced = {self.spiking[layer]: spk for layer, spk in reference.spikes.items()}
-        return self._record(x, dtype, forced)
+        return self._record(x, dtype, self.forced(reference)).like(reference)
+
+    def forced(self, reference: Recording) -> dict[str, Tensor]:
+        """The reference's spikes by node of this graph, in the node's shape."""
+        shapes = self.simulator(torch.float64).node_shapes
+        nodes = {layer: self.spiking[layer] for layer in reference.spikes}
+        return {
+            node: reference.spikes[layer].reshape(*reference.spikes[layer].shape[:2], *shapes[node])
+            for layer, node in nodes.items()
+        }
 
     def thresholds(self) -> dict[str, Tensor]:
         """See `Replayable.thresholds`."""
-        nodes = self.simulator(torch.float64).flat.nodes
+        simulator = self.simulator(torch.float64)
         values = {}
         for layer, name in self.spiking.items():
-            node = nodes[name]
+            node = simulator.flat.nodes[name]
             value = node.threshold if hasattr(node, "threshold") else node.v_threshold
-            values[layer] = torch.as_tensor(value, dtype=torch.float64)
+            spread = per_element(value, simulator.node_shapes[name]).copy()
+            values[layer] = torch.from_numpy(spread) * self.unit(layer)
         return values
 
     def membrane_bounds(
@@ -189,13 +216,33 @@ class GraphSource:
 
         return membrane_bounds(self, x, reference, dtype)
 
+    def unit(self, layer: str) -> Tensor | float:
+        """What one unit of a layer's membrane in this graph is in the units of the recording."""
+        return self._units.get(layer, 1.0)
+
     def _record(self, x: Tensor, dtype: torch.dtype, forced: dict[str, Tensor] | None) -> Recording:
         run = self.simulator(dtype).run(_cast(x, dtype), record="membrane", forced=forced)
         return Recording(
             {layer: run.spikes[node] for layer, node in self.spiking.items()},
-            {layer: run.v[node] for layer, node in self.spiking.items()},
+            {layer: self._v(run.v[node], layer) for layer, node in self.spiking.items()},
             run.output,
         )
+
+    def _v(self, v: Tensor, layer: str) -> Tensor:
+        return v * self._units[layer].to(v) if layer in self._units else v
+
+
+def core_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape without axes of length 1 at its end."""
+    core = list(shape)
+    while core and core[-1] == 1:
+        core.pop()
+    return tuple(core)
+
+
+def _like(value: Tensor, other: Tensor) -> Tensor:
+    fits = core_shape(value.shape[2:]) == core_shape(other.shape[2:])
+    return value.reshape(*value.shape[:2], *other.shape[2:]) if fits else value
 
 
 def _cast(x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
 
 if TYPE_CHECKING:
+    from mpo_snn.export.for_reader import ReaderExport
     from mpo_snn.export.proof import Proof
+    from mpo_snn.training.rundir import Run
 
 FORMATS = ("nir", "onnx")
 _ONNX_ONLY = {"unrolled": None, "precision": "float32"}
-_NIR_ONLY = {"nir_version": "1.0.8", "plain_reset": False}
+_NIR_ONLY = {"nir_version": None, "plain_reset": False, "reader": None}
 """Options of one format alone, with their defaults."""
 _EXAMPLE = """\
 mpo-export runs/digits --format nir
+mpo-export runs/digits --reader norse
+mpo-export runs/digits --reader all
 mpo-export runs/cifar10 --samples 200
-mpo-export runs/digits --format nir --nir-version 1.0.4 --output legacy.nir
 mpo-export runs/digits --format onnx
 mpo-export runs/digits --format onnx --unrolled 4"""
 
@@ -32,7 +35,10 @@ def _body(argv: list[str] | None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     if args.list:
+        from mpo_snn.cli.export_readers import print_readers
+
         print("formats: " + ", ".join(FORMATS))
+        print_readers()
         return OK
     if args.run is None:
         raise UsageError("which run? mpo-export RUN --format nir; --help has an example.")
@@ -56,6 +62,7 @@ def _export_onnx(args: Any) -> int:
 
     require_onnx()
     from mpo_snn.cli.proof_table import print_proof
+    from mpo_snn.export.nir_export import DEFAULT_DT
     from mpo_snn.export.to_onnx.onnx_file import write_onnx
     from mpo_snn.export.to_onnx.onnx_proof import export_onnx
     from mpo_snn.training.rundir import open_run
@@ -65,7 +72,8 @@ def _export_onnx(args: Any) -> int:
     output = Path(args.output) if args.output else run.path / name
     if output.suffix != ".onnx":
         raise UsageError(f"--output is '{output}', but the name of an ONNX file ends in .onnx.")
-    export = export_onnx(run, args.unrolled, args.precision, args.dt, args.samples)
+    dt = DEFAULT_DT if args.dt is None else args.dt
+    export = export_onnx(run, args.unrolled, args.precision, dt, args.samples)
     print_proof(export.proof)
     if not export.proof.is_equal and not args.allow_different:
         return _refused()
@@ -88,40 +96,63 @@ def _tell_written(output: Path, record: Path, proof: Proof) -> None:
 
 
 def _export_nir(args: Any) -> int:
+    from mpo_snn.cli.export_readers import export_all, print_loading, print_next, prove_and_write
     from mpo_snn.cli.proof_table import print_proof
-    from mpo_snn.export.nir_file import NIR_VERSIONS, write_nir
-    from mpo_snn.export.proof import export_run, metadata_of, prove_export
-    from mpo_snn.graph.metadata import write_metadata
+    from mpo_snn.export.nir_file import NIR_VERSIONS
     from mpo_snn.training.rundir import open_run
 
-    if args.nir_version not in NIR_VERSIONS:
+    if args.nir_version not in (None, *NIR_VERSIONS):
         raise UsageError(
             f"unknown --nir-version '{args.nir_version}': choose one of {', '.join(NIR_VERSIONS)}."
         )
     run = open_run(args.run)
     output = Path(args.output) if args.output else run.path / "model.nir"
-    export = export_run(run, args.dt, args.plain_reset)
-    metadata = metadata_of(run, export, args.dt, args.nir_version)
-    proof, metadata = prove_export(run, export, metadata, args.samples)
+    if args.reader == "all":
+        return export_all(run, args, output)
+    export = _for_reader(run, args)
+    proof, metadata, is_written = prove_and_write(run, export, args, output)
     print_proof(proof)
     for note in metadata.notes:
         print(f"note: {note}")
-    if not proof.is_equal and not args.allow_different:
+    if not is_written:
         return _refused()
-    write_metadata(export.graph, metadata)
-    write_nir(output, export.graph, args.nir_version)
     _tell_written(output, output.with_suffix(".equivalence.json"), proof)
-    data = run.recipe.data
-    elsewhere = data.path is not None and output.parent.resolve() != run.path.resolve()
-    where = f" --data.path {data.path}" if elsewhere else ""
-    print(f"next   mpo-evaluate {output} --data {data.name}{where}")
+    print_next(run, output)
+    print_loading(export, output)
     return OK if proof.is_equal else ANSWER_IS_NO
+
+
+def _for_reader(run: Run, args: Any) -> ReaderExport:
+    """The export for the reader that was asked for, or for the preferred one that can take it."""
+    from mpo_snn.cli.export_readers import timestep_for
+    from mpo_snn.export.for_reader import export_for_reader, export_preferred, reader_named
+    from mpo_snn.export.nir_export import DEFAULT_DT
+    from mpo_snn.export.proof import export_run
+
+    name = args.reader or ("nir" if args.plain_reset or args.nir_version == "1.0.4" else None)
+    if args.plain_reset and name != "nir":
+        raise UsageError(f"--plain-reset writes a different neuron: not with --reader {name}.")
+    if name is None and args.dt in (None, DEFAULT_DT):
+        return export_preferred(export_run(run, DEFAULT_DT), DEFAULT_DT)
+    reader = reader_named(name or "nir")
+    if None not in (args.dt, reader.dt) and args.dt != reader.dt:
+        raise UsageError(
+            f"--dt is {args.dt:g}, but {reader.title} computes with {reader.dt:g}; only dt/tau"
+            " matters, so leave --dt out."
+        )
+    if args.nir_version not in (None, reader.nir_version) and reader.name != "nir":
+        raise UsageError(
+            f"--nir-version is {args.nir_version}, but {reader.title} has nir"
+            f" {reader.nir_version}: leave it out."
+        )
+    dt = timestep_for(reader, args)
+    return export_for_reader(export_run(run, dt, args.plain_reset), reader, dt)
 
 
 def _parser() -> CommandParser:
     parser = CommandParser(
         "mpo-export",
-        "RUN --format nir|onnx [--output FILE] [--samples N] [--unrolled T] [--allow-different]",
+        "RUN [--format nir|onnx] [--reader NAME] [--output FILE] [--samples N] [--unrolled T]",
         "Fold batchnorm, leak and gain into a NIR graph or an ONNX model, prove that it fires the\n"
         "same spikes as the network on the whole test split, and write it. Exit code 1 if it does"
         " not.",
@@ -129,6 +160,12 @@ def _parser() -> CommandParser:
     )
     parser.add_argument("run", nargs="?", help="run directory that mpo-train finished")
     parser.add_argument("--format", default="nir", help="format of the file: nir (default) or onnx")
+    parser.add_argument(
+        "--reader",
+        metavar="NAME",
+        help="NIR: program that will run the file (--list shows them), or all; default is portable,"
+        " one file exact in three of them, where the network has that form, else nir",
+    )
     parser.add_argument("--output", help="file to write; default RUN/model.nir, RUN/model.onnx")
     parser.add_argument(
         "--unrolled",
@@ -148,11 +185,11 @@ def _parser() -> CommandParser:
     )
     parser.add_argument(
         "--nir-version",
-        default="1.0.8",
-        help="nir package that will read the file: 1.0.8 (default) or 1.0.4",
+        help="NIR: package that will read a plain file, 1.0.8 (default) or 1.0.4; readers have"
+        " their own",
     )
     parser.add_argument(
-        "--dt", type=float, default=1e-4, help="timestep in seconds; only dt/tau matters"
+        "--dt", type=float, help="timestep in seconds, default 1e-4; only dt/tau matters"
     )
     parser.add_argument(
         "--plain-reset",
@@ -162,7 +199,7 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--allow-different", action="store_true", help="write the file even if it is not equal"
     )
-    parser.add_argument("--list", action="store_true", help="list the formats")
+    parser.add_argument("--list", action="store_true", help="list the formats and readers")
     return parser
 
 

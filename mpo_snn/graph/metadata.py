@@ -43,6 +43,8 @@ class GraphMetadata:
         nir_version: the version of NIR that it is written for.
         equivalence: a summary of the comparison with the network, if there was one.
         data: settings of the data set that decide its samples (`mpo_snn.data.settings.SHOWN`).
+        reader: the program that the graph is written for, which may read it otherwise than NIR
+            does (`mpo_snn.export.readers`); None for NIR itself.
 
     Raises:
         GraphError: if a value has the wrong type or is out of range.
@@ -64,6 +66,7 @@ class GraphMetadata:
     nir_version: str
     equivalence: dict[str, Any] | None = field(default=None)
     data: dict[str, Any] | None = field(default=None)
+    reader: str | None = field(default=None)
 
     def __post_init__(self) -> None:
         """Check types and ranges."""
@@ -153,7 +156,7 @@ def _is_names(value: Any) -> bool:
 _TEXT = (_is_text, "text")
 _LINES = (_is_lines, "a tuple of texts")
 _RECORD = (lambda record: record is None or isinstance(record, dict), "a mapping or None")
-_MAY_BE_ABSENT: Final = {"equivalence", "data"}
+_MAY_BE_ABSENT: Final = {"equivalence", "data", "reader"}
 _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "dt": (
         lambda dt: _is_number(dt, (int, float)) and 0 < dt < math.inf,
@@ -174,4 +177,5 @@ _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "nir_version": _TEXT,
     "equivalence": _RECORD,
     "data": _RECORD,
+    "reader": (lambda name: name is None or _is_text(name), "text or None"),
 }

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from mpo_snn.errors import RecipeError
+from mpo_snn.export.for_reader import export_for_reader
 from mpo_snn.export.proof import export_run, metadata_of, prove_export
+from mpo_snn.export.readers import READERS
 from mpo_snn.networks import build_network
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.training.fit import fit, resume
@@ -50,8 +52,8 @@ def test_they_move_and_the_exported_file_fires_the_same(
             value = getattr(neuron, name).detach()
             assert value.shape == ((classes,) if granularity == "channel" else ())
             assert float((value - start).abs().min()) > 1e-4
-    export = export_run(run)
-    proof, metadata = prove_export(run, export, metadata_of(run, export, 1e-4, "1.0.8"))
+    export = export_for_reader(export_run(run), READERS["nir"], 1e-4)
+    proof, metadata = prove_export(run, export, metadata_of(run, export))
     assert proof.is_equal, proof.disagreements
     assert metadata.readout == readout
     exact = proof.equivalence.results[0]

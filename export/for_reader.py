@@ -1,0 +1,145 @@
+"""A network's graph in the form that is exact in one reader, and back to what such a file means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import nir
+import numpy as np
+import torch
+from torch import Tensor
+
+from mpo_snn.errors import ExportError
+from mpo_snn.graph.metadata import GraphMetadata, read_metadata
+
+from .foldings.flow import Flow, Timing
+from .nir_export import Export
+from .readers import READERS, Reader
+
+PREFERRED = ("portable", "nir")
+"""What is written when no reader is named: the first that can express the network."""
+
+
+@dataclass(frozen=True)
+class ReaderExport(Export):
+    """A network in NIR for one reader.
+
+    Attributes:
+        reader: for whom.
+        dt: timestep in seconds that the graph is written for.
+        after: code to run after loading; "" where none is needed.
+    """
+
+    reader: Reader
+    dt: float
+    after: str
+
+
+def reader_named(name: str) -> Reader:
+    """The reader of this name.
+
+    Raises:
+        ExportError: if there is none.
+    """
+    if name not in READERS:
+        raise ExportError(f"unknown reader '{name}': choose one of {', '.join(READERS)}.")
+    return READERS[name]
+
+
+def export_for_reader(export: Export, reader: Reader, dt: float) -> ReaderExport:
+    """The export in the form that is exact in a reader.
+
+    Args:
+        export: of the network, in plain NIR for `dt`.
+        reader: for whom.
+        dt: timestep in seconds; that of the reader where it has its own (`Reader.dt`).
+
+    Raises:
+        ExportError: with every reason why this reader cannot run the network, and the way out.
+    """
+    flow = reader.fold(Flow.of(export.graph, dt))
+    notes = export.notes if flow.stands_for is None else _without_composites(export.notes)
+    after = reader.after(flow.stands_for)
+    if after:
+        notes = (*notes, f"exact in {reader.title} after a step behind loading.")
+    return ReaderExport(
+        graph=flow.graph() if reader.folds or reader.dialect else export.graph,
+        spiking=export.spiking,
+        folds=(*export.folds, *flow.folds),
+        notes=notes,
+        reader=reader,
+        dt=flow.dt,
+        after=after,
+    )
+
+
+def export_preferred(export: Export, dt: float) -> ReaderExport:
+    """The export for the first of `PREFERRED` that can express it, with a note on the others."""
+    obstacle = ""
+    for name in PREFERRED:
+        try:
+            found = export_for_reader(export, READERS[name], dt)
+        except ExportError as error:
+            first, *others = error.findings
+            more = f" (and {len(others)} more)" if others else ""
+            obstacle = f"not {name}, one file for {READERS[name].title}: {first}{more}"
+            continue
+        return replace(found, notes=(*found.notes, obstacle)) if obstacle else found
+    raise AssertionError("plain NIR takes every graph")
+
+
+def meaning_of(graph: nir.NIRGraph) -> nir.NIRGraph:
+    """What a file means, in NIR's own terms: as the reader that it is written for runs it.
+
+    A graph of nobody in particular means what it says. The timestep of what is returned is
+    `meant_timestep`.
+
+    Raises:
+        ExportError: if the file names a reader that is unknown here.
+    """
+    metadata = read_metadata(graph)
+    if metadata is None or metadata.reader in (None, "nir"):
+        return graph
+    return read_back(graph, metadata).graph(graph.metadata)
+
+
+def read_back(graph: nir.NIRGraph, metadata: GraphMetadata) -> Flow:
+    """The flow that the reader named in the metadata computes, in NIR's own terms."""
+    reader = reader_named(cast(str, metadata.reader))
+    return reader.as_read(stated(graph, metadata))
+
+
+def stated(graph: nir.NIRGraph, metadata: GraphMetadata) -> Flow:
+    """The flow of a file as it stands, and what its plain LIF stand for."""
+    flow = Flow.of(graph, metadata.dt)
+    plain = metadata.reader not in (None, "nir") and metadata.reset == "subtract"
+    if plain and not flow.named("Threshold"):
+        flow = replace(flow, stands_for=cast(Timing, metadata.reset_timing))
+    return flow
+
+
+def membrane_units(
+    plain: Export, export: ReaderExport, metadata: GraphMetadata
+) -> dict[str, Tensor]:
+    """What a unit of each layer's membrane in the reader's graph is in the plain one.
+
+    Folding a gain or a threshold changes the units of a membrane, of threshold and input alike.
+    """
+    read = read_back(export.graph, replace(metadata, reader=export.reader.name))
+    units = {}
+    for layer, node in export.spiking.items():
+        ours, theirs = _threshold(plain.graph.nodes[node]), _threshold(read.nodes[node])
+        ratio = np.divide(ours.reshape(theirs.shape), theirs)
+        if not np.array_equal(ratio, np.ones_like(ratio)):
+            units[layer] = torch.from_numpy(ratio)
+    return units
+
+
+def _threshold(node: nir.NIRNode) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    value = node.threshold if hasattr(node, "threshold") else node.v_threshold
+    return np.asarray(value, dtype=np.float64)
+
+
+def _without_composites(notes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(note for note in notes if "feedback Scale" not in note)

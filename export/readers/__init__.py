@@ -1,0 +1,20 @@
+"""What each reader of NIR files really computes, and the file that makes it exact.
+
+Measured with the versions in `Reader.title`; docs/export.md has the table. One file per reader.
+"""
+
+from __future__ import annotations
+
+from .norse import NORSE
+from .plain import PLAIN
+from .portable import PORTABLE
+from .reader import Reader
+from .snntorch import SNNTORCH
+from .spikingjelly import SPIKINGJELLY
+
+READERS: dict[str, Reader] = {
+    reader.name: reader for reader in (SNNTORCH, NORSE, SPIKINGJELLY, PORTABLE, PLAIN)
+}
+"""Every reader by the name that --reader takes."""
+
+__all__ = ["READERS", "Reader"]

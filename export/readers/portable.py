@@ -1,0 +1,74 @@
+"""One file for three readers: exact in snnTorch, norse and SpikingJelly at once.
+
+r = 1 with threshold / r, one tau and one threshold per layer, v_leak and v_reset 0, IF as a LIF
+without leak, sum pools, no Scale, no Flatten, feedback without bias and with a neutral node, edges
+with the longest way first; dt = 1e-4. Only a membrane exactly at its threshold differs, in
+SpikingJelly, which fires there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mpo_snn.export.foldings.dense_as_convolution import write_dense_as_convolution
+from mpo_snn.export.foldings.edge_order import sort_edges
+from mpo_snn.export.foldings.flow import Flow
+from mpo_snn.export.foldings.gain import set_gain
+from mpo_snn.export.foldings.loops import add_neutral_nodes, move_loop_bias
+from mpo_snn.export.foldings.no_leak import write_if_as_lif
+from mpo_snn.export.foldings.one_threshold import fold_threshold
+from mpo_snn.export.foldings.pools import (
+    write_average_as_sum,
+    write_padded_pools_as_convolutions,
+)
+from mpo_snn.export.foldings.resting import fold_resting_potential
+from mpo_snn.export.foldings.scales import fold_scales
+
+from .finding import Finding
+from .norse import NORSE
+from .reader import Reader
+from .snntorch import DT, SNNTORCH
+from .spikingjelly import SPIKINGJELLY
+
+MEMBERS = (SNNTORCH, NORSE, SPIKINGJELLY)
+
+
+def _structure(flow: Flow) -> list[Finding]:
+    readers: dict[Finding, list[str]] = {}
+    for reader in MEMBERS:
+        for finding in reader.findings(flow):
+            readers.setdefault(finding, []).append(reader.title.split()[0])
+    return [replace(f, what=f"{f.what} ({', '.join(names)})") for f, names in readers.items()]
+
+
+def _as_read(flow: Flow) -> Flow:
+    return flow
+
+
+def _gain(flow: Flow) -> Flow:
+    return set_gain(flow, "one")
+
+
+PORTABLE = Reader(
+    name="portable",
+    title="snnTorch, norse and SpikingJelly",
+    nir_version="1.0.8",
+    dt=DT,
+    folds=(
+        write_padded_pools_as_convolutions,
+        write_average_as_sum,
+        fold_scales,
+        write_dense_as_convolution,
+        write_if_as_lif,
+        _gain,
+        fold_resting_potential,
+        fold_threshold,
+        move_loop_bias,
+        add_neutral_nodes,
+        sort_edges,
+    ),
+    dialect=(),
+    structure=_structure,
+    as_read=_as_read,
+    load="\n".join(reader.load for reader in MEMBERS),
+)

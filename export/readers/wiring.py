@@ -1,0 +1,169 @@
+"""Faults of wiring that several readers share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from mpo_snn.export.foldings.edge_order import run_order
+from mpo_snn.export.foldings.flow import Flow
+from mpo_snn.export.foldings.loops import fed_back, loop_tail
+from mpo_snn.export.foldings.subtraction import find_subtractions
+from mpo_snn.export.foldings.weights import DENSE
+from mpo_snn.graph.kinds import SPIKING
+
+from .finding import Finding, Severity
+
+SUBTRACTION_HELP = "train with neuron.reset zero"
+
+
+def unknown_kinds(flow: Flow, taken: Collection[str], severity: Severity) -> list[Finding]:
+    """Nodes of kinds that the reader does not know, a reset by subtraction as one thing."""
+    composites = find_subtractions(flow)
+    inner = {name for c in composites.values() for name in c.nodes}
+    findings = [
+        Finding(
+            name,
+            "its reset by subtraction, written as LI, Threshold and Scale, is not taken",
+            severity,
+            SUBTRACTION_HELP,
+        )
+        for name in composites
+    ]
+    for name in flow.nodes:
+        kind = flow.kind(name)
+        if kind not in ("Input", "Output", *taken) and name not in inner:
+            done = "is not taken" if severity == "fails" else "is dropped without a word"
+            findings.append(Finding(name, f"{kind} {done}", severity, _way_out(kind)))
+    return findings
+
+
+def flattened_batches(flow: Flow) -> list[Finding]:
+    """Flatten nodes that take the batch for an axis of the sample."""
+    return [
+        Finding(
+            name,
+            "Flatten flattens the batch axis too, an error in batches of more than one",
+            "fails",
+            "dense layers must follow it directly, so that they can be written as convolutions",
+        )
+        for name in flow.named("Flatten")
+    ]
+
+
+def padded_pools(flow: Flow, *kinds: str) -> list[Finding]:
+    """Pools of these kinds whose padding is left out."""
+    return [
+        Finding(name, "the padding of its pool is left out", "different", "pool without padding")
+        for name in flow.named(*kinds)
+        if np.any(flow.nodes[name].padding)
+    ]
+
+
+def wrong_order(flow: Flow) -> list[Finding]:
+    """Nodes that run before one of their sources, on a depth-first walk over the edges."""
+    order = {name: i for i, name in enumerate(run_order(flow))}
+    late = {
+        b
+        for a, b in flow.edges
+        if (a, b) not in flow.back_edges and order.get(a, 0) > order.get(b, 0)
+    }
+    findings = [
+        Finding(
+            name,
+            "runs before one of its sources and takes the value of the step before",
+            "different",
+            "no two branches side by side that both hold a layer",
+        )
+        for name in flow.nodes
+        if name in late
+    ]
+    last = max(order, key=order.__getitem__)
+    if flow.kind(last) != "Output":
+        findings.append(
+            Finding(
+                last,
+                "runs last, and its value is taken for the output",
+                "different",
+                "no two branches side by side that both hold a layer",
+            )
+        )
+    return findings
+
+
+def late_loops(flow: Flow) -> list[Finding]:
+    """Loops whose fed-back value is not that of the last neuron alone."""
+    findings = []
+    feedback = {c.feedback for c in find_subtractions(flow).values()}
+    for edge in sorted(flow.back_edges):
+        if edge[0] in feedback:
+            continue
+        tail = loop_tail(flow, edge)
+        if tail is None:
+            findings.append(
+                Finding(
+                    edge[1],
+                    f"what '{edge[0]}' feeds back comes one step late as a whole",
+                    "different",
+                    "nothing else may feed the loop's way back, or be fed by it",
+                )
+            )
+            continue
+        bias = fed_back(flow, tail)
+        if bias is not None and bias.any():
+            findings.append(
+                Finding(
+                    edge[1],
+                    f"the bias that '{edge[0]}' feeds back does not act at step 0",
+                    "different",
+                    "no bias in the way back",
+                )
+            )
+    return findings
+
+
+def two_node_loops(flow: Flow) -> list[Finding]:
+    """Loops of one neuron layer and one dense layer."""
+    return [
+        Finding(
+            b,
+            f"its loop with '{a}' alone is rewritten and does not run",
+            "fails",
+            "a neutral dense layer in the loop",
+        )
+        for a, b in flow.edges
+        if (b, a) in flow.edges
+        and flow.kind(a) in DENSE
+        and flow.kind(b) in ("LIF", "CubaLIF")
+        and len(flow.sources(a)) == len(flow.targets(a)) == 1
+    ]
+
+
+def loops(flow: Flow) -> list[Finding]:
+    """Every loop, for readers that run none."""
+    return [
+        Finding(b, f"the loop from '{a}' is not run", "different", "no recurrent layers")
+        for a, b in sorted(flow.back_edges)
+        if not any(a == c.feedback for c in find_subtractions(flow).values())
+    ]
+
+
+def mixed_values(flow: Flow, kind: str, *names: str) -> list[tuple[str, str]]:
+    """(node, field) of nodes of a kind with more than one value in a field."""
+    return [
+        (name, field)
+        for name in flow.named(kind)
+        for field in names
+        if np.unique(getattr(flow.nodes[name], field)).size > 1
+    ]
+
+
+def _way_out(kind: str) -> str:
+    if kind in ("LI", "I", "CubaLI"):
+        return "leave the integrating read-out out and read the layer in front of it"
+    if kind in SPIKING:
+        return "train with neuron.reset zero"
+    if kind == "NIRGraph":
+        return "write it without subgraphs"
+    return "" if kind == "Delay" else "fold it into the weights"

@@ -1,0 +1,104 @@
+"""Writing one file per reader, and telling how each is loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mpo_snn.cli.command import ANSWER_IS_NO, OK, print_names
+from mpo_snn.errors import ExportError
+from mpo_snn.export.for_reader import ReaderExport, export_for_reader
+from mpo_snn.export.nir_export import DEFAULT_DT
+from mpo_snn.export.nir_file import write_nir
+from mpo_snn.export.proof import Proof, export_run, metadata_of, prove_export
+from mpo_snn.export.readers import READERS, Reader
+from mpo_snn.files import write_file
+from mpo_snn.graph.metadata import GraphMetadata, write_metadata
+
+if TYPE_CHECKING:
+    from mpo_snn.training.rundir import Run
+
+
+def print_readers() -> None:
+    """Print every reader's name and version."""
+    print("readers:")
+    print_names({f"  {name}": reader.title for name, reader in READERS.items()})
+
+
+def prove_and_write(
+    run: Run, export: ReaderExport, args: Any, output: Path
+) -> tuple[Proof, GraphMetadata, bool]:
+    """Prove an export and write it with its record; nothing is written if it is not equal.
+
+    Returns:
+        the proof, the file's metadata, and whether it was written.
+    """
+    version = args.nir_version or export.reader.nir_version
+    metadata = metadata_of(run, export, version)
+    proof, metadata = prove_export(run, export, metadata, args.samples)
+    if not proof.is_equal and not args.allow_different:
+        return proof, metadata, False
+    write_metadata(export.graph, metadata)
+    write_nir(output, export.graph, version)
+    write_file(
+        output.with_suffix(".equivalence.json"), json.dumps(proof.to_dict(), indent=1) + "\n"
+    )
+    return proof, metadata, True
+
+
+def export_all(run: Run, args: Any, output: Path) -> int:
+    """Write `model.NAME.nir` for every reader that can express the network, and print a table."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2))
+    for title in ("reader", "file", "spikes", "what stands in the way, or comes after loading"):
+        table.add_column(title, overflow="fold")
+    code = OK
+    exports = []
+    for reader in READERS.values():
+        file = output.with_suffix(f".{reader.name}{output.suffix}")
+        try:
+            export = export_for_reader(
+                export_run(run, timestep_for(reader, args)), reader, timestep_for(reader, args)
+            )
+        except ExportError as error:
+            table.add_row(reader.title, "-", "-", "\n".join(error.findings))
+            continue
+        proof, _, written = prove_and_write(run, export, args, file)
+        if not proof.is_equal:
+            code = ANSWER_IS_NO
+        verdict = "equal" if proof.is_equal else "[red]NOT equal[/]"
+        step = "a step after loading, below" if export.after else ""
+        table.add_row(reader.title, file.name if written else "-", verdict, step)
+        exports.append((export, file))
+    console = Console(highlight=False)
+    console.print(table)
+    for export, file in exports:
+        if export.after:
+            print(f"\n{export.reader.title}")
+            print_loading(export, file)
+    return code
+
+
+def print_next(run: Run, output: Path) -> None:
+    """Print what to do next with the file that was written."""
+    data = run.recipe.data
+    elsewhere = data.path is not None and output.parent.resolve() != run.path.resolve()
+    where = f" --data.path {data.path}" if elsewhere else ""
+    print(f"next   mpo-evaluate {output} --data {data.name}{where}")
+
+
+def print_loading(export: ReaderExport, output: Path) -> None:
+    """Print the code that loads the file in its reader, with the step behind it."""
+    if export.reader.name in ("nir", "portable"):
+        return
+    code = export.reader.load.format(path=output, dt=export.dt)
+    lines = [*code.splitlines(), *export.after.splitlines()]
+    print("load   " + "\n       ".join(lines))
+
+
+def timestep_for(reader: Reader, args: Any) -> float:
+    """The timestep in seconds that a file for this reader is written for."""
+    return next(dt for dt in (reader.dt, args.dt, DEFAULT_DT) if dt is not None)
