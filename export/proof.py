@@ -72,21 +72,24 @@ def export_run(run: Run, dt: float = DEFAULT_DT, plain_reset: bool = False) -> E
     return export_nir(run.load_network().network, run.about.input_shape, dt, plain_reset)
 
 
-def metadata_of(run: Run, export: ReaderExport, nir_version: str | None = None) -> GraphMetadata:
+def metadata_of(
+    run: Run, export: Export, dt: float, nir_version: str, reader: str | None = None
+) -> GraphMetadata:
     """What the graph cannot say itself: timestep, T, input, read-out, reset, classes, folds.
 
     Args:
         run: what was trained.
-        export: for a reader.
-        nir_version: of the file; None takes the reader's.
+        export: what is written.
+        dt: timestep in seconds that it is written for.
+        nir_version: of the nir package that reads it.
+        reader: name of the reader that it is for; None for NIR itself.
     """
-    nir_version = nir_version or export.reader.nir_version
     about, recipe = run.about, run.recipe
     resets = any(hasattr(node, "v_reset") for node in export.graph.nodes.values())
     legacy = nir_version == "1.0.4" and resets
     notes = (*export.notes, LEGACY_NOTE) if legacy else export.notes
     return GraphMetadata(
-        dt=export.dt,
+        dt=dt,
         timesteps=recipe.timesteps,
         encoding=recipe.encoding,
         readout=recipe.readout,
@@ -102,7 +105,7 @@ def metadata_of(run: Run, export: ReaderExport, nir_version: str | None = None) 
         nir_version=nir_version,
         equivalence=None,
         data=recipe.data.shown,
-        reader=export.reader.name,
+        reader=reader,
     )
 
 

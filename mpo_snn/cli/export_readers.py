@@ -38,7 +38,7 @@ def prove_and_write(
         the proof, the file's metadata, and whether it was written.
     """
     version = args.nir_version or export.reader.nir_version
-    metadata = metadata_of(run, export, version)
+    metadata = metadata_of(run, export, export.dt, version, export.reader.name)
     proof, metadata = prove_export(run, export, metadata, args.samples)
     if not proof.is_equal and not args.allow_different:
         return proof, metadata, False

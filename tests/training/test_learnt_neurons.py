@@ -53,7 +53,7 @@ def test_they_move_and_the_exported_file_fires_the_same(
             assert value.shape == ((classes,) if granularity == "channel" else ())
             assert float((value - start).abs().min()) > 1e-4
     export = export_for_reader(export_run(run), READERS["nir"], 1e-4)
-    proof, metadata = prove_export(run, export, metadata_of(run, export))
+    proof, metadata = prove_export(run, export, metadata_of(run, export, 1e-4, "1.0.8"))
     assert proof.is_equal, proof.disagreements
     assert metadata.readout == readout
     exact = proof.equivalence.results[0]
