@@ -66,11 +66,10 @@ def _summary(report: dict[str, Any]) -> Table:
         show_percent(summary["accuracy_percent"]),
         f"{summary['correct']:,} of {summary['samples']:,}",
     )
-    dense = show_energy(summary["dense_energy_pj_per_inference"])
     grid.add_row(
         "  energy",
         show_energy(summary["energy_pj_per_inference"]),
-        escape(f"per inference; as a dense network {dense}"),
+        escape(f"per inference{_energy_range(summary)}{_as_dense(summary)}"),
     )
     grid.add_row("", "", escape(f"{profile['name']}, {profile['kind']}. {profile['notes']}"))
     grid.add_row("  SynOps", show_count(summary["synops_per_inference"]), "per inference")
@@ -78,3 +77,13 @@ def _summary(report: dict[str, Any]) -> Table:
     grid.add_row("  SEEI", show_ratio(summary["seei"]), summary["seei_caveat"])
     grid.add_row("  equivalence", summary["equivalence"], "")
     return grid
+
+
+def _energy_range(summary: dict[str, Any]) -> str:
+    low, high = summary["energy_low_pj_per_inference"], summary["energy_high_pj_per_inference"]
+    return "" if low == high else f", {show_energy(low)} to {show_energy(high)} by the sources"
+
+
+def _as_dense(summary: dict[str, Any]) -> str:
+    dense = summary["dense_energy_pj_per_inference"]
+    return "" if dense is None else f"; as a dense network {show_energy(dense)}"

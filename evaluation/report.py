@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from mpo_snn.errors import GraphError
 from mpo_snn.profiles.energy import EnergyConstant, EnergyProfile
 
-from .energy import SEEI_CAVEAT, Operations, dense_energy_pj, energy_pj, seei
+from .energy import SEEI_CAVEAT, Operations, dense_energy_pj, energy_of, seei, uncharged
+from .quantities import show_count
 
 if TYPE_CHECKING:
     from mpo_snn.graph.metadata import GraphMetadata
@@ -61,6 +62,8 @@ def build_report(
             "correct": activity.correct,
             "samples": activity.samples,
             "energy_pj_per_inference": total["energy_pj_per_inference"],
+            "energy_low_pj_per_inference": total["energy_low_pj_per_inference"],
+            "energy_high_pj_per_inference": total["energy_high_pj_per_inference"],
             "dense_energy_pj_per_inference": total["dense_energy_pj_per_inference"],
             "synops_per_inference": total["synops_per_inference"],
             "density": total["density"],
@@ -72,7 +75,11 @@ def build_report(
             "seei_caveat": SEEI_CAVEAT,
             "equivalence": verdict(equivalence),
         },
-        "warnings": [*_findings(evaluation, equivalence), *warnings],
+        "warnings": [
+            *_findings(evaluation, equivalence),
+            *_energy_findings(total, profile),
+            *warnings,
+        ],
         "layers": layers,
         "total": total,
         "synapses": [
@@ -114,7 +121,16 @@ def _operations(operations: Operations, profile: EnergyProfile) -> dict[str, flo
         "graded_ac_per_inference": operations.graded_ac,
         "synops_per_inference": operations.synops,
         "neuron_updates_per_inference": operations.updates,
-        "energy_pj_per_inference": energy_pj(operations, profile),
+        **_energy(operations, profile),
+    }
+
+
+def _energy(operations: Operations, profile: EnergyProfile) -> dict[str, float]:
+    energy = energy_of(operations, profile)
+    return {
+        "energy_pj_per_inference": energy.value_pj,
+        "energy_low_pj_per_inference": energy.low_pj,
+        "energy_high_pj_per_inference": energy.high_pj,
     }
 
 
@@ -156,16 +172,17 @@ def _total(
         "spikes_per_inference": sum(layer["spikes_per_inference"] or 0.0 for layer in layers),
         "density": activity.network_density,
         **_operations(used, profile),
+        "uncharged_mac_per_inference": uncharged(used, profile),
         "synops_with_zero_weights_per_inference": (
             sum(count.synops_dense for count in counts) / activity.samples
         ),
         "constant_input_once": {
             "mac_per_inference": once.mac,
-            "energy_pj_per_inference": energy_pj(once, profile),
+            **_energy(once, profile),
         },
         "constant_input_every_timestep": {
             "mac_per_inference": every_step.mac,
-            "energy_pj_per_inference": energy_pj(every_step, profile),
+            **_energy(every_step, profile),
         },
         "dense_mac_per_inference": dense_mac,
         "dense_energy_pj_per_inference": dense_energy_pj(dense_mac, profile),
@@ -192,10 +209,21 @@ def _findings(evaluation: Evaluation, equivalence: dict[str, Any] | None) -> lis
     return findings
 
 
+def _energy_findings(total: dict[str, Any], profile: EnergyProfile) -> list[str]:
+    mac = total["uncharged_mac_per_inference"]
+    if not mac:
+        return []
+    return [
+        f"Profile {profile.name} has no figure for MACs: {show_count(mac)} per inference, on analog"
+        " input, are not in the energy. On such hardware the input has to come as spikes"
+        " (--encoding rate or latency)."
+    ]
+
+
 def _profile(profile: EnergyProfile) -> dict[str, Any]:
     constants: dict[str, EnergyConstant | None] = {
-        "mac": profile.mac,
         "ac": profile.ac,
+        "mac": profile.mac,
         "update": profile.update,
     }
     return {

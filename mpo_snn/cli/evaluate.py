@@ -30,7 +30,10 @@ def _body(argv: list[str] | None) -> int:
         from mpo_snn.data import dataset_names
 
         print("data sets: " + ", ".join(dataset_names()))
-        print("profiles:  " + ", ".join(profile_names()))
+        print("profiles:")
+        for name in profile_names():
+            profile = load_energy_profile(name)
+            print(f"  {name:20} {profile.kind:15}  {profile.title}")
         return OK
     if args.graph is None:
         raise UsageError(

@@ -6,18 +6,26 @@ A profile is a TOML file. The name is that of the file without its suffix::
     title = "45 nm CMOS, float32 arithmetic"
     notes = "what the figures leave out"
 
-    [mac]                          # multiply-accumulate; required
-    value_pj = 4.6                 # picojoule per operation
-    unit = "pJ/MAC"                # spelt out, so that a file in nJ cannot pass unnoticed
-    kind = "published table"       # measured | simulated | published table | system average
-    source = "who published it, where"
+    [ac]                           # accumulate (a spike meets a synapse); required
+    value_pj = 0.9                 # picojoule per operation
+    low_pj = 0.1                   # optional, with high_pj: where sources disagree
+    high_pj = 5.9
+    unit = "pJ/AC"                 # spelt out, so that a file in nJ cannot pass unnoticed
+    kind = "published table"       # one of KINDS
+    source = "who published it, where; who says low, who says high"
     notes = "optional"
 
-    [ac]                           # accumulate, unit "pJ/AC"; required
+    [mac]                          # multiply-accumulate, unit "pJ/MAC"; optional
     [update]                       # one neuron, one timestep, unit "pJ/update"; optional
 
 Constants of different kinds never add up to one total, so all constants of a profile are of one
-kind.
+kind:
+
+- `measured`: on silicon, for this operation;
+- `simulated`: by the designers, before there was silicon;
+- `published table`: of a technology, for an operation alone;
+- `system average`: power of a whole chip, shared out over its operations;
+- `collected`: out of a survey, which does not say how each figure was got.
 """
 
 from __future__ import annotations
@@ -30,13 +38,13 @@ from typing import Any
 
 from mpo_snn.errors import ProfileError
 
-KINDS = ("measured", "simulated", "published table", "system average")
-UNITS = {"mac": "pJ/MAC", "ac": "pJ/AC", "update": "pJ/update"}
+KINDS = ("measured", "simulated", "published table", "system average", "collected")
+UNITS = {"ac": "pJ/AC", "mac": "pJ/MAC", "update": "pJ/update"}
 DEFAULT_PROFILE = "45nm-float32"
 
 _FOLDER = Path(__file__).parent / "energy"
-_REQUIRED = ("mac", "ac")
-_KEYS = {"value_pj", "unit", "kind", "source", "notes"}
+_REQUIRED = ("ac",)
+_KEYS = {"value_pj", "low_pj", "high_pj", "unit", "kind", "source", "notes"}
 _TOP_KEYS = {"schema_version", "title", "notes", *UNITS}
 
 
@@ -50,13 +58,17 @@ class EnergyConstant:
         kind: one of `KINDS`.
         source: citation.
         notes: what the figure contains and leaves out; may be empty.
+        low_pj: the lowest that sources give, in pJ; the value itself where they agree.
+        high_pj: the highest.
     """
 
     value_pj: float
     unit: str
     kind: str
     source: str
-    notes: str = ""
+    notes: str
+    low_pj: float
+    high_pj: float
 
 
 @dataclass(frozen=True)
@@ -67,22 +79,22 @@ class EnergyProfile:
         name: file name without suffix.
         title: one line for people.
         notes: what the profile leaves out.
-        mac: multiply-accumulate (analog input).
         ac: accumulate (a spike meets a synapse).
+        mac: multiply-accumulate (analog input); None where the hardware has none.
         update: advancing one neuron by one timestep; None where the source has no figure.
     """
 
     name: str
     title: str
     notes: str
-    mac: EnergyConstant
     ac: EnergyConstant
+    mac: EnergyConstant | None = None
     update: EnergyConstant | None = None
 
     @property
     def kind(self) -> str:
         """The kind that all constants share."""
-        return self.mac.kind
+        return self.ac.kind
 
 
 def profile_names() -> tuple[str, ...]:
@@ -142,10 +154,10 @@ def _parse(name: str, content: dict[str, Any], where: str) -> EnergyProfile:
     if len(set(kinds.values())) > 1:
         told = ", ".join(f"{part} is {kind}" for part, kind in kinds.items())
         findings.append(f"kinds are mixed ({told}), one total needs one kind")
-    mac, ac = constants["mac"], constants["ac"]
-    if findings or mac is None or ac is None:
+    ac = constants["ac"]
+    if findings or ac is None:
         raise ProfileError(f"energy profile '{where}' is malformed", findings)
-    return EnergyProfile(name, title, notes, mac, ac, constants.get("update"))
+    return EnergyProfile(name, title, notes, ac, constants.get("mac"), constants.get("update"))
 
 
 def _constant(table: Any, part: str, findings: list[str]) -> EnergyConstant | None:
@@ -159,13 +171,11 @@ def _constant(table: Any, part: str, findings: list[str]) -> EnergyConstant | No
         f"[{part}] has the unknown key '{key}', allowed: {', '.join(sorted(_KEYS))}"
         for key in sorted(table.keys() - _KEYS)
     ]
-    value = table.get("value_pj")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        found = "missing" if value is None else repr(value)
-        findings.append(f"[{part}] value_pj is {found}, expected a number of picojoules")
-        value = 0.0
-    elif not (math.isfinite(value) and value >= 0):
-        findings.append(f"[{part}] value_pj is {value}, expected a finite number >= 0")
+    value = _picojoule(table, "value_pj", part, findings)
+    low = _picojoule(table, "low_pj", part, findings, value)
+    high = _picojoule(table, "high_pj", part, findings, value)
+    if not low <= value <= high:
+        findings.append(f"[{part}] goes from {low} over {value} to {high} pJ, which is no order")
     unit = _text(table, "unit", part, findings)
     if unit and unit != UNITS[part]:
         findings.append(f"[{part}] unit is '{unit}', expected '{UNITS[part]}'")
@@ -176,7 +186,22 @@ def _constant(table: Any, part: str, findings: list[str]) -> EnergyConstant | No
     notes = _text(table, "notes", part, findings, default="")
     if len(findings) > before:
         return None
-    return EnergyConstant(float(value), unit, kind, source, notes)
+    return EnergyConstant(value, unit, kind, source, notes, low, high)
+
+
+def _picojoule(
+    table: dict[str, Any], key: str, part: str, findings: list[str], default: float | None = None
+) -> float:
+    """The number under `key`; the default, or else 0 with a finding, where it is none."""
+    value = table.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        found = "missing" if value is None else repr(value)
+        findings.append(f"[{part}] {key} is {found}, expected a number of picojoules")
+    elif not (math.isfinite(value) and value >= 0):
+        findings.append(f"[{part}] {key} is {value}, expected a finite number >= 0")
+    else:
+        return float(value)
+    return 0.0 if default is None else default
 
 
 def _text(

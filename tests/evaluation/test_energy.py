@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 
 from mpo_snn.errors import ProfileError
-from mpo_snn.evaluation.energy import Operations, dense_energy_pj, energy_pj, seei
+from mpo_snn.evaluation.energy import (
+    Energy,
+    Operations,
+    dense_energy_pj,
+    energy_of,
+    seei,
+    uncharged,
+)
 from mpo_snn.profiles.energy import load_energy_profile, profile_names
 
 GOOD = """\
@@ -31,8 +38,8 @@ def profile(tmp_path, text=GOOD):
 
 def test_energy_by_hand(tmp_path):
     work = Operations(mac=100, ac=40, graded_ac=8, updates=7)
-    assert energy_pj(work, profile(tmp_path)) == 1000 + 120
-    assert energy_pj(work, profile(tmp_path, GOOD + UPDATE)) == 1000 + 120 + 567
+    assert energy_of(work, profile(tmp_path)) == Energy(1120, 1120, 1120)
+    assert energy_of(work, profile(tmp_path, GOOD + UPDATE)).value_pj == 1000 + 120 + 567
     assert work.synops == 48
     assert work + Operations(mac=1, updates=2) == Operations(101, 40, 8, 9)
     assert dense_energy_pj(30, profile(tmp_path)) == 300
@@ -40,10 +47,40 @@ def test_energy_by_hand(tmp_path):
 
 def test_default_profile_by_hand():
     constants = load_energy_profile("45nm-float32")
-    assert energy_pj(Operations(mac=10, ac=100), constants) == pytest.approx(136.0)
+    assert energy_of(Operations(mac=10, ac=100), constants).value_pj == pytest.approx(136.0)
+    assert constants.mac is not None
     assert (constants.mac.value_pj, constants.ac.value_pj, constants.update) == (4.6, 0.9, None)
     assert "Horowitz" in constants.mac.source
     assert constants.kind == "published table"
+
+
+def test_where_sources_disagree_the_total_has_a_range(tmp_path):
+    text = GOOD.replace("value_pj = 2.5", "value_pj = 2.5\nlow_pj = 1\nhigh_pj = 25")
+    work = Operations(mac=100, ac=40, graded_ac=8)
+    assert energy_of(work, profile(tmp_path, text)) == Energy(1120, 1048, 2200)
+
+
+def test_what_a_chip_cannot_do_is_named_and_not_in_the_total(tmp_path):
+    text = GOOD[: GOOD.index("[mac]")] + GOOD[GOOD.index("[ac]") :]
+    chip, work = profile(tmp_path, text + UPDATE), Operations(mac=100, ac=40, updates=2)
+    assert chip.mac is None
+    assert energy_of(work, chip).value_pj == 100 + 162
+    assert uncharged(work, chip) == 100 and uncharged(work, profile(tmp_path)) == 0
+    assert dense_energy_pj(30, chip) is None and seei(90.0, None, 5.0) is None
+
+
+def test_memory_profiles_are_their_arithmetic_and_their_accesses():
+    word, byte = 5.0, 1.25  # pJ: half and an eighth of a 64-bit access to 8 kB
+    arithmetic = {  # addition, multiplication, multiplication by the leak
+        "45nm-float32": (0.9, 3.7, 3.7, word),
+        "45nm-int8": (0.1, 0.2, 3.1, byte),
+    }
+    for name, (addition, product, leak, weight) in arithmetic.items():
+        bare, whole = load_energy_profile(name), load_energy_profile(f"{name}-memory")
+        assert whole.ac.value_pj == pytest.approx(addition + weight + 2 * word)
+        assert whole.mac.value_pj == pytest.approx(product + addition + weight + 2 * word)
+        assert whole.update.value_pj == pytest.approx(leak + addition + 2 * word)
+        assert whole.ac.low_pj == pytest.approx(bare.ac.high_pj + weight)
 
 
 def test_seei():
@@ -72,6 +109,8 @@ def test_own_profile(tmp_path):
         ("value_pj = 2.5", "value_pj = true", r"\[ac\] value_pj is True, expected a number"),
         ("value_pj = 2.5", "value_pj = -1", r"\[ac\] value_pj is -1, expected a finite"),
         ("value_pj = 2.5", "value_pj = inf", r"\[ac\] value_pj is inf, expected a finite"),
+        ("value_pj = 2.5", "value_pj = 2.5\nlow_pj = 3", r"\[ac\] goes from 3.0 over 2.5 to 2.5"),
+        ("value_pj = 2.5", "value_pj = 2.5\nhigh_pj = nan", r"\[ac\] high_pj is nan, expected a"),
         ('unit = "pJ/AC"\n', "", r"\[ac\] unit is missing, expected text"),
         ("pJ/AC", "nJ/AC", r"\[ac\] unit is 'nJ/AC', expected 'pJ/AC'"),
         ("pJ/MAC", "pJ/AC", r"\[mac\] unit is 'pJ/AC', expected 'pJ/MAC'"),
