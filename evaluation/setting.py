@@ -1,18 +1,12 @@
-"""Setting: how a graph is to be run, from what its file says and what the user says.
-
-Files of this project carry their own timesteps, dt, encoding, readout and data set; what the user
-gives goes before that. For a foreign file nothing is guessed: what is missing is asked for.
-"""
+"""Setting: how a graph is to be run and counted (`mpo_snn.inference`)."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from mpo_snn.encoding import ENCODINGS
 from mpo_snn.errors import RecipeError
-from mpo_snn.readout import READOUTS
+from mpo_snn.inference import Inference, resolve_inference
 
 if TYPE_CHECKING:
     from mpo_snn.data import Dataset
@@ -20,25 +14,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Setting:
+class Setting(Inference):
     """How a graph is run and counted.
 
     Attributes:
-        dataset: name of the data set.
-        timesteps: T of one inference, >= 1.
-        dt: length of a timestep in s, > 0.
-        encoding: how a sample becomes input over time.
-        readout: how outputs over time become one answer.
         batch_size: samples handled at once; changes memory, not results.
         device: where the graph runs, in torch's words.
         recompute_input: charge what is constant in time at every timestep instead of once.
     """
 
-    dataset: str
-    timesteps: int
-    dt: float
-    encoding: str
-    readout: str
     batch_size: int = 256
     device: str = "cpu"
     recompute_input: bool = False
@@ -62,45 +46,24 @@ def resolve_setting(
         RecipeError: if something is neither given nor in the file, or out of range; all findings
             at once.
     """
-    if metadata is not None:
-        dataset = dataset or metadata.dataset
-        timesteps = metadata.timesteps if timesteps is None else timesteps
-        dt = metadata.dt if dt is None else dt
-        encoding = encoding or metadata.encoding
-        readout = readout or metadata.readout
-    wanted = {
-        "--data NAME": dataset,
-        "--timesteps N": timesteps,
-        "--dt SECONDS": dt,
-        f"--encoding {'|'.join(ENCODINGS)}": encoding,
-        f"--readout {'|'.join(READOUTS)}": readout,
-    }
-    missing = [flag for flag, value in wanted.items() if value is None]
-    if missing or (
-        dataset is None or timesteps is None or dt is None or encoding is None or readout is None
-    ):
-        raise RecipeError(
-            f"the graph's file does not say how to run it; please give {', '.join(missing)}."
+    findings = [] if batch_size >= 1 else [f"batch_size is {batch_size}, expected at least 1"]
+    try:
+        inference = resolve_inference(
+            metadata,
+            dataset=dataset,
+            timesteps=timesteps,
+            dt=dt,
+            encoding=encoding,
+            readout=readout,
         )
-    findings = []
-    if timesteps < 1:
-        findings.append(f"timesteps is {timesteps}, expected at least 1")
-    if not (math.isfinite(dt) and dt > 0):
-        findings.append(f"dt is {dt} s, expected a finite number above 0")
-    if encoding not in ENCODINGS:
-        findings.append(f"encoding is '{encoding}', expected one of {', '.join(ENCODINGS)}")
-    if readout not in READOUTS:
-        findings.append(f"readout is '{readout}', expected one of {', '.join(READOUTS)}")
-    if batch_size < 1:
-        findings.append(f"batch_size is {batch_size}, expected at least 1")
+    except RecipeError as error:
+        if findings and error.findings:
+            raise RecipeError("cannot run the graph", [*error.findings, *findings]) from error
+        raise
     if findings:
         raise RecipeError("cannot run the graph", findings)
     return Setting(
-        dataset=dataset,
-        timesteps=timesteps,
-        dt=dt,
-        encoding=encoding,
-        readout=readout,
+        **asdict(inference),
         batch_size=batch_size,
         device=device,
         recompute_input=recompute_input,

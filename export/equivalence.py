@@ -222,8 +222,9 @@ def _compare_batch(
 
 def _samples_that_differ(a: Recording, b: Recording) -> Tensor:
     """Samples in which some spike does, bool, (batch,)."""
+    none = torch.zeros(a.output.shape[1], dtype=torch.bool, device=a.output.device)
     layers = [(a.spikes[n] ^ b.spikes[n]).flatten(2).any(2).any(0) for n in a.spikes]
-    return torch.stack(layers).any(0)
+    return torch.stack([none, *layers]).any(0)
 
 
 def _compare_outputs(
@@ -268,7 +269,7 @@ def _check_shapes(first: Source, second: Source, a: Recording, b: Recording) -> 
 
 def _batch_size(source: Replayable, timesteps: int) -> int:
     """As many samples as have their recordings, and what is computed from them, in the budget."""
-    values = source.neurons * timesteps
+    values = max(1, source.neurons) * timesteps
     return max(1, min(BATCH_LIMIT, BATCH_BYTES // (BYTES_PER_VALUE * values)))
 
 

@@ -1,4 +1,4 @@
-"""Export of a finished run with its proof, and the proof of any file against a run or a graph."""
+"""Export of a finished run with its proof, and the proof of any file against a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 import mpo_snn
 from mpo_snn.data import load_dataset
 from mpo_snn.data.dataset import Dataset
-from mpo_snn.data.settings import DataSettings, settings_shown
+from mpo_snn.data.settings import DataSettings
 from mpo_snn.errors import ExportError
 from mpo_snn.graph.metadata import GraphMetadata, read_metadata, write_metadata
 from mpo_snn.graph.read import read_graph
@@ -183,60 +183,6 @@ def load_test_split(
     settings = recipe.data if data in (None, recipe.data.name) else DataSettings(data, path)
     settings = settings if path is None else replace(settings, path=path)
     return load_dataset(limited(settings, samples), timesteps, train=False)
-
-
-def prove_graph(
-    first: nir.NIRGraph,
-    second: nir.NIRGraph,
-    titles: tuple[str, str],
-    data: str | None = None,
-    path: str | None = None,
-    samples: int | None = None,
-) -> Proof:
-    """Compare two graphs on the test split of the data that the first one names.
-
-    Args:
-        first: what is true.
-        second: what is tested.
-        titles: what to call them.
-        data: another data set's name.
-        path: where the data is.
-        samples: how many of the split at most, every class in its share; None takes all.
-
-    Raises:
-        ExportError: if neither metadata nor the caller says what to run them on.
-    """
-    metadata = read_metadata(first)
-    name = data or (metadata.dataset if metadata else None)
-    if metadata is None or name is None:
-        raise ExportError(
-            f"cannot compare {titles[0]} with {titles[1]}: the first has no metadata of this"
-            " project (dt, timesteps, data set); give the run, or a file that mpo-export wrote,"
-            " as the first."
-        )
-    other = read_metadata(second)
-    sources = [
-        GraphSource(
-            meaning_of(graph),
-            meta.dt if meta else metadata.dt,
-            dict(meta.spiking) if meta else None,
-            t,
-        )
-        for graph, meta, t in zip((first, second), (metadata, other), titles, strict=True)
-    ]
-    settings = settings_shown(name, path, metadata.dataset, metadata.data)
-    dataset = load_dataset(limited(settings, samples), metadata.timesteps, train=False)
-    equivalence = compare(
-        sources[0],
-        sources[1],
-        dataset.test_x,
-        metadata.timesteps,
-        encoding=metadata.encoding,
-        readout=metadata.readout,
-        data=dataset.description,
-    )
-    same_form = have_same_form(first, second)
-    return Proof(equivalence, tuple(parameter_differences(first, second)) if same_form else ())
 
 
 def _expected(

@@ -15,7 +15,8 @@ _EXAMPLE = """\
 mpo-verify runs/digits runs/digits/model.nir
 mpo-verify runs/cifar10 runs/cifar10/model.nir --samples 200
 mpo-verify runs/digits runs/digits/model.onnx
-mpo-verify ours.nir changed.nir --output difference.json"""
+mpo-verify ours.nir changed.nir --output difference.json
+mpo-verify a.nir b.nir --data digits --timesteps 8 --dt 1e-4 --encoding direct"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -57,7 +58,8 @@ def _verify(first: Path, second: Path, args: Any) -> int:
 
 
 def _prove_nir(first: Path, second: Path, args: Any) -> Proof:
-    from mpo_snn.export.proof import prove_graph, prove_run
+    from mpo_snn.export.graph_proof import GraphInput, prove_graph
+    from mpo_snn.export.proof import prove_run
     from mpo_snn.graph.metadata import read_metadata
     from mpo_snn.graph.read import read_graph
     from mpo_snn.training.rundir import data_path_beside, open_run
@@ -68,8 +70,18 @@ def _prove_nir(first: Path, second: Path, args: Any) -> Proof:
         return prove_run(run, read_graph(second), str(second), data, path, args.samples)
     graph = read_graph(first)
     path = path or data_path_beside(first, data or getattr(read_metadata(graph), "dataset", None))
-    titles = (str(first), str(second))
-    return prove_graph(graph, read_graph(second), titles, data, path, args.samples)
+    given = GraphInput(
+        data,
+        path,
+        args.samples,
+        timesteps=args.timesteps,
+        dt=args.dt,
+        encoding=args.encoding,
+        readout=args.readout,
+        normalize=args.data_normalize,
+        scale=args.input_scale,
+    )
+    return prove_graph(graph, read_graph(second), (str(first), str(second)), given)
 
 
 def _prove_onnx(first: Path, second: Path, args: Any) -> Proof:
@@ -116,6 +128,25 @@ def _parser() -> CommandParser:
         type=int,
         metavar="N",
         help="compare on this many test samples, every class in its share; default all",
+    )
+    add = parser.add_argument_group("NIR files of other programs").add_argument
+    add("--timesteps", type=int, metavar="N", help="timesteps of one inference")
+    add("--dt", type=float, metavar="SECONDS", help="timestep of files that do not state theirs")
+    add("--encoding", metavar="NAME", help="input over time: direct, rate, latency or frames")
+    add("--readout", metavar="NAME", help="outputs to a prediction: mean, sum, last, spike_count")
+    add(
+        "--data_normalize",
+        "--data.normalize",
+        action="store_true",
+        help="take the mean from every channel and divide it by its standard deviation",
+    )
+    add(
+        "--input-scale",
+        "--input_scale",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="multiply the samples by this; 1, as they are, is the default",
     )
     parser.add_argument("--output", help="write the whole record to this JSON file")
     parser.add_argument("--list", action="store_true", help="list the data sets")

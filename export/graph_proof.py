@@ -1,0 +1,134 @@
+"""The proof of one NIR graph against another, whoever wrote them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import nir
+import torch
+
+from mpo_snn.data import load_dataset
+from mpo_snn.data.fit import fit_dataset
+from mpo_snn.data.settings import settings_shown
+from mpo_snn.errors import RecipeError
+from mpo_snn.graph.metadata import GraphMetadata, known_timestep, read_metadata
+from mpo_snn.graph.shapes import input_shape
+from mpo_snn.inference import resolve_inference
+
+from .equivalence import compare
+from .for_reader import meaning_of
+from .pairing import PairedSource, pair_layers
+from .parameters import have_same_form, parameter_differences
+from .proof import Proof, limited
+from .sources import GraphSource
+
+
+@dataclass(frozen=True)
+class GraphInput:
+    """What two graphs are run on; None is left to what the first one's file says.
+
+    Attributes:
+        data: name of the data set.
+        path: where it is.
+        samples: how many of the split at most, every class in its share; None takes all.
+        timesteps: T.
+        dt: timestep in seconds of the files that do not state theirs.
+        encoding: how a sample becomes input over time.
+        readout: how outputs become a prediction; files that do not say take the mean.
+        normalize: as `data.normalize` in a recipe.
+        scale: what the samples are multiplied by.
+    """
+
+    data: str | None = None
+    path: str | None = None
+    samples: int | None = None
+    timesteps: int | None = None
+    dt: float | None = None
+    encoding: str | None = None
+    readout: str | None = None
+    normalize: bool = False
+    scale: float = 1.0
+
+
+def prove_graph(
+    first: nir.NIRGraph, second: nir.NIRGraph, titles: tuple[str, str], given: GraphInput
+) -> Proof:
+    """Compare two graphs: layers that belong together (`pairing`), outputs, and parameters.
+
+    A file that was written for a reader is compared as that reader runs it.
+
+    Args:
+        first: what is true.
+        second: what is tested.
+        titles: what to call them.
+        given: what to run them on.
+
+    Raises:
+        RecipeError: naming all that neither the first file nor the caller says.
+        ExportError: if the two cannot be compared.
+    """
+    metadata = read_metadata(first)
+    steps = [_timestep(graph, given.dt) for graph in (first, second)]
+    inference = resolve_inference(
+        metadata,
+        dataset=given.data,
+        timesteps=given.timesteps,
+        dt=steps[0],
+        encoding=given.encoding,
+        readout=given.readout or (None if metadata else "mean"),
+        what=f"'{titles[0]}'",
+    )
+    if steps[1] is None:
+        raise RecipeError(f"'{titles[1]}' does not state its timestep; please give --dt SECONDS.")
+    if given.dt is not None and given.dt not in steps:
+        raise RecipeError("both files state their timestep: leave out --dt.")
+    shown = (metadata.dataset, metadata.data) if metadata else (None, None)
+    settings = settings_shown(inference.dataset, given.path, *shown)
+    if given.normalize:
+        settings = replace(settings, normalize=True)
+    dataset = load_dataset(limited(settings, given.samples), inference.timesteps, train=False)
+    dataset = fit_dataset(dataset, input_shape(first), given.scale)
+    one, other = (
+        _source(graph, dt, title)
+        for graph, dt, title in zip((first, second), steps, titles, strict=True)
+    )
+    pairing = pair_layers(_shapes(one), _shapes(other))
+    whole = not pairing.lonely
+    equivalence = compare(
+        PairedSource(one, {name: name for name in pairing.pairs}, whole),
+        PairedSource(other, pairing.pairs, whole),
+        dataset.test_x,
+        inference.timesteps,
+        encoding=inference.encoding,
+        readout=inference.readout,
+        data=f"{dataset.description} ({dataset.input_scaling})",
+    )
+    same_form = have_same_form(first, second)
+    differences = parameter_differences(first, second) if same_form else []
+    if metadata is not None and _same_dialect(metadata, read_metadata(second)):
+        return Proof(equivalence, tuple(differences), pairing.notes)
+    # Weights, gain and threshold may be scaled against each other, and every spike be the same.
+    told = (f"{line} The spikes decide." for line in differences)
+    return Proof(equivalence, (), (*pairing.notes, *told))
+
+
+def _same_dialect(first: GraphMetadata, second: GraphMetadata | None) -> bool:
+    """Whether both files are ours and state equal networks with equal parameters."""
+    return second is not None and (first.dt, first.reader) == (second.dt, second.reader)
+
+
+def _timestep(graph: nir.NIRGraph, given: float | None) -> float | None:
+    stated = known_timestep(graph)
+    return given if stated is None else stated
+
+
+def _source(graph: nir.NIRGraph, dt: float | None, title: str) -> GraphSource:
+    assert dt is not None, "a timestep that was asked for"
+    metadata = read_metadata(graph)
+    spiking = dict(metadata.spiking) if metadata else None
+    return GraphSource(meaning_of(graph), dt, spiking, title)
+
+
+def _shapes(source: GraphSource) -> dict[str, tuple[int, ...]]:
+    shapes = source.simulator(torch.float64).node_shapes
+    return {layer: shapes[source.spiking[layer]] for layer in source.layers()}
