@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .sources import GraphSource, Recording
+from .sources import GraphSource, Recording, core_shape
 
 Shape = tuple[int, ...]
 
@@ -37,11 +37,8 @@ def pair_layers(first: Mapping[str, Shape], second: Mapping[str, Shape]) -> Pair
     """Pair layers, given with their shapes in the order in which they run."""
     pairs = {name: name for name in first if name in second}
     rest, others = ([n for n in layers if n not in pairs] for layers in (first, second))
-    shapes = [
-        [_core(layers[n]) for n in names] for layers, names in ((first, rest), (second, others))
-    ]
     notes = []
-    if rest and shapes[0] == shapes[1]:
+    if rest and [core_shape(first[n]) for n in rest] == [core_shape(second[n]) for n in others]:
         pairs |= dict(zip(rest, others, strict=True))
         told = ", ".join(f"{a} is {b}" for a, b in zip(rest, others, strict=True))
         notes.append(f"layers of other names are paired in the order in which they run: {told}.")
@@ -128,11 +125,3 @@ class PairedSource:
     def _size(self, name: str) -> Tensor:
         size = self._thresholds[name].abs()
         return torch.where(size > 0, size, 1.0)
-
-
-def _core(shape: Shape) -> Shape:
-    """A shape without axes of length 1 at its end: a dense layer may be held as a convolution."""
-    core = list(shape)
-    while core and core[-1] == 1:
-        core.pop()
-    return tuple(core)

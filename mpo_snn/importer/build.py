@@ -16,7 +16,7 @@ from mpo_snn.errors import GraphError
 from mpo_snn.graph.check import check_graph, check_timestep
 from mpo_snn.graph.inline import FlatGraph, inline
 from mpo_snn.graph.kinds import SPIKING
-from mpo_snn.graph.metadata import known_timestep
+from mpo_snn.graph.metadata import known_timestep, read_metadata
 from mpo_snn.graph.read import read_graph
 from mpo_snn.graph.shapes import infer_shapes
 from mpo_snn.surrogate import Shape
@@ -26,6 +26,8 @@ from .layers import Array, read_layer
 from .network import INPUT, ImportedNetwork
 from .neurons import NeuronOptions, read_neuron
 
+_PLAIN_READERS = (None, "nir", "portable")
+"""Readers whose files mean what NIR says."""
 _WEIGHTED = ("Affine", "Linear", "Conv1d", "Conv2d")
 
 
@@ -63,6 +65,7 @@ def from_nir(
     if dtype not in (torch.float32, torch.float64):
         raise GraphError(f"{attempt} in {dtype}, expected torch.float32 or torch.float64")
     graph = source if isinstance(source, nir.NIRGraph) else read_graph(source)
+    _refuse_dialect(graph, attempt)
     dt = known_timestep(graph) if dt is None else dt
     if dt is None:
         raise GraphError(
@@ -73,6 +76,16 @@ def from_nir(
     with _float64():
         network = _Import(inline(graph), options, attempt).network()
     return network.to(dtype)
+
+
+def _refuse_dialect(graph: nir.NIRGraph, attempt: str) -> None:
+    """Refuse a file of ours that is written for a reader which reads it otherwise than NIR does."""
+    metadata = read_metadata(graph)
+    if metadata is not None and metadata.reader not in _PLAIN_READERS:
+        raise GraphError(
+            f"{attempt}: it is written for {metadata.reader}, which may run it otherwise than NIR"
+            " says. Import the file that mpo-export RUN --reader nir writes."
+        )
 
 
 class _Import:

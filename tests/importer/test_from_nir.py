@@ -13,6 +13,7 @@ import torch
 
 import mpo_snn
 from mpo_snn.export.equivalence import compare
+from mpo_snn.export.for_reader import export_for_reader, reader_named
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.export.sources import GraphSource, NetworkSource
 from mpo_snn.graph.simulate import Simulator
@@ -210,3 +211,25 @@ def test_the_graph_is_not_touched() -> None:
     for name, node in before.nodes.items():
         for key, value in vars(node).items():
             np.testing.assert_equal(getattr(candidate.nodes[name], key), value)
+
+
+def test_the_file_for_three_readers_is_read_like_the_plain_one() -> None:
+    """Dense layers as convolutions, gains in thresholds, sums for averages: the same spikes."""
+    uniform = lif((4, 4, 4), leak=0.4, threshold=0.3, dt=1e-4)
+    candidate = chain(
+        (1, 8, 8),
+        (5,),
+        conv=convnet(3).nodes["conv"],
+        lif=uniform,
+        pool=nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        flat=nir.Flatten({"input": np.array([4, 2, 2])}, 0, -1),
+        fc=affine(np.random.default_rng(0).normal(size=(5, 16)), 0.1),
+        out=lif((5,), leak=0.3, dt=1e-4),
+    )
+    network = mpo_snn.from_nir(candidate, dt=1e-4, dtype=torch.float64)
+    plain = export_nir(network, network.input_shape, network.dt)
+    portable = export_for_reader(plain, reader_named("portable"), network.dt)
+    again = mpo_snn.from_nir(portable.graph, dt=portable.dt, dtype=torch.float64)
+    x = drive(20, 4, 1, 8, 8)
+    assert 0.02 < outputs(network, x).mean() < 0.98
+    assert torch.equal(outputs(again, x).flatten(2), outputs(network, x))
