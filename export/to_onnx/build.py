@@ -68,7 +68,8 @@ def build_onnx(
         raise ExportError(f"cannot unroll over {timesteps} timesteps, allowed is 1 or more.")
     check_graph(graph, dt)
     timestep, writer = Timestep(graph, dt), Writer(np.dtype(precision))
-    spiking = spiking or {name: name for name in timestep.spiking}
+    if spiking is None:
+        spiking = {name: name for name in timestep.spiking}
     if timesteps is None:
         inputs, outputs, states, steps = _one_step(timestep, writer)
     else:

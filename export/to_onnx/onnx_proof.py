@@ -123,7 +123,11 @@ def prove_onnx(
     export = export_run(run, dt)
     metadata = metadata_of(run, export, dt, "")
     source, disagreements, notes = _source(
-        file, title, str(run.path), built(export.graph, metadata, file.layout.timesteps)
+        file,
+        title,
+        run.recipe.readout,
+        str(run.path),
+        built(export.graph, metadata, file.layout.timesteps),
     )
     if timesteps != run.recipe.timesteps:
         notes.append(f"run over {timesteps} timesteps, trained with {run.recipe.timesteps}.")
@@ -186,12 +190,12 @@ def prove_onnx_pair(
                 f"{attempt}: one is made for {first.layout.timesteps} timesteps, the other for"
                 f" {timesteps}."
             )
-        one = OnnxSource(first, titles[0])
+        one = OnnxSource(first, titles[0], metadata.readout)
         expected = {first.precision: first.model}.get
     else:
         one = GraphSource(first, metadata.dt, dict(metadata.spiking), titles[0])
         expected = built(first, metadata, second.layout.timesteps)
-    other, disagreements, notes = _source(second, titles[1], titles[0], expected)
+    other, disagreements, notes = _source(second, titles[1], metadata.readout, titles[0], expected)
     settings = settings_shown(name, path, metadata.dataset, metadata.data)
     dataset = load_dataset(limited(settings, samples), timesteps, train=False)
     equivalence = compare(
@@ -207,7 +211,7 @@ def prove_onnx_pair(
 
 
 def _source(
-    file: OnnxFile, title: str, expected_of: str, expected: Expected
+    file: OnnxFile, title: str, readout: str, expected_of: str, expected: Expected
 ) -> tuple[OnnxSource, list[str], list[str]]:
     """The model ready to run, the parameters in which it differs, and what was left out."""
     model = expected(file.precision)
@@ -216,8 +220,8 @@ def _source(
             f"the model has another form than that of {expected_of}, so that its parameters are not"
             f" compared, and it is run in {file.precision} alone."
         )
-        return OnnxSource(file, title), [], [note]
+        return OnnxSource(file, title, readout), [], [note]
     differences = parameter_differences(model, file.model)
     (other,) = (precision for precision in PRECISIONS if precision != file.precision)
     twin = None if differences else expected(other)
-    return OnnxSource(file, title, twin), differences, []
+    return OnnxSource(file, title, readout, twin), differences, []

@@ -6,7 +6,8 @@ provider has no convolution in float64. The reference is slow, so it gets a few 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from mpo_snn.errors import GraphError, ShapeError
 from mpo_snn.export.sources import Recording
+from mpo_snn.readout import read_out
 
 from .instrument import OWN, absolute, forced, layer_sizes, longest_sum, shown
 from .layout import Layout
@@ -27,21 +29,28 @@ from .onnx_file import OnnxFile
 REFERENCE_SAMPLES = 8
 """How many samples the reference implementation is given."""
 
-Run = Callable[[Mapping[str, NDArray[Any]]], dict[str, NDArray[Any]]]
+Values = dict[str, NDArray[Any]]
+Run = Callable[[Values], Values]
 
 
 class OnnxSource:
     """A model as something that can be compared.
 
+    Layers are seen in a copy of the model that gives them as outputs, too. In float32 the scores
+    are those of the model as it is, which a runtime may optimise further than that copy.
+
     Args:
         file: the model.
         title: what messages call it.
+        readout: by which the outputs of single timesteps become scores.
         twin: the same model in the other precision, if there is one; else only its own is run.
     """
 
-    def __init__(self, file: OnnxFile, title: str, twin: ModelProto | None = None) -> None:
+    def __init__(
+        self, file: OnnxFile, title: str, readout: str = "mean", twin: ModelProto | None = None
+    ) -> None:
         """Load the models when they are first needed."""
-        self.file, self.title = file, title
+        self.file, self.title, self.readout = file, title, readout
         other = "float64" if file.precision == "float32" else "float32"
         self._models = {file.precision: file.model} | ({} if twin is None else {other: twin})
         self._runs: dict[tuple[str, str], Run] = {}
@@ -63,20 +72,27 @@ class OnnxSource:
 
     def run(self, x: Tensor, dtype: torch.dtype) -> Recording:
         """See `Source.run`."""
-        return self._record(self._ready("shown", dtype), x, dtype, None)
+        recording = self._record("shown", x, dtype)
+        if dtype == torch.float64:
+            return recording
+        values = self._values("plain", x, dtype)
+        if self.file.layout.timesteps is not None:
+            return replace(recording, scores=torch.from_numpy(values[-1]["scores"]))
+        outputs = torch.from_numpy(np.stack([step["output"] for step in values]))
+        return replace(recording, scores=read_out(outputs, self.readout))
 
     def replay(self, x: Tensor, dtype: torch.dtype, reference: Recording) -> Recording:
         """Every layer on its own: each is fed with the reference's spikes, not this model's."""
-        return self._record(self._ready("forced", dtype), x, dtype, reference)
+        return self._record("forced", x, dtype, reference)
 
     def thresholds(self) -> dict[str, Tensor]:
         """Firing threshold of every layer, volt, float64."""
         model = self._models.get("float64", self.file.model)
-        arrays = {t.name: t for t in model.graph.initializer}
+        arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         return {
-            layer: torch.as_tensor(
-                numpy_helper.to_array(arrays[tensors.threshold]).astype(np.float64)
-            ).expand(self.file.shapes[layer])
+            layer: torch.as_tensor(arrays[tensors.threshold].astype(np.float64)).expand(
+                self.file.shapes[layer]
+            )
             for layer, tensors in self.file.layout.layers.items()
         }
 
@@ -84,42 +100,16 @@ class OnnxSource:
         self, x: Tensor, reference: Recording, dtype: torch.dtype
     ) -> dict[str, Tensor]:
         """See `mpo_snn.export.rounding.membrane_bounds`; computed in float32, hence its margin."""
-        run = self._ready("absolute", torch.float32)
-        v = self._record(run, x.abs(), torch.float32, reference).v
+        v = self._record("absolute", x.abs(), torch.float32, reference).v
         terms = longest_sum(self.file.model) + 8 * x.shape[0]
         roundoff = torch.finfo(dtype).eps / 2
         gamma = 1.01 * terms * roundoff / (1.0 - terms * roundoff)
         return {n: gamma * torch.nan_to_num(a.double(), 0.0, 0.0, 0.0) for n, a in v.items()}
 
-    def _ready(self, kind: str, dtype: torch.dtype) -> Run:
-        key = kind, _name(dtype)
-        if key not in self._runs:
-            model = self._models[key[1]]
-            if kind == "shown":
-                changed = shown(model, self.file.layout)
-            else:
-                changed = forced(absolute(model) if kind == "absolute" else model, self.file.layout)
-            self._runs[key] = _loaded(changed, dtype, self.title)
-        return self._runs[key]
-
     def _record(
-        self, run: Run, x: Tensor, dtype: torch.dtype, reference: Recording | None
+        self, kind: str, x: Tensor, dtype: torch.dtype, reference: Recording | None = None
     ) -> Recording:
-        if tuple(x.shape[2:]) != self.file.input_shape:
-            raise ShapeError(
-                f"cannot run {self.title} on samples of shape {tuple(x.shape[2:])}: its input takes"
-                f" {self.file.input_shape}."
-            )
-        layout = self.file.layout
-        if layout.timesteps is None:
-            values = self._steps(run, x, dtype, reference)
-        else:
-            if x.shape[0] != layout.timesteps:
-                raise ShapeError(
-                    f"cannot run {self.title} over {x.shape[0]} timesteps: it is made for"
-                    f" {layout.timesteps}."
-                )
-            values = self._whole(run, x, dtype, reference)
+        layout, values = self.file.layout, self._values(kind, x, dtype, reference)
         own = "" if reference is None else OWN
         spikes = {n: _stacked(layout, values, x.spikes, own) > 0 for n, x in layout.layers.items()}
         v = {n: _stacked(layout, values, x.membrane) for n, x in layout.layers.items()}
@@ -131,44 +121,59 @@ class OnnxSource:
             None if scores is None else torch.from_numpy(scores),
         )
 
+    def _values(
+        self, kind: str, x: Tensor, dtype: torch.dtype, reference: Recording | None = None
+    ) -> list[Values]:
+        """The values of every timestep; in a model over all of them, the same ones each time."""
+        timesteps = self.file.layout.timesteps
+        if tuple(x.shape[2:]) != self.file.input_shape or timesteps not in (None, x.shape[0]):
+            takes = f"{'any number of' if timesteps is None else timesteps} timesteps"
+            raise ShapeError(
+                f"cannot run {self.title} on {x.shape[0]} timesteps of shape {tuple(x.shape[2:])}:"
+                f" it takes {takes} of shape {self.file.input_shape}."
+            )
+        run = self._ready(kind, dtype)
+        if timesteps is None:
+            return self._steps(run, x, dtype, reference)
+        feeds = {"input": (x[0] if self.file.layout.is_constant else x).to(dtype).numpy()}
+        for t in range(timesteps):
+            feeds |= self._forced(reference, t, dtype)
+        return [run(feeds)] * timesteps
+
     def _steps(
         self, run: Run, x: Tensor, dtype: torch.dtype, reference: Recording | None
-    ) -> list[dict[str, NDArray[Any]]]:
+    ) -> list[Values]:
         """Step by step, handing on the states."""
-        layout, batch = self.file.layout, x.shape[1]
-        kind = np.dtype(_name(dtype))
-        states = {n: np.zeros((batch, *self.file.shapes[n]), kind) for n in layout.states}
-        values = []
-        for t, step in enumerate(x.to(dtype).numpy()):
-            values.append(run({"input": step, **states, **self._forced(reference, t, kind)}))
+        layout, batch, values = self.file.layout, x.shape[1], []
+        states = {n: np.zeros((batch, *self.file.shapes[n]), _name(dtype)) for n in layout.states}
+        for t, step in enumerate(x):
+            feeds = {"input": step.to(dtype).numpy(), **self._forced(reference, t, dtype)}
+            values.append(run({**feeds, **states}))
             states = {name: values[-1][after] for name, after in layout.states.items()}
         return values
 
-    def _whole(
-        self, run: Run, x: Tensor, dtype: torch.dtype, reference: Recording | None
-    ) -> list[dict[str, NDArray[Any]]]:
-        """All timesteps at once; the same values for each of them."""
-        constant = self.file.layout.is_constant
-        feeds = {"input": (x[0] if constant else x).to(dtype).contiguous().numpy()}
-        for t in range(x.shape[0]):
-            feeds |= self._forced(reference, t, np.dtype(_name(dtype)))
-        return [run(feeds)] * x.shape[0]
-
-    def _forced(
-        self, reference: Recording | None, t: int, kind: np.dtype[Any]
-    ) -> dict[str, NDArray[Any]]:
+    def _forced(self, reference: Recording | None, t: int, dtype: torch.dtype) -> Values:
         if reference is None:
             return {}
-        layout = self.file.layout
         return {
-            layout.at(tensors.spikes, t): reference.spikes[layer][t].numpy().astype(kind)
-            for layer, tensors in layout.layers.items()
+            self.file.layout.at(tensors.spikes, t): reference.spikes[layer][t].to(dtype).numpy()
+            for layer, tensors in self.file.layout.layers.items()
         }
 
+    def _ready(self, kind: str, dtype: torch.dtype) -> Run:
+        """The runtime of the model as it is ("plain"), or changed."""
+        key = kind, _name(dtype)
+        if key not in self._runs:
+            model, layout = self._models.get(key[1], self.file.model), self.file.layout
+            if kind == "absolute":
+                model = absolute(model)
+            if kind != "plain":
+                model = shown(model, layout) if kind == "shown" else forced(model, layout)
+            self._runs[key] = _loaded(model, dtype, self.title)
+        return self._runs[key]
 
-def _stacked(
-    layout: Layout, values: list[dict[str, NDArray[Any]]], name: str, ending: str = ""
-) -> Tensor:
+
+def _stacked(layout: Layout, values: list[Values], name: str, ending: str = "") -> Tensor:
     """A value over all timesteps, (time, batch, ...)."""
     return torch.from_numpy(
         np.stack([v[layout.at(name, t) + ending] for t, v in enumerate(values)])
@@ -179,7 +184,7 @@ def _loaded(model: ModelProto, dtype: torch.dtype, title: str) -> Run:
     names = [value.name for value in model.graph.output]
     if dtype == torch.float64:
         evaluator = ReferenceEvaluator(model)
-        return lambda feeds: dict(zip(names, evaluator.run(names, dict(feeds)), strict=True))
+        return lambda feeds: dict(zip(names, evaluator.run(names, feeds), strict=True))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = torch.get_num_threads()
@@ -190,9 +195,9 @@ def _loaded(model: ModelProto, dtype: torch.dtype, title: str) -> Run:
     except Exception as error:
         raise GraphError(f"cannot run {title}: onnxruntime refuses it: {_short(error)}") from error
 
-    def run(feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def run(feeds: Values) -> Values:
         try:
-            return dict(zip(names, session.run(names, dict(feeds)), strict=True))
+            return dict(zip(names, session.run(names, feeds), strict=True))
         except Exception as error:
             raise GraphError(f"cannot run {title}: onnxruntime says: {_short(error)}") from error
 

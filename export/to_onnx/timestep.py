@@ -74,8 +74,8 @@ class Timestep:
         """Node with state -> its states."""
         self.earlier: dict[tuple[str, int], str] = {}
         """(node with state, k) -> the state that holds its value of k steps ago."""
-        for name in self.steps:
-            if is_stateful(self.nodes[name]):
+        for name, step in self.steps.items():
+            if is_stateful(self.nodes[step.node]):
                 shapes = state_shapes(name, self.nodes[name], self.shapes[name], dt)
                 self.own[name] = [self._new_state(s, shape) for s, shape in shapes.items()]
         for step in self.steps.values():
@@ -95,12 +95,13 @@ class Timestep:
         return [*lines, *self.earlier.values()]
 
     def timeless(self) -> list[str]:
-        """Steps without state that depend on the input alone."""
+        """Steps without state or spikes that depend on the input alone."""
         found: list[str] = []
         for name, step in self.steps.items():
-            if not is_stateful(self.nodes[step.node]) and all(
-                source.name in found and not source.delayed for source in step.sources
-            ):
+            node = self.nodes[step.node]
+            if is_stateful(node) or is_spiking(node):
+                continue
+            if all(source.name in found and not source.delayed for source in step.sources):
                 found.append(name)
         return found
 

@@ -62,7 +62,7 @@ class Writer:
         if name not in self.parameters:
             array = np.asarray(value, dtype=np.float64)
             with np.errstate(over="ignore"):
-                stored = np.ascontiguousarray(_compact(array) if compact else array, self.dtype)
+                stored = np.array(_compact(array) if compact else array, self.dtype, order="C")
             if not np.isfinite(stored).all():
                 raise ExportError(
                     f"cannot write '{name}' in {self.dtype}: its values reach"

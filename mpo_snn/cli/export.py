@@ -44,8 +44,10 @@ def _body(argv: list[str] | None) -> int:
         raise UsageError("which run? mpo-export RUN --format nir; --help has an example.")
     if args.format not in FORMATS:
         raise UsageError(f"unknown format '{args.format}': choose one of {', '.join(FORMATS)}.")
-    if args.samples is not None and args.samples < 1:
-        raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
+    for option in ("samples", "unrolled"):
+        number = getattr(args, option)
+        if number is not None and number < 1:
+            raise UsageError(f"--{option} is {number}, allowed is 1 or more.")
     own = _ONNX_ONLY if args.format == "nir" else _NIR_ONLY
     for option, default in own.items():
         if getattr(args, option) != default:
