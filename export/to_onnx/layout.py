@@ -117,14 +117,14 @@ def _metadata(properties: dict[str, str]) -> GraphMetadata | None:
             content[item.name] = text if is_text else _json(text, item.name)
     if len(content) == 1:
         return None
-    optional = {"equivalence", "data", "dataset"}
-    missing = sorted({item.name for item in fields(GraphMetadata)} - content.keys() - optional)
+    may_be_none = {item.name for item in fields(GraphMetadata) if "None" in str(item.type)}
+    missing = sorted({item.name for item in fields(GraphMetadata)} - content.keys() - may_be_none)
     if missing:
         raise GraphError(f"its metadata_props lack {', '.join(missing)}")
     for name in ("class_names", "folds", "notes"):
         if isinstance(content[name], list):
             content[name] = tuple(content[name])
-    return GraphMetadata(**{"dataset": None, **content})
+    return GraphMetadata(**{**dict.fromkeys(may_be_none), **content})
 
 
 def _json(text: str, name: str) -> Any:
