@@ -29,26 +29,35 @@ class Agreement:
     """Reader against reference.
 
     Attributes:
+        version: name and version of the reader.
         identical: share of equal entries of the output, over the timesteps compared.
         jaccard: spikes in both over spikes in either, of the output.
         layers: per layer that the reader shows, (identical, jaccard).
         differing: entries that differ, over output and layers.
         roots: first differences of a neuron that rounding explains; None where not all explained,
             or where the reader does not show what replay needs.
+        ties: how many of these roots lie exactly at threshold.
         problem: why the recordings cannot be compared, None where they can.
     """
 
+    version: str
     identical: float = 0.0
     jaccard: float = 0.0
     layers: dict[str, tuple[float, float]] | None = None
     differing: int = 0
     roots: int | None = None
+    ties: int = 0
     problem: str | None = None
 
     @property
     def is_exact(self) -> bool:
         """Whether every spike is the same."""
         return self.problem is None and self.differing == 0
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether spikes differ, and rounding at threshold is why."""
+        return self.problem is None and self.differing > 0 and self.roots is not None
 
 
 def agree(
@@ -64,11 +73,12 @@ def agree(
         late: steps by which the reader's output is known to come late.
     """
     if recorded.error is not None:
-        return Agreement(problem=recorded.error)
+        return Agreement(recorded.reader, problem=recorded.error)
     expected = reference.output.numpy()
     output = recorded.output
     if output.size != expected.size:
-        return Agreement(problem=f"output of shape {output.shape}, expected {expected.shape}")
+        problem = f"output of shape {output.shape}, expected {expected.shape}"
+        return Agreement(recorded.reader, problem=problem)
     output = output.reshape(expected.shape)[late:]
     expected = expected[: len(expected) - late]
     same = _same_values(output, expected)
@@ -77,11 +87,12 @@ def agree(
         a, b = reference.spikes[layer].numpy(), spikes
         layers[layer] = (float((a == b).mean()), _jaccard(a, b))
         differing += int((a != b).sum())
-    roots = None
+    roots, ties = None, 0
     if differing and not late:
-        roots = _rounding_roots(source, x, reference, recorded)
+        roots, ties = _rounding_roots(source, x, reference, recorded)
     jaccard = _jaccard(output > 0, expected > 0)
-    return Agreement(float(same.mean()), jaccard, layers, differing, roots)
+    share = float(same.mean())
+    return Agreement(recorded.reader, share, jaccard, layers, differing, roots, ties)
 
 
 def _same_values(output: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -108,23 +119,24 @@ def _shown(reference: Recording, recorded: Recorded) -> dict[str, np.ndarray]:
 
 def _rounding_roots(
     source: GraphSource, x: Tensor, reference: Recording, recorded: Recorded
-) -> int | None:
+) -> tuple[int | None, int]:
     shown = {name: torch.from_numpy(v) for name, v in _shown(reference, recorded).items()}
     if set(shown) != set(reference.spikes):
-        return None
-    fed = Recording(shown, {}, reference.output)
+        return None, 0
+    fed = Recording(shown, reference.v, reference.output)
     try:
         replayed = source.replay(x, torch.float64, fed)
         bounds = membrane_bounds(source, x, fed, torch.float32)
     except MpoError:
-        return None  # a loop that evaluates a node twice cannot be replayed
-    roots = 0
+        return None, 0  # a loop that evaluates a node twice cannot be replayed
+    roots = ties = 0
     for layer, threshold in source.thresholds().items():
         differs = shown[layer] ^ replayed.spikes[layer]
         first = differs & (differs.cumsum(0) == 1)
         distance = (replayed.v[layer] - threshold).abs()
         bound = torch.maximum(TOLERANCE[torch.float32] * threshold.abs(), bounds[layer])
         if bool((first & (distance > bound)).any()):
-            return None
+            return None, 0
         roots += int(first.sum())
-    return roots
+        ties += int((first & (distance == 0.0)).sum())
+    return roots, ties

@@ -116,7 +116,9 @@ def lif(shape: Shape, beta: object = 0.8, threshold: object = 1.0, unit: bool = 
     )
 
 
-def cuba_lif(shape: Shape, alpha: float = 0.5, beta: float = 0.7) -> nir.CubaLIF:
+def cuba_lif(
+    shape: Shape, alpha: float = 0.5, beta: float = 0.7, threshold: float = 1.5
+) -> nir.CubaLIF:
     """A CubaLIF with unit gains."""
     tau_syn, tau_mem = np.full(shape, DT / (1 - alpha)), np.full(shape, DT / (1 - beta))
     zero = np.zeros(shape)
@@ -125,7 +127,7 @@ def cuba_lif(shape: Shape, alpha: float = 0.5, beta: float = 0.7) -> nir.CubaLIF
         tau_mem=tau_mem,
         r=tau_mem / DT,
         v_leak=zero,
-        v_threshold=np.full(shape, 1.5),
+        v_threshold=np.full(shape, threshold),
         v_reset=zero,
         w_in=tau_syn / DT,
     )

@@ -1,46 +1,144 @@
-"""python -m interop.matrix .interop : every network through every reader, into docs/interop.md."""
+"""The matrix of networks and readers: python -m interop.matrix .interop [--seeds 100-107].
+
+Runs every network, as every profile writes it, in the real readers, and leaves the figures in
+benchmarks/results/interop.json and the page in docs/interop.md.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import shlex
 import sys
 import tempfile
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from mpo_snn.export.readers import READERS
+from mpo_snn.graph.check import find_faults
 
-from mpo_snn.export.nir_file import write_nir
+from .agreement import Agreement
+from .cases import BATCH, TIMESTEPS, graph_cases, network_cases, random_cases
+from .files import PLAIN, File, predict, write
+from .page import page
+from .paper import paper_cases
+from .readers import REAL_READERS, RealReader
+from .roundtrip import Trip, run_trips
 
-from .agreement import agree
-from .cases import graph_cases, network_cases, random_cases
-from .readers import REAL_READERS, Job, run_jobs
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "interop.json"
+PAGE = ROOT / "docs" / "interop.md"
+PORTABLE = ("snntorch", "norse", "spikingjelly")
 
 
 def main() -> None:
-    """Write plain files, run them everywhere, print how far each agrees."""
-    environments = Path(sys.argv[1])
-    cases = network_cases() + graph_cases() + random_cases(range(6))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        references = [case.reference() for case in cases]
-        for i, case in enumerate(cases):
-            np.savez(folder / f"{i}.npz", x=case.x.numpy())
-        for reader, real in REAL_READERS.items():
-            jobs = []
-            for i, case in enumerate(cases):
-                model = folder / f"{i}-{reader}.nir"
-                write_nir(model, case.graph, real.nir_version)
-                jobs.append(Job(model, folder / f"{i}.npz", folder / f"{i}-{reader}.npz", case.dt))
-            for case, (source, reference), recorded in zip(
-                cases,
-                references,
-                run_jobs(environments / real.environment / "bin/python", real.runner, jobs, folder),
-                strict=True,
-            ):
-                a = agree(source, case.x, reference, recorded)
-                print(
-                    f"{reader:13} {case.name:42}",
-                    a.problem or f"{a.identical:.4f} {a.jaccard:.3f} exact={a.is_exact} {a.roots}",
-                )
+    """Run all and write the page."""
+    given = _arguments()
+    start = time.monotonic()
+
+    def python_of(real: RealReader) -> Path:
+        return given.environments / real.environment / "bin" / "python"
+
+    cases = [*network_cases(), *graph_cases(), *paper_cases(), *random_cases(given.seeds)]
+    files = [write(case, profile) for case in cases for profile in READERS]
+    with tempfile.TemporaryDirectory() as folder:
+        own = [
+            Trip(f, reader, f.after, f.late)
+            for f in files
+            if f.graph
+            for reader in _home(f.profile)
+        ]
+        own = [trip for trip in own if trip.reader in given.readers]
+        foreign = [
+            Trip(f, reader, _always_after(reader), at_its_word=True)
+            for f in files
+            if f.graph and not find_faults(f.graph, f.case.dt)
+            for reader in _foreign_readers(f.profile)
+            if reader in given.readers
+        ]
+        agreements = run_trips([*own, *foreign], python_of, Path(folder))
+    results = {
+        "made_with": {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": shlex.join(["python", "-m", "interop.matrix", *sys.argv[1:]]),
+            "seconds": round(time.monotonic() - start, 1),
+            "timesteps": TIMESTEPS,
+            "batch": BATCH,
+            "readers": sorted({a.version for a in agreements.values()}),
+        },
+        "own": [
+            _own(f, reader, agreements)
+            for f in files
+            for reader in _home(f.profile)
+            if reader in given.readers
+        ],
+        "foreign": [_foreign(trip, agreements[trip]) for trip in foreign],
+    }
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(results), encoding="utf-8")
+    print(f"{len(agreements)} runs in {results['made_with']['seconds']} s: {PAGE}, {RESULTS}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("environments", type=Path, help="folder that make readers filled")
+    parser.add_argument("--seeds", type=_seeds, default=_seeds("100-107"), help="random graphs")
+    parser.add_argument("--readers", nargs="+", default=list(REAL_READERS), help="only these")
+    return parser.parse_args()
+
+
+def _seeds(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _home(profile: str) -> tuple[str, ...]:
+    """The readers that a profile writes for."""
+    if profile == "portable":
+        return PORTABLE
+    return (profile,) if profile in REAL_READERS else ()
+
+
+def _always_after(reader: str) -> str:
+    """What a reader needs after loading any file."""
+    return READERS[reader].after(None) if reader in READERS else ""
+
+
+def _foreign_readers(profile: str) -> list[str]:
+    """Readers that are given the files of a profile; spyx compiles each, so it gets fewer."""
+    return [r for r in REAL_READERS if r != "spyx" or profile in (PLAIN, "portable", "spyx")]
+
+
+def _own(file: File, reader: str, agreements: dict[Trip, Agreement]) -> dict[str, Any]:
+    cell = {"network": file.case.name, "file": file.profile, "reader": reader}
+    if file.graph is None:
+        return {**cell, "verdict": "refused", "reasons": file.refusal}
+    agreement = agreements[Trip(file, reader, file.after, file.late)]
+    return {**cell, "after": file.after, "late": file.late, **_figures(agreement)}
+
+
+def _foreign(trip: Trip, agreement: Agreement) -> dict[str, Any]:
+    return {
+        "network": trip.file.case.name,
+        "file": trip.file.profile,
+        "reader": trip.reader,
+        "predicted": predict(trip.file, trip.reader),
+        **_figures(replace(agreement, layers=None)),
+    }
+
+
+def _figures(agreement: Agreement) -> dict[str, Any]:
+    verdict = "different"
+    if agreement.problem is not None:
+        verdict = "fails"
+    elif agreement.is_exact:
+        verdict = "exact"
+    elif agreement.is_rounding:
+        verdict = "ties" if agreement.ties == agreement.roots else "rounding"
+    return {"verdict": verdict, **asdict(agreement)}
 
 
 if __name__ == "__main__":

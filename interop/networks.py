@@ -85,24 +85,26 @@ class ConvNet(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two blocks: a skip straight from spikes, and one through a 1x1 convolution with stride."""
+    """Two blocks: a skip straight from spikes, and one with stride, through a 1x1 convolution."""
 
     input_shape = (2, 6, 6)
 
-    def __init__(self, neuron: Neurons) -> None:
-        """Neurons come from `neuron(channels)`."""
+    def __init__(self, neuron: Neurons, has_projection: bool = True) -> None:
+        """Without a projection the second block has no skip."""
         super().__init__()
         self.stem, self.lif0 = _scaled(nn.Conv2d(2, 4, 3, padding=1), 3.0), neuron(4)
         self.conv1, self.lif1 = _scaled(nn.Conv2d(4, 4, 3, padding=1), 3.0), neuron(4)
         self.conv2, self.lif2 = _scaled(nn.Conv2d(4, 6, 3, padding=1, stride=2), 3.0), neuron(6)
-        self.skip = _scaled(nn.Conv2d(4, 6, 1, stride=2, bias=False), 2.0)
+        skip = _scaled(nn.Conv2d(4, 6, 1, stride=2, bias=False), 2.0)
+        self.skip = skip if has_projection else None
         self.fc, self.lif3 = _scaled(nn.Linear(6 * 9, 10), 3.0), neuron(10)
 
     def forward(self, x: Tensor) -> Tensor:
         """One timestep."""
         a = self.lif0(self.stem(x))
         b = self.lif1(self.conv1(a) + a)
-        c = self.lif2(self.conv2(b) + self.skip(b))
+        current = self.conv2(b)
+        c = self.lif2(current if self.skip is None else current + self.skip(b))
         return self.lif3(self.fc(c.flatten(1)))
 
 
@@ -170,8 +172,9 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "convnet, subtract next": lambda: ConvNet(
         leaky(0.7, reset="subtract", reset_timing="next"), divisor=1
     ),
-    "residual": lambda: Residual(leaky()),
-    "residual, leak and threshold per channel": lambda: Residual(heterogeneous()),
+    "residual, identity skip": lambda: Residual(leaky(), has_projection=False),
+    "residual, projection": lambda: Residual(leaky()),
+    "residual, leak and threshold per channel": lambda: Residual(heterogeneous(), False),
 }
 """What is exported, by name."""
 

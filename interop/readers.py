@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RUNNERS = Path(__file__).parent / "runners"
-MINUTES = 10
+MINUTES = 15
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Job:
         input: file with `x`, (time, batch, *features).
         output: where the recording goes.
         dt: seconds.
-        step: what to set after loading (see the runner), None for nothing.
+        after: code to run after loading, on `network`.
     """
 
     model: Path
     input: Path
     output: Path
     dt: float
-    step: str | None = None
+    after: str = ""
 
 
 @dataclass(frozen=True)

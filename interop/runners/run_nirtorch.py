@@ -9,10 +9,10 @@ from protocol import Recording, main
 from torch_steps import run_steps
 
 
-def run(path: str, x: np.ndarray, dt: float, step: str | None) -> Recording:
+def run(path: str, x: np.ndarray, dt: float, after: str) -> Recording:
     """See `protocol.main`."""
-    model = nirtorch.nir_to_torch(path, full_map(dt))
-    return run_steps(model, x, lambda module: getattr(module, "spikes", False))
+    network = nirtorch.nir_to_torch(path, full_map(dt))
+    return run_steps(network, x, lambda module: getattr(module, "spikes", False))
 
 
 if __name__ == "__main__":

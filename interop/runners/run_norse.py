@@ -9,17 +9,18 @@ import norse.torch
 import numpy as np
 from norse.torch.module.iaf import IAFCell
 from norse.torch.module.lif_box import LIFBoxCell
+from norse.torch.utils.import_nir import CubaLIF
 from protocol import Recording, main
 from torch_steps import run_steps
 
-NEURONS = (IAFCell, LIFBoxCell)
+NEURONS = (IAFCell, LIFBoxCell, CubaLIF)
 
 
-def run(path: str, x: np.ndarray, dt: float, step: str | None) -> Recording:
+def run(path: str, x: np.ndarray, dt: float, after: str) -> Recording:
     """See `protocol.main`."""
     logging.disable(logging.WARNING)
-    model = norse.torch.from_nir(nir.read(path), dt=dt)
-    return run_steps(model, x, lambda module: isinstance(module, NEURONS))
+    network = norse.torch.from_nir(nir.read(path), dt=dt)
+    return run_steps(network, x, lambda module: isinstance(module, NEURONS))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from rockpool.nn.modules.torch.nir import from_nir
 
 
 @torch.no_grad()
-def run(path: str, x: np.ndarray, dt: float, step: str | None) -> Recording:
+def run(path: str, x: np.ndarray, dt: float, after: str) -> Recording:
     """See `protocol.main`."""
-    model = from_nir(nir.read(path))
+    network = from_nir(nir.read(path))
     layers: dict[str, np.ndarray] = {}
 
     def watch(name: str, layer: torch.nn.Module) -> None:
@@ -22,10 +22,10 @@ def run(path: str, x: np.ndarray, dt: float, step: str | None) -> Recording:
 
         layer.register_forward_hook(keep)
 
-    for name, layer in model.named_modules():
+    for name, layer in network.named_modules():
         if isinstance(layer, LIFTorch):
             watch(name, layer)
-    output = model(torch.from_numpy(x).transpose(0, 1))
+    output = network(torch.from_numpy(x).transpose(0, 1))
     output = output[0] if isinstance(output, tuple) else output
     return output.transpose(0, 1).numpy(), layers
 

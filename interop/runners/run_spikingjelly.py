@@ -10,11 +10,11 @@ from spikingjelly.activation_based.nir_exchange.from_nir import _NIRStatefulModu
 from torch_steps import run_steps
 
 
-def run(path: str, x: np.ndarray, dt: float, step: str | None) -> Recording:
+def run(path: str, x: np.ndarray, dt: float, after: str) -> Recording:
     """See `protocol.main`."""
     logger.remove()
-    model = import_from_nir(path, dt=dt, step_mode="s")
-    return run_steps(model, x, lambda module: isinstance(module, _NIRStatefulModule))
+    network = import_from_nir(path, dt=dt, step_mode="s")
+    return run_steps(network, x, lambda module: isinstance(module, _NIRStatefulModule))
 
 
 if __name__ == "__main__":

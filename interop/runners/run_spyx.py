@@ -11,7 +11,7 @@ from protocol import Recording, main
 from spyx.nir import from_nir
 
 
-def run(path: str, x: np.ndarray, dt: float, step: str | None) -> Recording:
+def run(path: str, x: np.ndarray, dt: float, after: str) -> Recording:
     """See `protocol.main`."""
     channels_last = np.moveaxis(x, 2, -1) if x.ndim == 5 else x
     _, output = from_nir(nir.read(path), channels_last, dt=dt)
