@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import nir
-import torch
 
 from mpo_snn.data import load_dataset
 from mpo_snn.data.fit import fit_dataset
@@ -92,7 +91,7 @@ def prove_graph(
         _source(graph, dt, title)
         for graph, dt, title in zip((first, second), steps, titles, strict=True)
     )
-    pairing = pair_layers(_shapes(one), _shapes(other))
+    pairing = pair_layers(one.shapes(), other.shapes())
     whole = not pairing.lonely
     equivalence = compare(
         PairedSource(one, {name: name for name in pairing.pairs}, whole),
@@ -127,8 +126,3 @@ def _source(graph: nir.NIRGraph, dt: float | None, title: str) -> GraphSource:
     metadata = read_metadata(graph)
     spiking = dict(metadata.spiking) if metadata else None
     return GraphSource(meaning_of(graph), dt, spiking, title)
-
-
-def _shapes(source: GraphSource) -> dict[str, tuple[int, ...]]:
-    shapes = source.simulator(torch.float64).node_shapes
-    return {layer: shapes[source.spiking[layer]] for layer in source.layers()}

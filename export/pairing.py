@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .sources import GraphSource, Recording, core_shape
+from .sources import GraphSource, Recording, Source, core_shape
 
 Shape = tuple[int, ...]
 
@@ -52,46 +52,74 @@ def pair_layers(first: Mapping[str, Shape], second: Mapping[str, Shape]) -> Pair
     return Pairing({name: pairs[name] for name in first if name in pairs}, lonely, tuple(notes))
 
 
-class PairedSource:
-    """A graph that calls its layers as its partner does, membranes relative to the threshold.
+class RelativeSource:
+    """A network or graph that calls its layers as its partner does, in units of their thresholds.
 
-    Two files may state the same neuron in other volts; relative to the threshold they agree. A
+    Two things may have the same neuron in other volts; relative to the threshold they agree. A
     threshold of 0 is not divided by.
 
     Args:
-        source: the graph.
+        source: what is run.
         names: what a layer is called here -> what the source calls it.
+        thresholds: of the source's layers, in the volts of its recordings.
         every_layer: whether all layers have a partner; if not, it runs in float64 alone.
     """
 
-    def __init__(self, source: GraphSource, names: Mapping[str, str], every_layer: bool) -> None:
-        """Read the thresholds."""
+    def __init__(
+        self,
+        source: Source,
+        names: Mapping[str, str],
+        thresholds: Mapping[str, Tensor],
+        every_layer: bool,
+    ) -> None:
+        """Keep what is given."""
         self.title, self._source, self._names = source.title, source, dict(names)
         self._every_layer = every_layer
-        thresholds = source.thresholds()
         self._thresholds = {name: thresholds[own] for name, own in self._names.items()}
 
-    @property
-    def neurons(self) -> int:
-        """Neurons in all spiking layers together."""
-        return self._source.neurons
-
     def layers(self) -> list[str]:
-        """Names of the paired layers, in the order in which they run."""
+        """See `Source.layers`; those with a partner."""
         order = self._source.layers()
         return sorted(self._names, key=lambda name: order.index(self._names[name]))
 
     def limit(self, dtype: torch.dtype) -> int | None:
-        """How many samples it takes in a precision; None for any number."""
+        """See `Source.limit`."""
         return None if self._every_layer or dtype == torch.float64 else 0
 
     def run(self, x: Tensor, dtype: torch.dtype) -> Recording:
-        """Run freely and record every paired layer."""
+        """See `Source.run`."""
         return self._renamed(self._source.run(x, dtype))
 
+    def _renamed(self, run: Recording) -> Recording:
+        v = {name: run.v[own] for name, own in self._names.items()}
+        return Recording(
+            {name: run.spikes[own] for name, own in self._names.items()},
+            {name: value / self._size(name, value) for name, value in v.items()},
+            run.output,
+        )
+
+    def _size(self, name: str, v: Tensor) -> Tensor:
+        """What the threshold of a layer measures, in the shape of one step of `v`."""
+        size = self._thresholds[name].abs().reshape(v.shape[2:])
+        return torch.where(size > 0, size, 1.0).to(v)
+
+
+class PairedSource(RelativeSource):
+    """A graph under test; see `RelativeSource`."""
+
+    def __init__(self, source: GraphSource, names: Mapping[str, str], every_layer: bool) -> None:
+        """Read the thresholds."""
+        super().__init__(source, names, source.thresholds(), every_layer)
+        self._graph = source
+
+    @property
+    def neurons(self) -> int:
+        """See `Replayable.neurons`."""
+        return self._graph.neurons
+
     def replay(self, x: Tensor, dtype: torch.dtype, reference: Recording) -> Recording:
-        """Every paired layer on its own: each is fed with the reference's spikes."""
-        return self._renamed(self._source.replay(x, dtype, self._own(reference)))
+        """See `Replayable.replay`."""
+        return self._renamed(self._graph.replay(x, dtype, self._own(reference)))
 
     def thresholds(self) -> dict[str, Tensor]:
         """Thresholds relative to their size: 1, -1 or 0."""
@@ -100,28 +128,16 @@ class PairedSource:
     def membrane_bounds(
         self, x: Tensor, reference: Recording, dtype: torch.dtype
     ) -> dict[str, Tensor]:
-        """Bound on the rounding of each membrane, relative to the threshold."""
-        bounds = self._source.membrane_bounds(x, self._own(reference), dtype)
-        return {name: bounds[own] / self._size(name) for name, own in self._names.items()}
+        """See `Replayable.membrane_bounds`; relative to the threshold."""
+        bounds = self._graph.membrane_bounds(x, self._own(reference), dtype)
+        own = {name: bounds[own] for name, own in self._names.items()}
+        return {name: bound / self._size(name, bound) for name, bound in own.items()}
 
     def _own(self, reference: Recording) -> Recording:
-        """A recording with the source's own names, in its own volts."""
+        """A recording with the graph's own names, in its own volts."""
+        v = {name: reference.v[name] for name in self._names}
         return Recording(
             {own: reference.spikes[name] for name, own in self._names.items()},
-            {own: reference.v[name] * self._size(name) for name, own in self._names.items()},
+            {own: v[name] * self._size(name, v[name]) for name, own in self._names.items()},
             reference.output,
         )
-
-    def _renamed(self, run: Recording) -> Recording:
-        return Recording(
-            {name: run.spikes[own] for name, own in self._names.items()},
-            {
-                name: run.v[own] / self._size(name).to(run.v[own])
-                for name, own in self._names.items()
-            },
-            run.output,
-        )
-
-    def _size(self, name: str) -> Tensor:
-        size = self._thresholds[name].abs()
-        return torch.where(size > 0, size, 1.0)

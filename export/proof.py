@@ -147,19 +147,22 @@ def prove_run(
 
     Args:
         run: what is true.
-        graph: what is tested; without metadata of ours it is read with the run's settings.
+        graph: what is tested, with metadata of ours; for other files there is `prove_foreign`.
         title: what to call the graph.
         data: another data set's name.
         path: where the data is, if not where the run found it.
         samples: how many of the split at most, every class in its share; None takes all.
+
+    Raises:
+        ExportError: if the graph has no metadata, or the two cannot be compared.
     """
     metadata = read_metadata(graph)
-    recipe = run.recipe
-    dt = metadata.dt if metadata else _plain_dt(graph)
+    if metadata is None:
+        raise ExportError(f"cannot compare {title}: it has no metadata of this project.")
+    recipe, dt = run.recipe, metadata.dt
     dataset = load_test_split(run, recipe.timesteps, data, path, samples)
     expected, units = _expected(run, metadata, dt)
-    spiking = dict(metadata.spiking) if metadata else None
-    source = GraphSource(meaning_of(graph), dt, spiking, title, units)
+    source = GraphSource(meaning_of(graph), dt, dict(metadata.spiking), title, units)
     equivalence = compare(
         NetworkSource(run.load_network(), str(run.path)),
         source,
@@ -169,7 +172,7 @@ def prove_run(
         readout=recipe.readout,
         data=dataset.description,
     )
-    disagreements = [] if metadata is None else settings_differences(run, metadata)
+    disagreements = settings_differences(run, metadata)
     if expected is not None and have_same_form(expected, graph):
         disagreements += parameter_differences(expected, graph)
     return Proof(equivalence, tuple(disagreements))
@@ -186,14 +189,14 @@ def load_test_split(
 
 
 def _expected(
-    run: Run, metadata: GraphMetadata | None, dt: float
+    run: Run, metadata: GraphMetadata, dt: float
 ) -> tuple[nir.NIRGraph | None, dict[str, Tensor]]:
     """The graph that the run exports for the file's reader, and the units of its membranes.
 
     None if the run has no form for that reader: the file is then that of another network.
     """
     plain = export_run(run, dt)
-    if metadata is None or metadata.reader in (None, "nir"):
+    if metadata.reader in (None, "nir"):
         return plain.graph, {}
     try:
         export = export_for_reader(plain, reader_named(metadata.reader or ""), dt)
@@ -226,8 +229,3 @@ def settings_differences(run: Run, metadata: GraphMetadata) -> list[str]:
         for key, (expected, found) in pairs.items()
         if expected != found
     ]
-
-
-def _plain_dt(graph: nir.NIRGraph) -> float:
-    dt = graph.metadata.get("dt") if isinstance(graph.metadata, dict) else None
-    return DEFAULT_DT if dt is None else float(dt)

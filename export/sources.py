@@ -170,11 +170,15 @@ class GraphSource:
             self._simulators[dtype] = Simulator(self.graph, self.dt, dtype=dtype)
         return self._simulators[dtype]
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the layers, in the order in which they run."""
+        shapes = self.simulator(torch.float64).node_shapes
+        return {layer: shapes[self.spiking[layer]] for layer in self.layers()}
+
     @property
     def neurons(self) -> int:
         """See `Replayable.neurons`."""
-        shapes = self.simulator(torch.float64).node_shapes
-        return sum(math.prod(shapes[node]) for node in self.spiking.values())
+        return sum(math.prod(shape) for shape in self.shapes().values())
 
     def limit(self, dtype: torch.dtype) -> int | None:
         """See `Source.limit`."""

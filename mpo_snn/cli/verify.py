@@ -58,6 +58,7 @@ def _verify(first: Path, second: Path, args: Any) -> int:
 
 
 def _prove_nir(first: Path, second: Path, args: Any) -> Proof:
+    from mpo_snn.export.foreign_proof import prove_foreign
     from mpo_snn.export.graph_proof import GraphInput, prove_graph
     from mpo_snn.export.proof import prove_run
     from mpo_snn.graph.metadata import read_metadata
@@ -66,8 +67,10 @@ def _prove_nir(first: Path, second: Path, args: Any) -> Proof:
 
     data, path = args.data, args.data_path
     if first.is_dir() or not first.exists():
-        run = open_run(first)
-        return prove_run(run, read_graph(second), str(second), data, path, args.samples)
+        run, graph, title = open_run(first), read_graph(second), str(second)
+        if read_metadata(graph) is None:
+            return prove_foreign(run, graph, title, data, path, args.samples, args.dt)
+        return prove_run(run, graph, title, data, path, args.samples)
     graph = read_graph(first)
     path = path or data_path_beside(first, data or getattr(read_metadata(graph), "dataset", None))
     given = GraphInput(

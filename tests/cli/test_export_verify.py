@@ -140,6 +140,26 @@ def test_damage_that_no_sample_reaches_is_reported(run, damaged, capsys):
     assert "weight of node 'features.0' differs in 1 of" in capsys.readouterr().out
 
 
+def test_a_foreign_copy_in_other_volts_and_names(run, tmp_path, capsys):
+    graph = read_graph(run / "model.nir")
+    names = {name: f"n{i}" for i, name in enumerate(graph.nodes)}
+    nodes = {names[name]: node for name, node in graph.nodes.items()}
+    for node in nodes.values():
+        if isinstance(node, nir.LIF):
+            node.r, node.v_threshold = 3 * node.r, 3 * node.v_threshold
+    edges = [(names[a], names[b]) for a, b in graph.edges]
+    path, words = tmp_path / "foreign.nir", [str(run), str(tmp_path / "foreign.nir")]
+    nir.write(path, nir.NIRGraph(nodes, edges, type_check=False))
+    assert verify.main(words) == 2
+    assert "does not state its timestep; please give --dt SECONDS." in capsys.readouterr().err
+    assert verify.main([*words, "--dt", "1e-4"]) == 0
+    out = capsys.readouterr().out
+    assert "equal: every spike is the same" in out and "paired in the order in which they" in out
+    nodes[names["readout"]].weight[0, 0] += 0.01
+    nir.write(path, nir.NIRGraph(nodes, edges, type_check=False))
+    assert verify.main([*words, "--dt", "1e-4"]) == 1
+
+
 def test_the_wrong_reset_is_reported(run, tmp_path, capsys):
     graph = read_graph(run / "model.nir")
     if run.name == "zero":
