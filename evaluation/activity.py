@@ -19,7 +19,8 @@ from torch import Tensor
 
 from mpo_snn.encoding import encode
 from mpo_snn.errors import DataError, ShapeError
-from mpo_snn.readout import read_out
+
+from .decisions import Decisions, decide
 
 if TYPE_CHECKING:
     from mpo_snn.data.dataset import Samples
@@ -35,15 +36,26 @@ class Activity:
     Attributes:
         spike_counts: for each spiking node, the spikes of each neuron summed over time and
             samples; float64 whole numbers of the node's shape, on the CPU.
-        samples: number of inferences.
-        timesteps: of each of them.
-        correct: inferences whose largest output is the label's.
+        class_spikes: for each spiking node, the spikes of all its neurons summed over time and
+            the samples of each class, (classes,).
+        decisions: the answers, class by class and over time.
+        timesteps: of each inference.
     """
 
     spike_counts: Mapping[str, Tensor]
-    samples: int
+    class_spikes: Mapping[str, Tensor]
+    decisions: Decisions
     timesteps: int
-    correct: int
+
+    @property
+    def samples(self) -> int:
+        """Number of inferences."""
+        return self.decisions.samples
+
+    @property
+    def correct(self) -> int:
+        """Inferences whose largest output is the label's."""
+        return self.decisions.correct
 
     @property
     def accuracy_percent(self) -> float:
@@ -109,21 +121,23 @@ def measure_activity(
         name: torch.zeros(simulator.node_shapes[name], dtype=torch.float64)
         for name in simulator.spiking
     }
-    samples = correct = 0
+    classes = math.prod(simulator.output_shape)
+    class_spikes = {name: torch.zeros(classes, dtype=torch.float64) for name in spike_counts}
+    decisions: Decisions | None = None
     for x, y in data:
         _check_batch(x, y, simulator)
         encoded = encode(x.to(device), timesteps, encoding)
         run = simulator.run(encoded, record="counts")
         for name, counts in run.counts.items():
-            spike_counts[name] += counts.to("cpu", torch.float64)
-        answers = read_out(run.output.flatten(2), readout).argmax(dim=1)
-        correct += int((answers.cpu() == y.cpu()).sum())
-        samples += len(y)
+            spike_counts[name] += counts.cpu()
+            class_spikes[name].index_add_(0, y.cpu(), run.sample_counts[name].cpu())
+        decided = decide(run.output.flatten(2), y, readout)
+        decisions = decided if decisions is None else decisions + decided
         if progress is not None:
             progress(len(y))
-    if samples == 0:
+    if decisions is None:
         raise DataError("cannot evaluate on an empty data set: it has no samples.")
-    return Activity(spike_counts, samples, timesteps, correct)
+    return Activity(spike_counts, class_spikes, decisions, timesteps)
 
 
 def _check_batch(x: Tensor, y: Tensor, simulator: Simulator) -> None:

@@ -36,6 +36,7 @@ class Evaluation:
         additions: additions of spikes without a synapse.
         input_shape: of one sample.
         output_shape: of one answer.
+        class_names: in the order of the outputs.
         split: which part of the data was run, `test` or `validation`.
     """
 
@@ -46,6 +47,7 @@ class Evaluation:
     additions: tuple[Additions, ...]
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
     split: str = "test"
 
     def operations(self, layer: Layer, *, every_step: bool | None = None) -> Operations:
@@ -120,6 +122,7 @@ def evaluate_graph(
         additions=tuple(count_additions(flat, roles, shapes, activity.spike_counts)),
         input_shape=tuple(simulator.input_shape),
         output_shape=tuple(simulator.output_shape),
+        class_names=tuple(dataset.class_names),
         split=dataset.evaluated_on,
     )
 

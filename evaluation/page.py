@@ -12,7 +12,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from .charts import Bar, bar_chart
+from .bar_chart import Bar, bar_chart
+from .curve_chart import curve_chart
 from .quantities import (
     ABSENT,
     show_count,
@@ -24,6 +25,8 @@ from .quantities import (
 )
 from .record import groups_of
 
+MOST_CLASSES = 10
+"""So many are drawn, the ones that are right least often; the table has all."""
 SHOW = {
     "count": show_count,
     "density": show_density,
@@ -101,7 +104,34 @@ def _charts(report: dict[str, Any]) -> dict[str, Markup]:
             "energy",
         ),
     }
-    return {name: Markup(svg) for name, svg in drawn.items()}
+    return {name: Markup(svg) for name, svg in (drawn | _decision_charts(report)).items()}
+
+
+def _decision_charts(report: dict[str, Any]) -> dict[str, str]:
+    decisions = report["decisions"]
+    classes = [one for one in decisions["classes"] if one["samples"]]
+    return {
+        "timesteps": curve_chart(
+            [(one["timestep"], one["accuracy_percent"]) for one in decisions["timesteps"]],
+            [(one["mean_timesteps"], one["accuracy_percent"]) for one in decisions["early_exit"]],
+            "timesteps",
+            "Accuracy over timesteps, and with an early exit",
+            "timesteps",
+        ),
+        "classes": bar_chart(
+            [
+                Bar(
+                    one["name"],
+                    [one["accuracy_percent"]],
+                    show_percent(one["accuracy_percent"]),
+                )
+                for one in sorted(classes, key=lambda one: one["accuracy_percent"])[:MOST_CLASSES]
+            ],
+            100.0,
+            "Accuracy of each class, the lowest first",
+            "classes",
+        ),
+    }
 
 
 def _kinds(layer: dict[str, Any]) -> list[float]:

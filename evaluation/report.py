@@ -19,6 +19,7 @@ from mpo_snn.profiles.energy import EnergyConstant, EnergyProfile
 
 from .energy import SEEI_CAVEAT, Operations, dense_energy_pj, energy_of, seei, uncharged
 from .quantities import show_count
+from .report_decisions import report_decisions
 
 if TYPE_CHECKING:
     from mpo_snn.graph.metadata import GraphMetadata
@@ -82,6 +83,7 @@ def build_report(
         ],
         "layers": layers,
         "total": total,
+        "decisions": report_decisions(activity, evaluation.class_names),
         "synapses": [
             {**asdict(count), "sources": list(count.sources)}
             for count in evaluation.synapses.values()

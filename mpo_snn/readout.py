@@ -27,4 +27,23 @@ def read_out(logits: Tensor, kind: str = "mean") -> Tensor:
         return logits.sum(0)
     if kind == "last":
         return logits[-1]
-    raise RecipeError(f"unknown readout '{kind}': choose one of {', '.join(READOUTS)}.")
+    raise _unknown(kind)
+
+
+def read_out_over_time(logits: Tensor, kind: str = "mean") -> Tensor:
+    """Scores if the inference ended at each timestep, (time, batch, classes).
+
+    Scores are comparable within a timestep only: those of `mean` are not yet divided by it.
+
+    Raises:
+        RecipeError: if the kind is unknown.
+    """
+    if kind in ("mean", "sum", "spike_count"):
+        return logits.cumsum(0)
+    if kind == "last":
+        return logits
+    raise _unknown(kind)
+
+
+def _unknown(kind: str) -> RecipeError:
+    return RecipeError(f"unknown readout '{kind}': choose one of {', '.join(READOUTS)}.")

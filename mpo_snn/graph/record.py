@@ -45,6 +45,7 @@ class Recorder:
             raise GraphError(f"cannot record {record!r}, expected one of {allowed}")
         self.timesteps = timesteps
         self.counts: dict[str, Tensor] = {}
+        self.sample_counts: dict[str, Tensor] = {}
         self.spikes: dict[str, Tensor] = {}
         self.v: dict[str, Tensor] = {}
         self.keeps_v = record == "membrane"
@@ -52,6 +53,7 @@ class Recorder:
         for name, shape in shapes.items():
             if record != "none":
                 self.counts[name] = torch.zeros(shape, dtype=torch.float64, device=device)
+                self.sample_counts[name] = torch.zeros(batch, dtype=torch.float64, device=device)
             if record in ("spikes", "membrane"):
                 self.spikes[name] = torch.empty(
                     timesteps, batch, *shape, dtype=torch.bool, device=device
@@ -67,7 +69,9 @@ class Recorder:
         if name not in self.names:
             return
         repeats = (stop - start) // len(spk)
-        self.counts[name] += spk.sum((0, 1), dtype=torch.float64) * repeats
+        over_time = spk.sum(0) * repeats  # whole numbers, exact up to 2^24 timesteps
+        self.counts[name] += over_time.sum(0, dtype=torch.float64)
+        self.sample_counts[name] += over_time.flatten(1).sum(1, dtype=torch.float64)
         if name in self.spikes:
             self.spikes[name][start:stop] = spk > 0
         if self.keeps_v:

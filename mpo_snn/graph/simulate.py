@@ -39,6 +39,7 @@ class Simulation:
         output: the value of the Output, shape [T, B, *output_shape].
         counts: spikes of each spiking node, added up over time and samples, float64, shape
             [*shape]; empty if nothing was recorded.
+        sample_counts: spikes of each spiking node, added up over time and neurons, float64, [B].
         spikes: the spikes themselves, bool, shape [T, B, *shape], where they were recorded.
         v: the membrane before reset, shape [T, B, *shape], where it was recorded; for a Threshold,
             its input.
@@ -48,6 +49,7 @@ class Simulation:
 
     output: Tensor
     counts: dict[str, Tensor]
+    sample_counts: dict[str, Tensor]
     spikes: dict[str, Tensor]
     v: dict[str, Tensor]
     timesteps: int
@@ -161,7 +163,15 @@ class Simulator:
                 part = x[:1] if is_constant else x[start:stop]
                 part = part.to(dtype=self.dtype, device=self.device)
                 output[start:stop] = execution.advance(part, start, stop)
-        return Simulation(output, recorder.counts, recorder.spikes, recorder.v, timesteps, batch)
+        return Simulation(
+            output,
+            recorder.counts,
+            recorder.sample_counts,
+            recorder.spikes,
+            recorder.v,
+            timesteps,
+            batch,
+        )
 
     def _chunk(self, batch: int) -> int:
         values = sum(math.prod(shape) for shape in self.node_shapes.values())

@@ -33,6 +33,15 @@ def places(node, channel, y, x):
                     yield node.weight[out, channel, ky, kx]
 
 
+def test_spikes_of_the_samples_of_each_class(small):
+    activity = evaluate_graph(small.graph, small.dataset, SETTING).activity
+    y = small.dataset.test_y
+    for name, part in recorded(small).spikes.items():
+        by_hand = [int(part[:, y == label].sum()) for label in range(3)]
+        assert activity.class_spikes[name].tolist() == by_hand
+        assert sum(by_hand) == activity.spikes(name)
+
+
 def test_every_spike_and_synapse(small):
     evaluation = evaluate_graph(small.graph, small.dataset, SETTING)
     spikes = {name: part.nonzero().tolist() for name, part in recorded(small).spikes.items()}

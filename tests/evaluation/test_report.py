@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from mpo_snn.errors import OutputError
-from mpo_snn.evaluation.charts import Bar, bar_chart, shorten
+from mpo_snn.evaluation.bar_chart import Bar, bar_chart, shorten
 from mpo_snn.evaluation.console import console_view
 from mpo_snn.evaluation.evaluate import evaluate_graph
 from mpo_snn.evaluation.page import look_up, render_page
@@ -158,10 +158,10 @@ def test_page_stands_alone(make_report):
 def test_charts_use_the_colours_of_the_page(make_report):
     text = render_page(make_report())
     drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(drawings) == 3
+    assert len(drawings) == 5
     for drawing in drawings:
         assert not re.search(r"#[0-9a-fA-F]{6}", drawing)
-        assert set(re.findall(r"fill: ([^;\"]+)", drawing)) <= {
+        assert set(re.findall(r"fill: ([^;\"]+)", drawing)) - {"none"} <= {
             f"var(--{name})"
             for name in ("ink", "ink-soft", "track", "accent", "accent-mid", "accent-pale")
         }
@@ -290,7 +290,7 @@ def test_graph_without_spiking_nodes_or_synapses(small, make_report):
     assert report["summary"]["density"] is None
     assert report["total"]["mac_per_inference"] == 108
     assert "no spiking node" in report["warnings"][0]
-    assert render_page(report).count("<svg") == 2
+    assert render_page(report).count("<svg") == 4
 
 
 def test_console(make_report):

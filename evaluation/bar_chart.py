@@ -1,0 +1,72 @@
+"""Bar charts of a page: a bar per layer or class on a pale track, its name and value above it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .page_svg import INK, SERIES, SOFT, TRACK, page_figure, page_svg
+
+ROW_PT = 38.0
+BAR_PT = 7.0
+LONGEST_NAME = 26
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row of a chart.
+
+    Attributes:
+        name: what the bar stands for.
+        parts: lengths of its parts, >= 0; None where the row has no value.
+        label: the value in words, at the end of the row.
+    """
+
+    name: str
+    parts: Sequence[float] | None
+    label: str
+
+
+def bar_chart(bars: Sequence[Bar], whole: float, title: str, prefix: str) -> str:
+    """Draw one bar per row.
+
+    Args:
+        bars: the rows, from top to bottom.
+        whole: what the full length of a track stands for.
+        title: said to those who do not see the drawing.
+        prefix: makes the ids in the drawing unique within a page.
+
+    Returns:
+        an `<svg>` element, without references to anything outside.
+    """
+    height = ROW_PT * max(len(bars), 1)
+    with page_figure(height, prefix) as figure:
+        axes = figure.add_axes((0, 0, 1, 1), frameon=False)
+        axes.set(xlim=(0, 1), ylim=(height, 0))
+        axes.set_axis_off()
+        for row, bar in enumerate(bars):
+            _draw(axes, bar, top=row * ROW_PT, scale=1 / whole if whole else 0.0)
+        return page_svg(figure, title, prefix)
+
+
+def _draw(axes: Any, bar: Bar, *, top: float, scale: float) -> None:
+    text: dict[str, Any] = {"fontsize": 12.5, "va": "baseline", "parse_math": False}
+    axes.text(0, top + 14, shorten(bar.name), color=INK, ha="left", **text)
+    axes.text(1, top + 14, bar.label, color=SOFT, ha="right", **text)
+    if bar.parts is None:
+        return
+    middle = top + 14 + 7 + BAR_PT / 2
+    axes.barh(middle, 1, height=BAR_PT, color=TRACK, linewidth=0)
+    left = 0.0
+    for part, colour in zip(bar.parts, SERIES, strict=False):
+        axes.barh(middle, part * scale, left=left, height=BAR_PT, color=colour, linewidth=0)
+        left += part * scale
+
+
+def shorten(name: str, longest: int = LONGEST_NAME) -> str:
+    """A name that fits, with its middle left out if it is too long."""
+    if len(name) <= longest:
+        return name
+    keep = longest - 1
+    return f"{name[: keep // 2]}\N{HORIZONTAL ELLIPSIS}{name[-(keep - keep // 2) :]}"

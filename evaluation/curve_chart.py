@@ -1,0 +1,45 @@
+"""A curve of a page: one quantity over another, with single points of a second kind beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.ticker import MaxNLocator
+
+from .page_svg import INK, SERIES, SOFT, TRACK, WIDTH_PT, page_figure, page_svg
+
+HEIGHT_PT = 215.0
+Points = Sequence[tuple[float, float]]
+
+
+def curve_chart(curve: Points, points: Points, label: str, title: str, prefix: str) -> str:
+    """Draw a line with a dot at every value, and hollow dots.
+
+    Args:
+        curve: (x, y) of the line, in ascending x.
+        points: (x, y) of the hollow dots; may be empty.
+        label: of the x axis; what the y axis is belongs into the caption.
+        title: said to those who do not see the drawing.
+        prefix: makes the ids in the drawing unique within a page.
+
+    Returns:
+        an `<svg>` element, without references to anything outside.
+    """
+    with page_figure(HEIGHT_PT, prefix) as figure:
+        left, bottom = 46 / WIDTH_PT, 44 / HEIGHT_PT
+        axes = figure.add_axes((left, bottom, 0.985 - left, 0.96 - bottom), frameon=False)
+        x, y = zip(*curve, strict=True)
+        marker = "o" if len(curve) <= 40 else ""
+        axes.plot(x, y, color=SERIES[0], marker=marker, markersize=5, linewidth=1.8)
+        if points:
+            style: Any = {"facecolors": "none", "edgecolors": SOFT, "linewidths": 1.4, "zorder": 3}
+            at_x, at_y = zip(*points, strict=True)
+            axes.scatter(at_x, at_y, s=42, **style)
+        axes.grid(axis="y", color=TRACK, linewidth=1)
+        axes.set_axisbelow(True)
+        axes.tick_params(length=0, colors=SOFT, labelcolor=SOFT)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.set_xlabel(label, color=INK)
+        return page_svg(figure, title, prefix)
