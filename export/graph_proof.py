@@ -7,19 +7,20 @@ from dataclasses import dataclass, replace
 import nir
 
 from mpo_snn.data import load_dataset
+from mpo_snn.data.dataset import Dataset
 from mpo_snn.data.fit import fit_dataset
 from mpo_snn.data.settings import settings_shown
 from mpo_snn.errors import RecipeError
 from mpo_snn.graph.metadata import GraphMetadata, known_timestep, read_metadata
 from mpo_snn.graph.shapes import input_shape
-from mpo_snn.inference import resolve_inference
+from mpo_snn.inference import Inference, resolve_inference
 
-from .equivalence import compare
+from .equivalence import Equivalence, compare
 from .for_reader import meaning_of
 from .pairing import PairedSource, pair_layers
 from .parameters import have_same_form, parameter_differences
 from .proof import Proof, limited
-from .sources import GraphSource
+from .sources import GraphSource, Replayable
 
 
 @dataclass(frozen=True)
@@ -68,29 +69,66 @@ def prove_graph(
     """
     metadata = read_metadata(first)
     steps = [_timestep(graph, given.dt) for graph in (first, second)]
-    inference = resolve_inference(
-        metadata,
-        dataset=given.data,
-        timesteps=given.timesteps,
-        dt=steps[0],
-        encoding=given.encoding,
-        readout=given.readout or (None if metadata else "mean"),
-        what=f"'{titles[0]}'",
-    )
+    shape = input_shape(first)
+    inference, dataset = load_input(metadata, given, steps[0], shape, titles[0])
     if steps[1] is None:
         raise RecipeError(f"'{titles[1]}' does not state its timestep; please give --dt SECONDS.")
     if given.dt is not None and given.dt not in steps:
         raise RecipeError("both files state their timestep: leave out --dt.")
+    one, other = (
+        graph_source(graph, dt, title)
+        for graph, dt, title in zip((first, second), steps, titles, strict=True)
+    )
+    equivalence, notes = compare_paired(one, other, inference, dataset)
+    same_form = have_same_form(first, second)
+    differences = parameter_differences(first, second) if same_form else []
+    if metadata is not None and _same_dialect(metadata, read_metadata(second)):
+        return Proof(equivalence, tuple(differences), notes)
+    # Weights, gain and threshold may be scaled against each other, and every spike be the same.
+    told = (f"{line} The spikes decide." for line in differences)
+    return Proof(equivalence, (), (*notes, *told))
+
+
+def load_input(
+    metadata: GraphMetadata | None,
+    given: GraphInput,
+    dt: float | None,
+    shape: tuple[int, ...],
+    title: str,
+) -> tuple[Inference, Dataset]:
+    """How two files are run and on what: by the first one's metadata, and what is given.
+
+    Args:
+        metadata: of the first file.
+        given: what goes before it.
+        dt: timestep of the first file in seconds, if it is known.
+        shape: of one sample as the first file takes it.
+        title: what to call it.
+
+    Raises:
+        RecipeError: naming all that neither says.
+    """
+    inference = resolve_inference(
+        metadata,
+        dataset=given.data,
+        timesteps=given.timesteps,
+        dt=dt,
+        encoding=given.encoding,
+        readout=given.readout or (None if metadata else "mean"),
+        what=f"'{title}'",
+    )
     shown = (metadata.dataset, metadata.data) if metadata else (None, None)
     settings = settings_shown(inference.dataset, given.path, *shown)
     if given.normalize:
         settings = replace(settings, normalize=True)
     dataset = load_dataset(limited(settings, given.samples), inference.timesteps, train=False)
-    dataset = fit_dataset(dataset, input_shape(first), given.scale)
-    one, other = (
-        _source(graph, dt, title)
-        for graph, dt, title in zip((first, second), steps, titles, strict=True)
-    )
+    return inference, fit_dataset(dataset, shape, given.scale)
+
+
+def compare_paired(
+    one: Replayable, other: Replayable, inference: Inference, dataset: Dataset
+) -> tuple[Equivalence, tuple[str, ...]]:
+    """Compare the layers that belong together; returns what the pairing has to say, too."""
     pairing = pair_layers(one.shapes(), other.shapes())
     whole = not pairing.lonely
     equivalence = compare(
@@ -102,13 +140,15 @@ def prove_graph(
         readout=inference.readout,
         data=f"{dataset.description} ({dataset.input_scaling})",
     )
-    same_form = have_same_form(first, second)
-    differences = parameter_differences(first, second) if same_form else []
-    if metadata is not None and _same_dialect(metadata, read_metadata(second)):
-        return Proof(equivalence, tuple(differences), pairing.notes)
-    # Weights, gain and threshold may be scaled against each other, and every spike be the same.
-    told = (f"{line} The spikes decide." for line in differences)
-    return Proof(equivalence, (), (*pairing.notes, *told))
+    return equivalence, pairing.notes
+
+
+def graph_source(graph: nir.NIRGraph, dt: float | None, title: str) -> GraphSource:
+    """A graph as the reader that it is written for runs it."""
+    assert dt is not None, "a timestep that was asked for"
+    metadata = read_metadata(graph)
+    spiking = dict(metadata.spiking) if metadata else None
+    return GraphSource(meaning_of(graph), dt, spiking, title)
 
 
 def _same_dialect(first: GraphMetadata, second: GraphMetadata | None) -> bool:
@@ -119,10 +159,3 @@ def _same_dialect(first: GraphMetadata, second: GraphMetadata | None) -> bool:
 def _timestep(graph: nir.NIRGraph, given: float | None) -> float | None:
     stated = known_timestep(graph)
     return given if stated is None else stated
-
-
-def _source(graph: nir.NIRGraph, dt: float | None, title: str) -> GraphSource:
-    assert dt is not None, "a timestep that was asked for"
-    metadata = read_metadata(graph)
-    spiking = dict(metadata.spiking) if metadata else None
-    return GraphSource(meaning_of(graph), dt, spiking, title)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .sources import GraphSource, Recording, Source, core_shape
+from .sources import Recording, Replayable, Source, core_shape
 
 Shape = tuple[int, ...]
 
@@ -53,7 +53,7 @@ def pair_layers(first: Mapping[str, Shape], second: Mapping[str, Shape]) -> Pair
 
 
 class RelativeSource:
-    """A network or graph that calls its layers as its partner does, in units of their thresholds.
+    """A source that calls its layers as its partner does, in units of their thresholds.
 
     Two things may have the same neuron in other volts; relative to the threshold they agree. A
     threshold of 0 is not divided by.
@@ -84,7 +84,9 @@ class RelativeSource:
 
     def limit(self, dtype: torch.dtype) -> int | None:
         """See `Source.limit`."""
-        return None if self._every_layer or dtype == torch.float64 else 0
+        if not self._every_layer and dtype != torch.float64:
+            return 0
+        return self._source.limit(dtype)
 
     def run(self, x: Tensor, dtype: torch.dtype) -> Recording:
         """See `Source.run`."""
@@ -96,6 +98,7 @@ class RelativeSource:
             {name: run.spikes[own] for name, own in self._names.items()},
             {name: value / self._size(name, value) for name, value in v.items()},
             run.output,
+            run.scores,
         )
 
     def _size(self, name: str, v: Tensor) -> Tensor:
@@ -105,21 +108,26 @@ class RelativeSource:
 
 
 class PairedSource(RelativeSource):
-    """A graph under test; see `RelativeSource`."""
+    """A source under test; see `RelativeSource`."""
 
-    def __init__(self, source: GraphSource, names: Mapping[str, str], every_layer: bool) -> None:
+    def __init__(self, source: Replayable, names: Mapping[str, str], every_layer: bool) -> None:
         """Read the thresholds."""
         super().__init__(source, names, source.thresholds(), every_layer)
-        self._graph = source
+        self._tested = source
 
     @property
     def neurons(self) -> int:
         """See `Replayable.neurons`."""
-        return self._graph.neurons
+        return self._tested.neurons
+
+    def shapes(self) -> dict[str, Shape]:
+        """See `Replayable.shapes`."""
+        shapes = self._tested.shapes()
+        return {name: shapes[self._names[name]] for name in self.layers()}
 
     def replay(self, x: Tensor, dtype: torch.dtype, reference: Recording) -> Recording:
         """See `Replayable.replay`."""
-        return self._renamed(self._graph.replay(x, dtype, self._own(reference)))
+        return self._renamed(self._tested.replay(x, dtype, self._own(reference)))
 
     def thresholds(self) -> dict[str, Tensor]:
         """Thresholds relative to their size: 1, -1 or 0."""
@@ -129,12 +137,12 @@ class PairedSource(RelativeSource):
         self, x: Tensor, reference: Recording, dtype: torch.dtype
     ) -> dict[str, Tensor]:
         """See `Replayable.membrane_bounds`; relative to the threshold."""
-        bounds = self._graph.membrane_bounds(x, self._own(reference), dtype)
+        bounds = self._tested.membrane_bounds(x, self._own(reference), dtype)
         own = {name: bounds[own] for name, own in self._names.items()}
         return {name: bound / self._size(name, bound) for name, bound in own.items()}
 
     def _own(self, reference: Recording) -> Recording:
-        """A recording with the graph's own names, in its own volts."""
+        """A recording with the source's own names, in its own volts."""
         v = {name: reference.v[name] for name in self._names}
         return Recording(
             {own: reference.spikes[name] for name, own in self._names.items()},

@@ -14,7 +14,7 @@ import mpo_snn
 from mpo_snn.data import load_dataset
 from mpo_snn.data.dataset import Dataset
 from mpo_snn.data.settings import DataSettings
-from mpo_snn.errors import ExportError
+from mpo_snn.errors import DataError, ExportError
 from mpo_snn.graph.metadata import GraphMetadata, read_metadata, write_metadata
 from mpo_snn.graph.read import read_graph
 from mpo_snn.training.rundir import Run
@@ -181,11 +181,21 @@ def prove_run(
 def load_test_split(
     run: Run, timesteps: int, data: str | None, path: str | None, samples: int | None
 ) -> Dataset:
-    """The test split of a run's data, or of the data that is named; arguments as in `prove_run`."""
+    """The test split of a run's data, or of the data that is named; arguments as in `prove_run`.
+
+    Raises:
+        DataError: if samples have another shape than those of the run.
+    """
     recipe = run.recipe
     settings = recipe.data if data in (None, recipe.data.name) else DataSettings(data, path)
     settings = settings if path is None else replace(settings, path=path)
-    return load_dataset(limited(settings, samples), timesteps, train=False)
+    dataset = load_dataset(limited(settings, samples), timesteps, train=False)
+    if dataset.input_shape != tuple(run.about.input_shape):
+        raise DataError(
+            f"cannot run {run.path} on {dataset.name}: its samples have shape"
+            f" {dataset.input_shape}, the run takes {tuple(run.about.input_shape)}."
+        )
+    return dataset
 
 
 def _expected(

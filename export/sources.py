@@ -73,6 +73,10 @@ class Replayable(Source, Protocol):
         """Neurons in all spiking layers together."""
         ...
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the layers, without batch and time, in the order in which they run."""
+        ...
+
     def replay(self, x: Tensor, dtype: torch.dtype, reference: Recording) -> Recording:
         """Every layer on its own: each is fed with the reference's spikes, not this source's."""
         ...
@@ -171,7 +175,7 @@ class GraphSource:
         return self._simulators[dtype]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the layers, in the order in which they run."""
+        """See `Replayable.shapes`."""
         shapes = self.simulator(torch.float64).node_shapes
         return {layer: shapes[self.spiking[layer]] for layer in self.layers()}
 

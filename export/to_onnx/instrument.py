@@ -9,7 +9,6 @@ import numpy as np
 from onnx import ModelProto, ValueInfoProto, helper, numpy_helper
 
 from .layout import Layout
-from .onnx_file import OnnxFile
 
 OWN = ".own"
 """Ends the name of a layer's own spikes where the others see forced ones."""
@@ -71,11 +70,6 @@ def longest_sum(model: ModelProto) -> int:
             if attribute.name == "kernel_shape":
                 longest = max(longest, math.prod(attribute.ints))
     return longest
-
-
-def layer_sizes(file: OnnxFile) -> int:
-    """Neurons in all spiking layers."""
-    return sum(math.prod(file.shapes[layer]) for layer in file.layout.layers)
 
 
 def _copied(model: ModelProto) -> ModelProto:

@@ -13,21 +13,21 @@ from dataclasses import dataclass, replace
 import nir
 from onnx import ModelProto
 
-from mpo_snn.data import load_dataset
-from mpo_snn.data.settings import settings_shown
 from mpo_snn.errors import ExportError
 from mpo_snn.export.equivalence import compare
+from mpo_snn.export.graph_proof import GraphInput, compare_paired, graph_source, load_input
 from mpo_snn.export.nir_export import DEFAULT_DT
 from mpo_snn.export.proof import (
     Proof,
     export_run,
-    limited,
     load_test_split,
     metadata_of,
     settings_differences,
 )
-from mpo_snn.export.sources import GraphSource, NetworkSource, Source
-from mpo_snn.graph.metadata import GraphMetadata, read_metadata
+from mpo_snn.export.sources import NetworkSource, Replayable
+from mpo_snn.graph.metadata import GraphMetadata, known_timestep, read_metadata
+from mpo_snn.graph.shapes import input_shape
+from mpo_snn.inference import Inference
 from mpo_snn.training.rundir import Run
 from mpo_snn.unroll import Unrolled
 
@@ -77,27 +77,11 @@ def export_onnx(
     metadata = replace(metadata_of(run, export, dt, ""), notes=())
     if timesteps is not None:
         metadata = replace(metadata, timesteps=timesteps)
-    model = built(export.graph, metadata, timesteps)(precision)
+    model = _built(export.graph, export.spiking, metadata, timesteps, metadata)(precision)
     file = open_onnx(ModelProto.FromString(onnx_bytes(model)))
     proof = prove_onnx(run, file, "exported model", samples=samples)
     write_properties(model, file.layout, replace(metadata, equivalence=proof.summary()))
     return OnnxExport(model, proof)
-
-
-def built(
-    graph: nir.NIRGraph, metadata: GraphMetadata, timesteps: int | None
-) -> Callable[[str], ModelProto]:
-    """How the model of a graph is built, with all but the precision settled."""
-    return lambda precision: build_onnx(
-        graph,
-        metadata.dt,
-        dict(metadata.spiking),
-        timesteps=timesteps,
-        encoding=metadata.encoding,
-        readout=metadata.readout,
-        precision=precision,
-        metadata=metadata,
-    )
 
 
 def prove_onnx(
@@ -127,7 +111,7 @@ def prove_onnx(
         title,
         run.recipe.readout,
         str(run.path),
-        built(export.graph, metadata, file.layout.timesteps),
+        _built(export.graph, export.spiking, metadata, file.layout.timesteps),
     )
     if timesteps != run.recipe.timesteps:
         notes.append(f"run over {timesteps} timesteps, trained with {run.recipe.timesteps}.")
@@ -150,64 +134,56 @@ def prove_onnx(
 
 
 def prove_onnx_pair(
-    first: nir.NIRGraph | OnnxFile,
-    second: OnnxFile,
-    titles: tuple[str, str],
-    data: str | None = None,
-    path: str | None = None,
-    samples: int | None = None,
+    first: nir.NIRGraph | OnnxFile, second: OnnxFile, titles: tuple[str, str], given: GraphInput
 ) -> Proof:
-    """Compare a model with a NIR graph or another model, on the data that the first one names.
+    """Compare a model with a NIR graph or another model.
 
     Args:
         first: what is true.
         second: what is tested.
         titles: what to call them.
-        data: another data set's name.
-        path: where the data is.
-        samples: how many of the split at most, every class in its share; None takes all.
+        given: what to run them on; the rest is left to what the first one's file says.
 
     Raises:
-        ExportError: if neither metadata nor the caller says what to run them on, or the two models
-            differ in precision or in the number of their timesteps.
+        RecipeError: naming all that neither the first file nor the caller says.
+        ExportError: if the two models differ in precision or in the number of their timesteps.
     """
-    metadata = first.metadata if isinstance(first, OnnxFile) else read_metadata(first)
-    name = data or (metadata.dataset if metadata else None)
-    attempt = f"cannot compare {titles[0]} with {titles[1]}"
-    if metadata is None or name is None:
-        raise ExportError(
-            f"{attempt}: the first has no metadata of this project (dt, timesteps, data set); give"
-            " the run, or a file that mpo-export wrote, as the first."
-        )
-    timesteps = second.layout.timesteps or metadata.timesteps
-    one: Source
+    given = replace(given, timesteps=_timesteps(first, second, titles, given.timesteps))
+    one: Replayable
     expected: Expected
+    dt: float | None
     if isinstance(first, OnnxFile):
-        if first.precision != second.precision:
-            raise ExportError(f"{attempt}: one is in float32, the other in float64.")
-        if first.layout.timesteps not in (None, timesteps):
-            raise ExportError(
-                f"{attempt}: one is made for {first.layout.timesteps} timesteps, the other for"
-                f" {timesteps}."
-            )
-        one = OnnxSource(first, titles[0], metadata.readout)
+        dt, metadata, shape = DEFAULT_DT, first.metadata, first.input_shape
+    else:
+        dt, metadata, shape = known_timestep(first), read_metadata(first), input_shape(first)
+        dt = given.dt if dt is None else dt
+    inference, dataset = load_input(metadata, given, dt, shape, titles[0])
+    if isinstance(first, OnnxFile):
+        one = OnnxSource(first, titles[0], inference.readout)
         expected = {first.precision: first.model}.get
     else:
-        one = GraphSource(first, metadata.dt, dict(metadata.spiking), titles[0])
-        expected = built(first, metadata, second.layout.timesteps)
-    other, disagreements, notes = _source(second, titles[1], metadata.readout, titles[0], expected)
-    settings = settings_shown(name, path, metadata.dataset, metadata.data)
-    dataset = load_dataset(limited(settings, samples), timesteps, train=False)
-    equivalence = compare(
-        one,
-        other,
-        dataset.test_x,
-        timesteps,
-        encoding=metadata.encoding,
-        readout=metadata.readout,
-        data=dataset.description,
-    )
-    return Proof(equivalence, tuple(disagreements), tuple(notes))
+        one = graph = graph_source(first, inference.dt, titles[0])
+        expected = _built(graph.graph, graph.spiking, inference, second.layout.timesteps)
+    other, disagreements, notes = _source(second, titles[1], inference.readout, titles[0], expected)
+    equivalence, pairing = compare_paired(one, other, inference, dataset)
+    return Proof(equivalence, tuple(disagreements), (*pairing, *notes))
+
+
+def _timesteps(
+    first: nir.NIRGraph | OnnxFile, second: OnnxFile, titles: tuple[str, str], given: int | None
+) -> int | None:
+    """The number of timesteps that is given, or that a model is made for."""
+    attempt = f"cannot compare {titles[0]} with {titles[1]}"
+    numbers = {given, second.layout.timesteps}
+    if isinstance(first, OnnxFile):
+        numbers.add(first.layout.timesteps)
+        if first.precision != second.precision:
+            raise ExportError(f"{attempt}: one is in float32, the other in float64.")
+    numbers.discard(None)
+    if len(numbers) > 1:
+        told = " and ".join(str(n) for n in sorted(n for n in numbers if n is not None))
+        raise ExportError(f"{attempt}: {told} timesteps are asked for, or what one is made for.")
+    return numbers.pop() if numbers else None
 
 
 def _source(
@@ -225,3 +201,23 @@ def _source(
     (other,) = (precision for precision in PRECISIONS if precision != file.precision)
     twin = None if differences else expected(other)
     return OnnxSource(file, title, readout, twin), differences, []
+
+
+def _built(
+    graph: nir.NIRGraph,
+    spiking: dict[str, str],
+    run_as: GraphMetadata | Inference,
+    timesteps: int | None,
+    metadata: GraphMetadata | None = None,
+) -> Callable[[str], ModelProto]:
+    """How the model of a graph is built, with all but the precision settled."""
+    return lambda precision: build_onnx(
+        graph,
+        run_as.dt,
+        spiking,
+        timesteps=timesteps,
+        encoding=run_as.encoding,
+        readout=run_as.readout,
+        precision=precision,
+        metadata=metadata,
+    )

@@ -6,6 +6,7 @@ provider has no convolution in float64. The reference is slow, so it gets a few 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,7 @@ from mpo_snn.errors import GraphError, ShapeError
 from mpo_snn.export.sources import Recording
 from mpo_snn.readout import read_out
 
-from .instrument import OWN, absolute, forced, layer_sizes, longest_sum, shown
+from .instrument import OWN, absolute, forced, longest_sum, shown
 from .layout import Layout
 from .onnx_file import OnnxFile
 
@@ -58,7 +59,11 @@ class OnnxSource:
     @property
     def neurons(self) -> int:
         """In all layers."""
-        return layer_sizes(self.file)
+        return sum(math.prod(shape) for shape in self.shapes().values())
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """See `Replayable.shapes`."""
+        return {layer: self.file.shapes[layer] for layer in self.layers()}
 
     def layers(self) -> list[str]:
         """Names of the layers, in the order of the layout."""
@@ -83,7 +88,7 @@ class OnnxSource:
 
     def replay(self, x: Tensor, dtype: torch.dtype, reference: Recording) -> Recording:
         """Every layer on its own: each is fed with the reference's spikes, not this model's."""
-        return self._record("forced", x, dtype, reference)
+        return self._record("forced", x, dtype, reference).like(reference)
 
     def thresholds(self) -> dict[str, Tensor]:
         """Firing threshold of every layer, volt, float64."""
@@ -100,7 +105,7 @@ class OnnxSource:
         self, x: Tensor, reference: Recording, dtype: torch.dtype
     ) -> dict[str, Tensor]:
         """See `mpo_snn.export.rounding.membrane_bounds`; computed in float32, hence its margin."""
-        v = self._record("absolute", x.abs(), torch.float32, reference).v
+        v = self._record("absolute", x.abs(), torch.float32, reference).like(reference).v
         terms = longest_sum(self.file.model) + 8 * x.shape[0]
         roundoff = torch.finfo(dtype).eps / 2
         gamma = 1.01 * terms * roundoff / (1.0 - terms * roundoff)
@@ -155,10 +160,12 @@ class OnnxSource:
     def _forced(self, reference: Recording | None, t: int, dtype: torch.dtype) -> Values:
         if reference is None:
             return {}
-        return {
-            self.file.layout.at(tensors.spikes, t): reference.spikes[layer][t].to(dtype).numpy()
-            for layer, tensors in self.file.layout.layers.items()
-        }
+        values = {}
+        for layer, tensors in self.file.layout.layers.items():
+            spikes = reference.spikes[layer][t].to(dtype)
+            spikes = spikes.reshape(len(spikes), *self.file.shapes[layer])
+            values[self.file.layout.at(tensors.spikes, t)] = spikes.numpy()
+        return values
 
     def _ready(self, kind: str, dtype: torch.dtype) -> Run:
         """The runtime of the model as it is ("plain"), or changed."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
 
 if TYPE_CHECKING:
+    from mpo_snn.export.graph_proof import GraphInput
     from mpo_snn.export.proof import Proof
+    from mpo_snn.graph.metadata import GraphMetadata
 
 _EXAMPLE = """\
 mpo-verify runs/digits runs/digits/model.nir
@@ -59,31 +61,20 @@ def _verify(first: Path, second: Path, args: Any) -> int:
 
 def _prove_nir(first: Path, second: Path, args: Any) -> Proof:
     from mpo_snn.export.foreign_proof import prove_foreign
-    from mpo_snn.export.graph_proof import GraphInput, prove_graph
+    from mpo_snn.export.graph_proof import prove_graph
     from mpo_snn.export.proof import prove_run
     from mpo_snn.graph.metadata import read_metadata
     from mpo_snn.graph.read import read_graph
-    from mpo_snn.training.rundir import data_path_beside, open_run
+    from mpo_snn.training.rundir import open_run
 
-    data, path = args.data, args.data_path
     if first.is_dir() or not first.exists():
         run, graph, title = open_run(first), read_graph(second), str(second)
+        on = (args.data, args.data_path, args.samples)
         if read_metadata(graph) is None:
-            return prove_foreign(run, graph, title, data, path, args.samples, args.dt)
-        return prove_run(run, graph, title, data, path, args.samples)
+            return prove_foreign(run, graph, title, *on, args.dt)
+        return prove_run(run, graph, title, *on)
     graph = read_graph(first)
-    path = path or data_path_beside(first, data or getattr(read_metadata(graph), "dataset", None))
-    given = GraphInput(
-        data,
-        path,
-        args.samples,
-        timesteps=args.timesteps,
-        dt=args.dt,
-        encoding=args.encoding,
-        readout=args.readout,
-        normalize=args.data_normalize,
-        scale=args.input_scale,
-    )
+    given = _given(first, read_metadata(graph), args)
     return prove_graph(graph, read_graph(second), (str(first), str(second)), given)
 
 
@@ -95,17 +86,34 @@ def _prove_onnx(first: Path, second: Path, args: Any) -> Proof:
     from mpo_snn.export.to_onnx.onnx_proof import prove_onnx, prove_onnx_pair
     from mpo_snn.graph.metadata import read_metadata
     from mpo_snn.graph.read import read_graph
-    from mpo_snn.training.rundir import data_path_beside, open_run
+    from mpo_snn.training.rundir import open_run
 
-    data, path = args.data, args.data_path
     if first.is_dir() or not first.exists():
-        run = open_run(first)
-        return prove_onnx(run, read_onnx(second), str(second), data, path, args.samples)
-    one = read_onnx(first) if first.suffix == ".onnx" else read_graph(first)
+        run, file = open_run(first), read_onnx(second)
+        return prove_onnx(run, file, str(second), args.data, args.data_path, args.samples)
+    one: Any = read_onnx(first) if first.suffix == ".onnx" else read_graph(first)
     metadata = one.metadata if first.suffix == ".onnx" else read_metadata(one)
-    path = path or data_path_beside(first, data or getattr(metadata, "dataset", None))
-    titles = (str(first), str(second))
-    return prove_onnx_pair(one, read_onnx(second), titles, data, path, args.samples)
+    titles, given = (str(first), str(second)), _given(first, metadata, args)
+    return prove_onnx_pair(one, read_onnx(second), titles, given)
+
+
+def _given(first: Path, metadata: GraphMetadata | None, args: Any) -> GraphInput:
+    """What two files are run on, as far as the command line says it."""
+    from mpo_snn.export.graph_proof import GraphInput
+    from mpo_snn.training.rundir import data_path_beside
+
+    made_for = args.data or getattr(metadata, "dataset", None)
+    return GraphInput(
+        args.data,
+        args.data_path or data_path_beside(first, made_for),
+        args.samples,
+        timesteps=args.timesteps,
+        dt=args.dt,
+        encoding=args.encoding,
+        readout=args.readout,
+        normalize=args.data_normalize,
+        scale=args.input_scale,
+    )
 
 
 def _parser() -> CommandParser:

@@ -204,3 +204,19 @@ def test_without_the_packages_it_says_what_to_install(plain, monkeypatch, capsys
         assert command.main(words) == 2
         error = capsys.readouterr().err
         assert "pip install 'mpo-snn[onnx]'" in error and error.count("\n") == 1
+
+
+def test_data_of_another_shape_are_refused(plain, tmp_path, capsys):
+    """For a graph and for a model alike."""
+    np.savez(
+        tmp_path / "data.npz",
+        **{f"x_{part}": np.zeros((4, 8, 8, 3), np.uint8) for part in ("train", "test")},
+        **{f"y_{part}": np.arange(4) for part in ("train", "test")},
+    )
+    assert export.main([str(plain), "--samples", "5"]) == 0
+    capsys.readouterr()
+    for name in ("model.nir", "model.onnx"):
+        words = [str(plain), str(plain / name), "--data", "archive", "--data.path"]
+        assert verify.main([*words, str(tmp_path / "data.npz")]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and "(3, 8, 8), the run takes (1, 8, 8)" in error, error
