@@ -33,14 +33,14 @@ class Subtraction:
         membrane: the LI or I.
         feedback: the Scale.
         synapse: the LI in front of the membrane that feeds it alone, if there is one.
-        timing: None if it subtracts something else than the threshold.
+        timings: which of both it is; both without a leak, none if it subtracts another amount.
     """
 
     spikes: str
     membrane: str
     feedback: str
     synapse: str | None
-    timing: Timing | None
+    timings: tuple[Timing, ...]
 
     @property
     def nodes(self) -> list[str]:
@@ -68,20 +68,20 @@ def find_subtractions(flow: Flow) -> dict[str, Subtraction]:
                     membrane,
                     feedback,
                     _synapse(flow, membrane, feedback),
-                    _timing(flow, name, membrane, feedback),
+                    _timings(flow, name, membrane, feedback),
                 )
     return found
 
 
 def write_subtraction_as_lif(flow: Flow, *timings: Timing) -> Flow:
-    """The flow with composites of these timings as plain LIF and IF.
+    """The flow with composites of one of these timings as plain LIF and IF.
 
     Only where all spiking neurons of the graph reset alike: a reader is told once how it is.
     """
     found = find_subtractions(flow)
     others = set(flow.named("LIF", "IF", "CubaLIF", "Threshold")) - found.keys()
-    resets = {s.timing for s in found.values()}
-    if others or len(resets) != 1 or not resets <= set(timings):
+    common = [t for t in timings if all(t in s.timings for s in found.values())]
+    if others or not found or not common:
         return flow
     if any(s.synapse or flow.targets(s.membrane) != [s.spikes] for s in found.values()):
         return flow
@@ -101,35 +101,16 @@ def write_subtraction_as_lif(flow: Flow, *timings: Timing) -> Flow:
         ]
         nodes = {n: x for n, x in flow.nodes.items() if n not in gone} | {s.spikes: plain}
         flow = replace(flow, nodes=nodes, edges=edges)
-    (timing,) = resets
-    assert timing is not None
-    return replace(flow, stands_for=timing).noting(
-        f"reset by subtraction ({timing}) into plain LIF, which stands for it here"
+    return replace(flow, stands_for=common[0]).noting(
+        f"reset by subtraction ({common[0]}) into plain LIF, which stands for it here"
     )
 
 
 def read_lif_as_subtraction(flow: Flow, timing: Timing) -> Flow:
     """The flow with LIF and IF as the composites that they stand for."""
     flow = replace(flow, stands_for=None)
-    for name in flow.named("LIF", "IF"):
-        node = flow.nodes[name]
-        if flow.kind(name) == "IF":
-            membrane: nir.NIRNode = nir.I(r=node.r)
-            decay, gain = np.ones_like(node.r), flow.dt * node.r
-        else:
-            membrane = nir.LI(tau=node.tau, r=node.r, v_leak=node.v_leak)
-            decay, gain = 1.0 - flow.dt / node.tau, flow.dt * node.r / node.tau
-        amount = node.v_threshold * (decay if timing == "step" else 1.0)
-        entry, back = flow.free_name(f"{name}.membrane"), flow.free_name(f"{name}.reset")
-        nodes = {
-            **flow.nodes,
-            name: nir.Threshold(threshold=node.v_threshold),
-            entry: membrane,
-            back: nir.Scale(scale=-amount / gain),
-        }
-        edges = [(a, entry if b == name else b) for a, b in flow.edges]
-        edges += [(entry, name), (name, back), (back, entry)]
-        flow = replace(flow, nodes=nodes, edges=edges)
+    for name in flow.named("LIF", "IF", "CubaLIF"):
+        flow = _as_composite(flow, name, timing)
     return flow
 
 
@@ -146,6 +127,29 @@ def reset_to_zero(flow: Flow) -> Flow:
     return flow
 
 
+def _as_composite(flow: Flow, name: str, timing: Timing) -> Flow:
+    node, kind = flow.nodes[name], flow.kind(name)
+    entry, back = flow.free_name(f"{name}.membrane"), flow.free_name(f"{name}.reset")
+    nodes, edges = dict(flow.nodes), [(entry, name), (name, back), (back, entry)]
+    if kind == "IF":
+        nodes[entry] = nir.I(r=node.r)
+        decay, gain = np.ones_like(node.r), flow.dt * node.r
+    else:
+        tau = node.tau if kind == "LIF" else node.tau_mem
+        nodes[entry] = nir.LI(tau=tau, r=node.r, v_leak=node.v_leak)
+        decay, gain = 1.0 - flow.dt / tau, flow.dt * node.r / tau
+    target = entry
+    if kind == "CubaLIF":
+        target = flow.free_name(f"{name}.synapse")
+        nodes[target] = nir.LI(tau=node.tau_syn, r=node.w_in, v_leak=np.zeros_like(node.tau_syn))
+        edges.insert(0, (target, entry))
+    amount = node.v_threshold * (decay if timing == "step" else 1.0)
+    nodes[name] = nir.Threshold(threshold=node.v_threshold)
+    nodes[back] = nir.Scale(scale=-amount / gain)
+    edges = [*((a, target if b == name else b) for a, b in flow.edges), *edges]
+    return replace(flow, nodes=nodes, edges=edges)
+
+
 def _synapse(flow: Flow, membrane: str, feedback: str) -> str | None:
     sources = [name for name in flow.sources(membrane) if name != feedback]
     if len(sources) != 1 or flow.kind(sources[0]) != "LI" or len(flow.targets(sources[0])) != 1:
@@ -153,7 +157,7 @@ def _synapse(flow: Flow, membrane: str, feedback: str) -> str | None:
     return sources[0]
 
 
-def _timing(flow: Flow, spikes: str, membrane: str, feedback: str) -> Timing | None:
+def _timings(flow: Flow, spikes: str, membrane: str, feedback: str) -> tuple[Timing, ...]:
     node = flow.nodes[membrane]
     threshold = np.asarray(flow.nodes[spikes].threshold, dtype=np.float64)
     gain: Array = flow.dt * np.asarray(node.r, dtype=np.float64)
@@ -161,7 +165,9 @@ def _timing(flow: Flow, spikes: str, membrane: str, feedback: str) -> Timing | N
     if flow.kind(membrane) == "LI":
         gain, decay = gain / node.tau, 1.0 - flow.dt / node.tau
     amount = -gain * flow.nodes[feedback].scale
-    for timing, expected in (("next", threshold), ("step", decay * threshold)):
-        if np.allclose(amount, expected, rtol=TOLERANCE, atol=0.0):
-            return timing  # type: ignore[return-value]
-    return None
+    expected: dict[Timing, Array] = {"next": threshold, "step": decay * threshold}
+    return tuple(
+        timing
+        for timing, value in expected.items()
+        if np.allclose(amount, value, rtol=TOLERANCE, atol=0.0)
+    )

@@ -54,13 +54,17 @@ def dynamics_of(flow: Flow) -> dict[str, Dynamics]:
         found[name] = Dynamics(leak, synapse, node.v_threshold / gain, rest, "to a value", value)
     composites = find_subtractions(flow)
     for name in flow.named("Threshold"):
-        (source, *others) = flow.sources(name) or [""]
-        if others or flow.kind(source) not in ("LI", "I", "CubaLI"):
+        composite = composites.get(name)
+        membrane = composite.membrane if composite else (flow.sources(name) or [""])[0]
+        if membrane not in flow.named("LI", "I", "CubaLI"):
             continue
-        leak, synapse, gain, rest = _membrane(flow.nodes[source], flow.dt)
+        leak, synapse, gain, rest = _membrane(flow.nodes[membrane], flow.dt)
         reset = "none"
-        if name in composites:
-            reset = f"by subtraction, {composites[name].timing or 'of another amount'}"
+        if composite is not None:
+            reset = f"by subtraction, {' or '.join(composite.timings) or 'of another amount'}"
+            if composite.synapse is not None:
+                synapse, _, further, _ = _membrane(flow.nodes[composite.synapse], flow.dt)
+                gain, rest = gain * further, rest / further
         threshold = flow.nodes[name].threshold / gain
         found[name] = Dynamics(leak, synapse, threshold, rest, reset, np.zeros_like(threshold))
     return found

@@ -31,6 +31,7 @@ class Reader:
             after loading where one is needed.
         load: code that loads `path`.
         after: code of the step after loading, by what plain LIF stand for; "" without one.
+        late: by how many steps its output comes late.
         help: the way out where its dynamics differ.
     """
 
@@ -44,6 +45,7 @@ class Reader:
     as_read: Callable[[Flow], Flow]
     load: str
     after: Callable[[Timing | None], str] = lambda timing: ""
+    late: Callable[[Flow], int] = lambda flow: 0
     help: str = ""
 
     def fold(self, flow: Flow) -> Flow:

@@ -43,13 +43,22 @@ KINDS = (
     "LIF",
     "CubaLIF",
 )
-_AFTER = """\
-from snntorch._neurons.leaky import Leaky
+_AFTER: dict[Timing | None, str] = {
+    None: "",
+    "next": """\
+from snntorch import Leaky
 for neuron in network.modules():
     if isinstance(neuron, Leaky):
-        neuron.reset_mechanism = "subtract"
-        neuron.reset_delay = True
-        neuron.state_function = neuron._base_sub"""
+        neuron.reset_mechanism, neuron.reset_delay = "subtract", True
+        neuron.state_function = neuron._base_sub""",
+    "step": """\
+import torch
+from snntorch import Leaky
+for neuron in network.modules():
+    if isinstance(neuron, Leaky):
+        neuron.reset_mechanism, neuron.reset_delay = "subtract", False
+        neuron.state_function, neuron.mem_reset = neuron._base_int, torch.zeros_like""",
+}
 
 
 def _structure(flow: Flow) -> list[Finding]:
@@ -112,11 +121,11 @@ def _as_read(flow: Flow) -> Flow:
 
 
 def _after(timing: Timing | None) -> str:
-    return _AFTER if timing == "next" else ""
+    return _AFTER[timing]
 
 
 def _subtraction(flow: Flow) -> Flow:
-    return write_subtraction_as_lif(flow, "next")
+    return write_subtraction_as_lif(flow, "next", "step")
 
 
 def _gain(flow: Flow) -> Flow:

@@ -17,6 +17,7 @@ from mpo_snn.export.foldings.edge_order import sort_edges
 from mpo_snn.export.foldings.flow import Flow
 from mpo_snn.export.foldings.gain import set_gain
 from mpo_snn.export.foldings.loops import move_loop_bias
+from mpo_snn.export.foldings.one_tau import join_split_layers, split_by_tau
 from mpo_snn.export.foldings.one_threshold import fold_threshold
 from mpo_snn.export.foldings.pools import write_padded_pools_as_convolutions
 from mpo_snn.export.foldings.resting import fold_resting_potential
@@ -96,6 +97,10 @@ def _is(value: float, expected: float) -> bool:
     return bool(np.isclose(value, expected, rtol=1e-6, atol=1e-12))
 
 
+def _as_read(flow: Flow) -> Flow:
+    return join_split_layers(lower_thresholds(flow))
+
+
 def _gain(flow: Flow) -> Flow:
     return set_gain(flow, "step")
 
@@ -112,11 +117,10 @@ SPIKINGJELLY = Reader(
         fold_resting_potential,
         fold_threshold,
         move_loop_bias,
-        sort_edges,
     ),
-    dialect=(raise_thresholds,),
+    dialect=(raise_thresholds, split_by_tau, sort_edges),
     structure=_structure,
-    as_read=lower_thresholds,
+    as_read=_as_read,
     load="from spikingjelly.activation_based.nir_exchange import import_from_nir\n"
     'network = import_from_nir("{path}", dt={dt:g}, step_mode="s")\n'
     "# output, state = network(x, state): give each step the state of the one before",

@@ -11,32 +11,50 @@ from mpo_snn.export.foldings.flow import Flow
 from mpo_snn.export.foldings.loops import fed_back, loop_tail
 from mpo_snn.export.foldings.subtraction import find_subtractions
 from mpo_snn.export.foldings.weights import DENSE
-from mpo_snn.graph.kinds import SPIKING
 
 from .finding import Finding, Severity
 
 SUBTRACTION_HELP = "train with neuron.reset zero"
+_MEMBRANES = ("LI", "I", "CubaLI")
+_READ_OUT = "read the layer in front of it"
+_WAYS_OUT = {
+    "LI": _READ_OUT,
+    "I": _READ_OUT,
+    "CubaLI": _READ_OUT,
+    "CubaLIF": "neurons without a synapse (neuron.model leaky)",
+    "Threshold": SUBTRACTION_HELP,
+    "Scale": "fold it into the weights",
+    "Conv2d": "dense layers alone",
+    "Flatten": "dense layers alone",
+    "AvgPool2d": "dense layers alone",
+    "SumPool2d": "dense layers alone",
+}
 
 
 def unknown_kinds(flow: Flow, taken: Collection[str], severity: Severity) -> list[Finding]:
-    """Nodes of kinds that the reader does not know, a reset by subtraction as one thing."""
-    composites = find_subtractions(flow)
-    inner = {name for c in composites.values() for name in c.nodes}
-    findings = [
-        Finding(
-            name,
-            "its reset by subtraction, written as LI, Threshold and Scale, is not taken",
-            severity,
-            SUBTRACTION_HELP,
-        )
-        for name in composites
-    ]
+    """Nodes of kinds that the reader does not know; neurons of several nodes as one thing."""
+    parts = {name: composite.nodes for name, composite in find_subtractions(flow).items()}
+    resets = dict.fromkeys(parts, "reset by subtraction")
+    for name in set(flow.named("Threshold")) - parts.keys():
+        sources = flow.sources(name)
+        if len(sources) == 1 and flow.kind(sources[0]) in _MEMBRANES:
+            parts[name], resets[name] = [name, sources[0]], "lack of a reset"
+    findings, inner = [], set()
+    for name, nodes in parts.items():
+        kinds = [flow.kind(n) for n in nodes]
+        if set(kinds) <= set(taken):
+            continue
+        inner |= set(nodes)
+        form = ", ".join(sorted(set(kinds)))
+        what = f"its {resets[name]}, written as {form}, {_done(severity)}"
+        findings.append(Finding(name, what, severity, SUBTRACTION_HELP))
     for name in flow.nodes:
         kind = flow.kind(name)
         if kind not in ("Input", "Output", *taken) and name not in inner:
-            done = "is not taken" if severity == "fails" else "is dropped without a word"
-            findings.append(Finding(name, f"{kind} {done}", severity, _way_out(kind)))
-    return findings
+            what = f"{kind} {_done(severity)}"
+            findings.append(Finding(name, what, severity, _WAYS_OUT.get(kind, "")))
+    order = {name: i for i, name in enumerate(flow.nodes)}
+    return sorted(findings, key=lambda f: order[f.node])
 
 
 def flattened_batches(flow: Flow) -> list[Finding]:
@@ -159,11 +177,5 @@ def mixed_values(flow: Flow, kind: str, *names: str) -> list[tuple[str, str]]:
     ]
 
 
-def _way_out(kind: str) -> str:
-    if kind in ("LI", "I", "CubaLI"):
-        return "leave the integrating read-out out and read the layer in front of it"
-    if kind in SPIKING:
-        return "train with neuron.reset zero"
-    if kind == "NIRGraph":
-        return "write it without subgraphs"
-    return "" if kind == "Delay" else "fold it into the weights"
+def _done(severity: Severity) -> str:
+    return "is not taken" if severity == "fails" else "is dropped without a word"

@@ -1,0 +1,39 @@
+"""nirtorch 2.6 with a map of one's own from every node kind to torch.
+
+Its default map leaves the bias of an Affine random, flattens the batch axis, drops the padding of
+sum pools and has no neurons: give it `interop/runners/nirtorch_map.py` or the like. What a loop
+feeds back comes one step late as a whole, so a bias behind the loop's neuron must move.
+"""
+
+from __future__ import annotations
+
+from mpo_snn.export.foldings.edge_order import sort_edges
+from mpo_snn.export.foldings.flow import Flow
+from mpo_snn.export.foldings.loops import move_loop_bias
+from mpo_snn.graph.kinds import SUPPORTED
+
+from . import wiring
+from .finding import Finding
+from .reader import Reader
+
+
+def _structure(flow: Flow) -> list[Finding]:
+    return [*wiring.unknown_kinds(flow, SUPPORTED, "fails"), *wiring.late_loops(flow)]
+
+
+def _as_read(flow: Flow) -> Flow:
+    return flow
+
+
+NIRTORCH = Reader(
+    name="nirtorch",
+    title="nirtorch 2.6",
+    nir_version="1.0.8",
+    dt=None,
+    folds=(move_loop_bias, sort_edges),
+    dialect=(),
+    structure=_structure,
+    as_read=_as_read,
+    load="import nirtorch  # neuron_map: every node kind, as in interop/runners/nirtorch_map.py\n"
+    'network = nirtorch.nir_to_torch(nir.read("{path}"), neuron_map)',
+)
