@@ -11,6 +11,7 @@ from mpo_snn.export.foldings.flow import Flow
 from mpo_snn.export.foldings.loops import fed_back, loop_tail
 from mpo_snn.export.foldings.subtraction import find_subtractions
 from mpo_snn.export.foldings.weights import DENSE
+from mpo_snn.graph.shapes import infer_shapes
 
 from .finding import Finding, Severity
 
@@ -32,7 +33,19 @@ _WAYS_OUT = {
 
 
 def unknown_kinds(flow: Flow, taken: Collection[str], severity: Severity) -> list[Finding]:
-    """Nodes of kinds that the reader does not know; neurons of several nodes as one thing."""
+    """Nodes of kinds that the reader does not know; neurons of several nodes as one thing.
+
+    Args:
+        flow: the graph.
+        taken: kinds that the reader knows.
+        severity: `different` where it drops such nodes, which fails all the same where what is
+            left does not fit together.
+    """
+    if severity == "different" and not _fits_without(flow, taken):
+        severity = "fails"
+        done = "is dropped without a word, and what is left does not fit together"
+    else:
+        done = "is not taken" if severity == "fails" else "is dropped without a word"
     parts = {name: composite.nodes for name, composite in find_subtractions(flow).items()}
     resets = dict.fromkeys(parts, "reset by subtraction")
     for name in set(flow.named("Threshold")) - parts.keys():
@@ -46,12 +59,12 @@ def unknown_kinds(flow: Flow, taken: Collection[str], severity: Severity) -> lis
             continue
         inner |= set(nodes)
         form = ", ".join(sorted(set(kinds)))
-        what = f"its {resets[name]}, written as {form}, {_done(severity)}"
+        what = f"its {resets[name]}, written as {form}, {done}"
         findings.append(Finding(name, what, severity, SUBTRACTION_HELP))
     for name in flow.nodes:
         kind = flow.kind(name)
         if kind not in ("Input", "Output", *taken) and name not in inner:
-            what = f"{kind} {_done(severity)}"
+            what = f"{kind} {done}"
             findings.append(Finding(name, what, severity, _WAYS_OUT.get(kind, "")))
     order = {name: i for i, name in enumerate(flow.nodes)}
     return sorted(findings, key=lambda f: order[f.node])
@@ -177,5 +190,10 @@ def mixed_values(flow: Flow, kind: str, *names: str) -> list[tuple[str, str]]:
     ]
 
 
-def _done(severity: Severity) -> str:
-    return "is not taken" if severity == "fails" else "is dropped without a word"
+def _fits_without(flow: Flow, taken: Collection[str]) -> bool:
+    """Whether shapes still fit when nodes of other kinds are left out."""
+    for name in [n for n in flow.nodes if flow.kind(n) not in ("Input", "Output", *taken)]:
+        if len(flow.sources(name)) != 1:
+            return False
+        flow = flow.without(name)
+    return not infer_shapes(flow.flat).findings

@@ -1,0 +1,142 @@
+"""Every folding leaves every spike as it is, on graphs that need it."""
+
+from __future__ import annotations
+
+import copy
+
+import nir
+import numpy as np
+import pytest
+
+from interop.graphs import DT, lif
+from mpo_snn.export.foldings import (
+    above_threshold,
+    affine,
+    channels_last,
+    dense_as_convolution,
+    edge_order,
+    exponential,
+    gain,
+    hidden_synapse,
+    loops,
+    no_leak,
+    one_tau,
+    one_threshold,
+    pools,
+    resting,
+    scales,
+    subtraction,
+)
+from mpo_snn.export.foldings.flow import Flow
+from tests.export.flows import assert_same_spikes, random_flow
+from tests.export.networks import Dense, settled
+from tests.graph.graphs import graph, ports
+
+SEEDS = range(12)
+FOLDS = {
+    "gain, r = 1": lambda flow: gain.set_gain(flow, "one"),
+    "gain, r = tau / dt": lambda flow: gain.set_gain(flow, "step"),
+    "IF": no_leak.write_if_as_lif,
+    "threshold": one_threshold.fold_threshold,
+    "resting potential": resting.fold_resting_potential,
+    "average": pools.write_average_as_sum,
+    "padding": pools.write_padded_pools_as_convolutions,
+    "scales": scales.fold_scales,
+    "convolution": lambda flow: dense_as_convolution.write_dense_as_convolution(
+        scales.fold_scales(flow)
+    ),
+    "loop bias": lambda flow: loops.move_loop_bias(scales.fold_scales(flow)),
+    "neutral": loops.add_neutral_nodes,
+    "edges": edge_order.sort_edges,
+    "affine": affine.write_linear_as_affine,
+    "small gain": hidden_synapse.write_small_gain,
+    "split": one_tau.split_by_tau,
+}
+
+
+@pytest.mark.parametrize("fold", FOLDS.values(), ids=FOLDS)
+def test_spikes_stay(fold) -> None:
+    changed = 0
+    for seed in SEEDS:
+        flow = random_flow(seed)
+        before = copy.deepcopy(flow.nodes)
+        folded = fold(flow)
+        changed += folded.nodes != flow.nodes or folded.edges != flow.edges
+        for name, node in before.items():
+            for key, value in vars(node).items():
+                if isinstance(value, np.ndarray):
+                    np.testing.assert_array_equal(getattr(flow.nodes[name], key), value)
+        if fold is FOLDS["split"]:
+            folded = one_tau.join_split_layers(folded)
+        assert_same_spikes(flow, folded, seed)
+    assert changed, "no graph needed it"
+
+
+def test_gain_and_threshold_reach_their_form() -> None:
+    for seed in SEEDS:
+        flow = scales.fold_scales(random_flow(seed))
+        for form, expected in (("one", lambda n: 1.0), ("step", lambda n: n.tau / DT)):
+            folded = one_threshold.fold_threshold(gain.set_gain(flow, form))
+            for name in folded.named("LIF"):
+                node = folded.nodes[name]
+                np.testing.assert_allclose(node.r, np.broadcast_to(expected(node), node.r.shape))
+                assert np.unique(node.v_threshold).size == 1
+        assert not folded.named("Scale")
+
+
+@pytest.mark.parametrize("shape", ((2, 3, 3), (2, 3, 5), (2, 4, 3)))
+def test_a_flatten_goes_where_a_square_kernel_can_hold_the_image(shape) -> None:
+    rng = np.random.default_rng(0)
+    size = int(np.prod(shape))
+    nodes = {
+        **ports(shape, (4,)),
+        "flat": nir.Flatten({"input": np.array(shape)}, 0, -1),
+        "fc": nir.Affine(rng.normal(size=(4, size)), rng.normal(size=4)),
+        "lif": lif((4,)),
+    }
+    chain = ["input", "flat", "fc", "lif", "output"]
+    flow = Flow.of(graph(nodes, list(zip(chain, chain[1:], strict=False))), DT)
+    folded = dense_as_convolution.write_dense_as_convolution(flow)
+    assert bool(folded.named("Flatten")) == (shape == (2, 4, 3))
+    assert_same_spikes(flow, folded)
+
+
+@pytest.mark.parametrize("timing", ("next", "step"))
+@pytest.mark.parametrize("beta", (0.6, 1.0))
+def test_a_subtraction_as_lif_reads_back_as_itself(timing, beta) -> None:
+    from mpo_snn.export.nir_export import export_nir
+
+    gain = "unit" if beta == 1.0 else "decay"
+    network, _ = settled(Dense, beta=beta, input_gain=gain, reset="subtract", reset_timing=timing)
+    flow = Flow.of(export_nir(network, Dense.input_shape).graph, DT)
+    plain = subtraction.write_subtraction_as_lif(flow, timing)
+    assert plain.stands_for == timing and not plain.named("Threshold", "Scale", "LI", "I")
+    assert_same_spikes(flow, subtraction.meaning(plain))
+    other = "step" if timing == "next" else "next"
+    kept = subtraction.write_subtraction_as_lif(flow, other)
+    assert (kept.stands_for == other) == (beta == 1.0), "without a leak both are the same"
+
+
+def test_next_float32_decides_as_greater_does() -> None:
+    rng = np.random.default_rng(0)
+    thresholds = np.concatenate([rng.uniform(0.1, 2.0, 50), np.float32(rng.uniform(0.1, 2.0, 50))])
+    raised = above_threshold.next_float32(thresholds)
+    for theta, above in zip(thresholds, raised, strict=True):
+        near = np.float32(theta)
+        for v in (np.nextafter(near, np.float32(0)), near, np.nextafter(near, np.float32(9))):
+            assert (v >= np.float32(above)) == (np.float64(v) > theta)
+
+
+def test_dialects_read_back() -> None:
+    """tau in steps, the hidden synapse and channels last say something else, and come back."""
+    for seed in SEEDS:
+        flow = gain.set_gain(resting.fold_resting_potential(random_flow(seed)), "step")
+        steps = exponential.write_tau_in_steps(flow)
+        assert_same_spikes(flow, exponential.read_tau_in_steps(steps), seed)
+        last = channels_last.write_channels_last(flow)
+        assert_same_spikes(flow, channels_last.read_channels_last(last), seed)
+        small = hidden_synapse.write_small_gain(flow)
+        hidden = hidden_synapse.write_lif_as_synaptic(small)
+        read = hidden_synapse.read_synaptic(hidden)
+        for name in flow.named("LIF"):
+            np.testing.assert_allclose(read.nodes[name].tau, flow.nodes[name].tau, rtol=1e-9)
