@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import nir
 import numpy as np
@@ -95,7 +96,7 @@ def test_a_flatten_goes_where_a_square_kernel_can_hold_the_image(shape) -> None:
         "lif": lif((4,)),
     }
     chain = ["input", "flat", "fc", "lif", "output"]
-    flow = Flow.of(graph(nodes, list(zip(chain, chain[1:], strict=False))), DT)
+    flow = Flow.of(graph(nodes, list(pairwise(chain))), DT)
     folded = dense_as_convolution.write_dense_as_convolution(flow)
     assert bool(folded.named("Flatten")) == (shape == (2, 4, 3))
     assert_same_spikes(flow, folded)

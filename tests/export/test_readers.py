@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import nir
 import numpy as np
 import pytest
@@ -47,7 +49,7 @@ SETTINGS = {"zero": ZERO, "next": NEXT, "step": STEP, "if": IF}
 def chain(*nodes: nir.NIRNode, shape=(12,), out=(7,)) -> Flow:
     named = {f"n{i}": node for i, node in enumerate(nodes)}
     names = ["input", *named, "output"]
-    edges = list(zip(names, names[1:], strict=False))
+    edges = list(pairwise(names))
     return Flow.of(graph({**ports(shape, out), **named}, edges), DT)
 
 
