@@ -23,6 +23,8 @@ def console_view(report: dict[str, Any]) -> RenderableType:
     )
     warnings = [f"[yellow]warning[/]  {escape(text)}" for text in report["warnings"]]
     parts: list[RenderableType] = [title, "", _layers(report), "", _summary(report)]
+    if report["robustness"] is not None:
+        parts += ["", _robustness(report["robustness"])]
     return Group(*parts, *([""] if warnings else []), *warnings)
 
 
@@ -87,3 +89,17 @@ def _energy_range(summary: dict[str, Any]) -> str:
 def _as_dense(summary: dict[str, Any]) -> str:
     dense = summary["dense_energy_pj_per_inference"]
     return "" if dense is None else f"; as a dense network {show_energy(dense)}"
+
+
+def _robustness(robustness: dict[str, Any]) -> Table:
+    """One row a kind of fault: accuracy in % at each level, mean over the seeds."""
+    kinds = list(dict.fromkeys(row["kind"] for row in robustness["levels"]))
+    table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    for kind in kinds:
+        rows = [row for row in robustness["levels"] if row["kind"] == kind]
+        while len(table.columns) < len(rows) + 1:
+            table.add_column(justify="right", no_wrap=True)
+        table.add_row(f"  {kind}", *(f"{row['level']:g}" for row in rows), style="dim")
+        table.add_row("    accuracy / %", *(f"{row['accuracy_percent']:.2f}" for row in rows))
+    return table

@@ -13,7 +13,14 @@ HEIGHT_PT = 215.0
 Points = Sequence[tuple[float, float]]
 
 
-def curve_chart(curve: Points, points: Points, label: str, title: str, prefix: str) -> str:
+def curve_chart(
+    curve: Points,
+    points: Points,
+    label: str,
+    title: str,
+    prefix: str,
+    within: tuple[float, float] | None = None,
+) -> str:
     """Draw a line with a dot at every value, and hollow dots.
 
     Args:
@@ -22,6 +29,8 @@ def curve_chart(curve: Points, points: Points, label: str, title: str, prefix: s
         label: of the x axis; what the y axis is belongs into the caption.
         title: said to those who do not see the drawing.
         prefix: makes the ids in the drawing unique within a page.
+        within: ends of the y axis, the same for drawings that are to be compared; None: those of
+            the values.
 
     Returns:
         an `<svg>` element, without references to anything outside.
@@ -39,7 +48,10 @@ def curve_chart(curve: Points, points: Points, label: str, title: str, prefix: s
         axes.grid(axis="y", color=TRACK, linewidth=1)
         axes.set_axisbelow(True)
         axes.tick_params(length=0, colors=SOFT, labelcolor=SOFT)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=max(x) > 1.0))
+        axes.xaxis.set_major_formatter("{x:g}")
+        if within is not None:
+            axes.set_ylim(*within)
         axes.yaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel(label, color=INK)
         return page_svg(figure, title, prefix)

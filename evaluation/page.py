@@ -25,6 +25,15 @@ from .quantities import (
 )
 from .record import groups_of
 
+FAULT_AXES = {
+    "gaussian": "sigma / range of the data",
+    "salt_and_pepper": "share of the pixels",
+    "weight_bits": "share of the bits flipped",
+    "threshold_jitter": "sigma / threshold",
+    "dead_neurons": "share of the neurons",
+    "dropped_spikes": "share of the spikes",
+    "clock_jitter": "share of the spikes",
+}
 MOST_CLASSES = 10
 """So many are drawn, the ones that are right least often; the table has all."""
 SHOW = {
@@ -63,6 +72,7 @@ def render_page(report: dict[str, Any]) -> str:
         report=report,
         figure=figure,
         charts=_charts(report),
+        robustness=_robustness_charts(report["robustness"]),
         groups=groups_of(report["equivalence"]),
     )
 
@@ -105,6 +115,25 @@ def _charts(report: dict[str, Any]) -> dict[str, Markup]:
         ),
     }
     return {name: Markup(svg) for name, svg in (drawn | _decision_charts(report)).items()}
+
+
+def _robustness_charts(robustness: dict[str, Any] | None) -> list[tuple[str, Markup]]:
+    """Title and drawing of each kind of fault: the mean over seeds, and every seed."""
+    if robustness is None:
+        return []
+    found = [value for row in robustness["levels"] for value in row["accuracies_percent"]]
+    within = (max(0.0, min(found) - 3.0), 102.0)
+    drawn = []
+    for kind in dict.fromkeys(row["kind"] for row in robustness["levels"]):
+        rows = [row for row in robustness["levels"] if row["kind"] == kind]
+        curve = [(row["level"], row["accuracy_percent"]) for row in rows]
+        if rows[0]["level"] > 0.0:
+            curve = [(0.0, robustness["clean_accuracy_percent"]), *curve]
+        seeds = [(row["level"], value) for row in rows for value in row["accuracies_percent"]]
+        title = f"Accuracy under {kind.replace('_', ' ')}"
+        svg = curve_chart(curve, seeds, FAULT_AXES[kind], title, f"fault-{kind}", within)
+        drawn.append((kind.replace("_", " ").capitalize(), Markup(svg)))
+    return drawn
 
 
 def _decision_charts(report: dict[str, Any]) -> dict[str, str]:

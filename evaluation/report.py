@@ -40,6 +40,7 @@ def build_report(
     graph_file: str | Path,
     command: str,
     warnings: tuple[str, ...] = (),
+    robustness: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Put a report together: dictionaries, lists, text, numbers and None.
 
@@ -50,6 +51,7 @@ def build_report(
         graph_file: the file, for its name and hash.
         command: the command line that makes this report again.
         warnings: what a reader must know, beside what the figures themselves give cause for.
+        robustness: what `report_robustness` gave; None: it was not measured.
     """
     layers = [_layer(evaluation, layer, profile) for layer in evaluation.layers]
     total = _total(evaluation, profile, layers)
@@ -84,6 +86,7 @@ def build_report(
         "layers": layers,
         "total": total,
         "decisions": report_decisions(activity, evaluation.class_names),
+        "robustness": robustness,
         "synapses": [
             {**asdict(count), "sources": list(count.sources)}
             for count in evaluation.synapses.values()

@@ -88,8 +88,14 @@ def _evaluate(args: Any, command: str) -> int:
         settings = replace(settings, normalize=True)
     dataset = load_dataset(settings, setting.timesteps, train=False)
     dataset = fit_dataset(dataset, input_shape(graph), args.input_scale)
+    kinds = _faults(args, dataset)
     with _progress(len(dataset.test_x)) as advance:
         evaluation = evaluate_graph(graph, dataset, setting, progress=advance)
+    robustness = None
+    if kinds:
+        robustness = _robustness(
+            kinds, range(args.seeds), graph, dataset, setting, evaluation.activity
+        )
     report = build_report(
         evaluation,
         profile,
@@ -97,12 +103,36 @@ def _evaluate(args: Any, command: str) -> int:
         graph_file=args.graph,
         command=command,
         warnings=departures(setting, dataset, metadata),
+        robustness=robustness,
     )
     json_path, html_path = write_report(report, args.output or Path(args.graph).parent)
     Console(highlight=False, soft_wrap=True).print(console_view(report))
     print(f"\nwrote  {json_path}\n       {html_path}")
     print(f"next   open {html_path} in a browser")
     return OK
+
+
+def _faults(args: Any, dataset: Any) -> tuple[str, ...]:
+    """What `--robustness` asks for, checked before anything is run."""
+    from mpo_snn.evaluation.robustness import FAULTS, check_faults
+
+    if args.robustness is None:
+        return ()
+    if args.seeds < 1:
+        raise UsageError(f"--seeds is {args.seeds}, allowed is 1 or more.")
+    kinds = FAULTS if args.robustness == "all" else tuple(args.robustness.split(","))
+    check_faults(kinds, dataset)
+    return kinds
+
+
+def _robustness(
+    kinds: tuple[str, ...], seeds: range, graph: Any, dataset: Any, setting: Any, activity: Any
+) -> dict[str, Any]:
+    from mpo_snn.evaluation.robustness import measure_robustness, report_robustness, runs_of
+
+    with _progress(len(dataset.test_x) * runs_of(kinds, seeds)) as advance:
+        levels = measure_robustness(graph, dataset, setting, kinds, seeds, advance)
+    return report_robustness(levels, activity.samples, activity.accuracy_percent, seeds)
 
 
 @contextmanager
@@ -183,6 +213,15 @@ def _parser() -> CommandParser:
         action="store_true",
         help="count what is the same at every timestep at every timestep, not once",
     )
+    add(
+        "--robustness",
+        nargs="?",
+        const="all",
+        metavar="KINDS",
+        help="accuracy under noise and under faults of hardware: all, or a list such as"
+        " weight_bits,dropped_spikes",
+    )
+    add("--seeds", type=int, default=3, metavar="N", help="seeds of the faults; default 3")
     add("--batch-size", "--batch_size", type=int, default=256, metavar="N", help="samples at once")
     add("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:N")
     add("--list", action="store_true", help="list the data sets and energy profiles")

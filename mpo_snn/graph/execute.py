@@ -6,7 +6,7 @@ time axis of length 1.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -19,6 +19,9 @@ from .order import Group, Schedule, Step
 from .record import Recorder
 
 Values = dict[str, Tensor]
+Transmit = Callable[[str, Tensor, int], Tensor]
+"""What becomes of spikes on their way to others: takes the name of the node that fired, its spikes
+[T, B, *features] and the timestep of the first of them; called in the order of time."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Execution:
         batch: the number of samples.
         recorder: takes the spikes and membranes.
         forced: values [T, B, *features] that the others see in place of a node's own.
+        transmit: what becomes of spikes on their way; None: they arrive as they are.
         is_constant: whether the input is the same in every timestep.
     """
 
@@ -109,6 +113,7 @@ class Execution:
         batch: int,
         recorder: Recorder,
         forced: Mapping[str, Tensor],
+        transmit: Transmit | None = None,
         *,
         is_constant: bool,
     ) -> None:
@@ -117,6 +122,7 @@ class Execution:
         self.batch = batch
         self.recorder = recorder
         self.forced = forced
+        self.transmit = transmit
         self.states: dict[str, State] = {
             name: layer.start(batch) for name, layer in program.layers.items()
         }
@@ -150,7 +156,11 @@ class Execution:
             value, v = self.program.fold(step, total), total
         self.recorder.add(step.name, value, v, start, stop)
         forced = self._forced(step.name, start, stop)
-        values[step.name] = value if forced is None else forced
+        if forced is not None:
+            value = forced
+        elif self.transmit is not None and step.node in self.program.spiking:
+            value = self.transmit(step.name, value.expand(stop - start, *value.shape[1:]), start)
+        values[step.name] = value
         if step.name in self.timeless and self._is_read_in_time(step.name):
             self.kept[step.name] = values[step.name]
 
@@ -174,13 +184,18 @@ class Execution:
                     total = outer[step.name][t] if total is None else total + outer[step.name][t]
                 assert total is not None, f"{step.name!r} has no input"
                 value = self._evaluate(step, total, tapes[step.name], t)
-                forced = tapes[step.name].forced
-                now[step.name] = value if forced is None else forced[t]
+                tape = tapes[step.name]
+                if tape.forced is not None:
+                    value = tape.forced[t]
+                elif self.transmit is not None and tape.arrives is not None:
+                    value = self.transmit(step.name, value[None], start + t)[0]
+                    tape.arrives[t] = value
+                now[step.name] = value
             self.previous.update((name, now[name]) for name in own & self.previous.keys())
         for name, tape in tapes.items():
             if tape.value is not None:
                 self.recorder.add(name, tape.value, tape.v, start, stop)
-            seen = tape.value if tape.forced is None else tape.forced
+            seen = next((x for x in (tape.forced, tape.arrives) if x is not None), tape.value)
             if name in self.program.exported and seen is not None:
                 values[name] = seen
 
@@ -193,6 +208,8 @@ class Execution:
             tape.value = torch.empty(shape, dtype=self.program.dtype, device=self.program.device)
         if recorded and self.recorder.keeps_v:
             tape.v = torch.empty(shape, dtype=self.program.dtype, device=self.program.device)
+        if recorded and self.transmit is not None:
+            tape.arrives = torch.empty(shape, dtype=self.program.dtype, device=self.program.device)
         return tape
 
     def _evaluate(self, step: Step, total: Tensor, tape: _Tape, t: int) -> Tensor:
@@ -232,9 +249,11 @@ class _Tape:
         forced: what the others see in place of the node's own value.
         value: its own value.
         v: its membrane before reset.
+        arrives: what others see of its own value, where spikes change on their way.
     """
 
     forced: Tensor | None = None
+    arrives: Tensor | None = None
     value: Tensor | None = None
     v: Tensor | None = None
 

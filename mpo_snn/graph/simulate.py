@@ -18,7 +18,7 @@ from torch import Tensor
 from mpo_snn.errors import GraphError, ShapeError
 
 from .check import check_graph
-from .execute import Execution, Program
+from .execute import Execution, Program, Transmit
 from .inline import inline
 from .kinds import is_spiking, is_stateful
 from .neurons import layer
@@ -122,6 +122,7 @@ class Simulator:
         *,
         record: Record = "none",
         forced: Mapping[str, Tensor] | None = None,
+        transmit: Transmit | None = None,
         chunk: int | None = None,
     ) -> Simulation:
         """Run the graph from silence.
@@ -135,6 +136,8 @@ class Simulator:
             forced: for some spiking nodes, spikes of shape [T, B, *shape] that everything
                 downstream sees, loops included, in place of the node's own. The node itself goes on
                 from its own spikes, and these are what is recorded.
+            transmit: what becomes of spikes on their way from any spiking node to others, loops
+                included; what is recorded is what was fired.
             chunk: how many timesteps are handled at once; states are carried on, so the result is
                 the same for any number, up to the order in which torch adds up a product with
                 another number of rows. None chooses by memory.
@@ -142,7 +145,7 @@ class Simulator:
         Raises:
             ShapeError: if x or a forced value does not have its shape.
             GraphError: if `forced` names a node that is not spiking, `record` is unknown or `chunk`
-                is smaller than 1.
+                is smaller than 1; if `transmit` is given and a loop evaluates a spiking node twice.
         """
         timesteps, batch = self._check_input(x)
         forced = self._check_forced(forced or {}, timesteps, batch)
@@ -153,7 +156,11 @@ class Simulator:
         shapes = {name: self.node_shapes[name] for name in self.spiking}
         recorder = Recorder(record, shapes, timesteps, batch, self.dtype, self.device)
         is_constant = timesteps == 1 or x.stride(0) == 0
-        execution = Execution(self._program, batch, recorder, forced, is_constant=is_constant)
+        if transmit is not None:
+            self._check_no_clone_fires()
+        execution = Execution(
+            self._program, batch, recorder, forced, transmit, is_constant=is_constant
+        )
         output = torch.empty(
             timesteps, batch, *self.output_shape, dtype=self.dtype, device=self.device
         )
@@ -172,6 +179,14 @@ class Simulator:
             timesteps,
             batch,
         )
+
+    def _check_no_clone_fires(self) -> None:
+        twice = [s.clone_of for s in self.schedule.steps if s.clone_of in self.spiking]
+        if twice:
+            raise GraphError(
+                f"cannot change spikes on their way from {', '.join(map(repr, twice))}: a loop"
+                " evaluates it a second time, on other values"
+            )
 
     def _chunk(self, batch: int) -> int:
         values = sum(math.prod(shape) for shape in self.node_shapes.values())

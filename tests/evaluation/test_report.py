@@ -18,6 +18,7 @@ from mpo_snn.evaluation.evaluate import evaluate_graph
 from mpo_snn.evaluation.page import look_up, render_page
 from mpo_snn.evaluation.record import groups_of
 from mpo_snn.evaluation.report import build_report, verdict
+from mpo_snn.evaluation.robustness import measure_robustness, report_robustness
 from mpo_snn.evaluation.setting import Setting
 from mpo_snn.evaluation.write import write_report
 from mpo_snn.graph.metadata import GraphMetadata
@@ -165,6 +166,20 @@ def test_charts_use_the_colours_of_the_page(make_report):
             f"var(--{name})"
             for name in ("ink", "ink-soft", "track", "accent", "accent-mid", "accent-pale")
         }
+
+
+def test_robustness_is_drawn_and_listed(small, make_report):
+    levels = measure_robustness(small.graph, small.dataset, SETTING, ["weight_bits"], (0, 1))
+    report = make_report()
+    report["robustness"] = report_robustness(
+        levels, 11, report["summary"]["accuracy_percent"], (0, 1)
+    )
+    page = Page(render_page(json.loads(json.dumps(report))))
+    assert "Weight bits" in " ".join(page.words)
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(console_view(report))
+    assert f"{report['robustness']['levels'][0]['accuracy_percent']:.2f}" in shown.get()
 
 
 def test_report_is_plain_and_stable(make_report):
