@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .page_svg import INK, SERIES, SOFT, TRACK, page_figure, page_svg
+from .page_svg import FONT_PT, INK, SERIES, SOFT, TRACK, bare_axes, page_figure, page_svg
 
 ROW_PT = 38.0
 BAR_PT = 7.0
@@ -42,18 +42,14 @@ def bar_chart(bars: Sequence[Bar], whole: float, title: str, prefix: str) -> str
     """
     height = ROW_PT * max(len(bars), 1)
     with page_figure(height, prefix) as figure:
-        axes = figure.add_axes((0, 0, 1, 1), frameon=False)
-        axes.set(xlim=(0, 1), ylim=(height, 0))
-        axes.set_axis_off()
+        axes = bare_axes(figure, height)
         for row, bar in enumerate(bars):
             _draw(axes, bar, top=row * ROW_PT, scale=1 / whole if whole else 0.0)
         return page_svg(figure, title, prefix)
 
 
 def _draw(axes: Any, bar: Bar, *, top: float, scale: float) -> None:
-    text: dict[str, Any] = {"fontsize": 12.5, "va": "baseline", "parse_math": False}
-    axes.text(0, top + 14, shorten(bar.name), color=INK, ha="left", **text)
-    axes.text(1, top + 14, bar.label, color=SOFT, ha="right", **text)
+    write_row(axes, bar.name, bar.label, top)
     if bar.parts is None:
         return
     middle = top + 14 + 7 + BAR_PT / 2
@@ -62,6 +58,13 @@ def _draw(axes: Any, bar: Bar, *, top: float, scale: float) -> None:
     for part, colour in zip(bar.parts, SERIES, strict=False):
         axes.barh(middle, part * scale, left=left, height=BAR_PT, color=colour, linewidth=0)
         left += part * scale
+
+
+def write_row(axes: Any, name: str, label: str, top: float) -> None:
+    """Write a name at the left and a value at the right, on the first line below `top`."""
+    text: dict[str, Any] = {"fontsize": FONT_PT, "va": "baseline", "parse_math": False}
+    axes.text(0, top + 14, shorten(name), color=INK, ha="left", **text)
+    axes.text(1, top + 14, label, color=SOFT, ha="right", **text)
 
 
 def shorten(name: str, longest: int = LONGEST_NAME) -> str:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from .bar_chart import Bar, bar_chart
 from .curve_chart import curve_chart
+from .equivalence_charts import equivalence_charts
 from .quantities import (
     ABSENT,
     show_count,
@@ -74,6 +75,7 @@ def render_page(report: dict[str, Any]) -> str:
         charts=_charts(report),
         robustness=_robustness_charts(report["robustness"]),
         groups=groups_of(report["equivalence"]),
+        pictures=equivalence_charts(report["equivalence"]),
     )
 
 

@@ -45,6 +45,14 @@ def page_figure(height_pt: float, prefix: str) -> Iterator[Figure]:
         yield Figure(figsize=(WIDTH_PT / 72, height_pt / 72), frameon=False)
 
 
+def bare_axes(figure: Figure, height_pt: float) -> Any:
+    """Axes that fill a figure of this height: 1 wide, in points from the top down, undrawn."""
+    axes = figure.add_axes((0, 0, 1, 1), frameon=False)
+    axes.set(xlim=(0, 1), ylim=(height_pt, 0))
+    axes.set_axis_off()
+    return axes
+
+
 def page_svg(figure: Figure, title: str, prefix: str) -> str:
     """The figure as an `<svg>` element, without references to anything outside.
 

@@ -47,6 +47,7 @@ class LayerTally:
     differing: int = 0
     both: int = 0
     either: int = 0
+    by_timestep: list[int] = field(default_factory=list)
     first: Place | None = None
     replay: LayerReplay = field(default_factory=LayerReplay)
 
@@ -66,6 +67,9 @@ class LayerTally:
         self.neurons = int(a[0, 0].numel())
         self.entries += a.numel()
         self.differing += int(differs.sum())
+        now = differs.flatten(1).sum(1).tolist()
+        before = self.by_timestep or [0] * len(now)
+        self.by_timestep = [old + new for old, new in zip(before, now, strict=True)]
         self.both += int((a & b).sum())
         self.either += int((a | b).sum())
         if bool(differs.any()):
@@ -286,6 +290,12 @@ def _precision_dict(result: PrecisionResult) -> dict[str, Any]:
         "predictions_unexplained": result.predictions_unexplained,
         "output_difference": result.output_difference,
         "first_divergence": _plain(result.first_divergence),
+        "differing_by_timestep": {
+            tally.layer: tally.by_timestep for tally in result.layers if tally.differing
+        },
+        "roots_by_distance": {
+            tally.layer: tally.replay.distances for tally in result.layers if tally.replay.distances
+        },
         "layers": [
             {
                 "layer": tally.layer,

@@ -9,6 +9,7 @@ flip a spike on this data.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import torch
@@ -19,6 +20,8 @@ from .sources import Recording, Replayable
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 """Distance from threshold, relative to it, that rounding explains without further proof."""
 LISTED_ROOTS = 20
+CLOSEST, FARTHEST = 1e-17, 1e3
+"""Distances outside count as these."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,24 @@ class Root:
 
 @dataclass
 class LayerReplay:
-    """What replay found in one layer, over all batches."""
+    """What replay found in one layer, over all batches.
+
+    `distances` counts its roots by the power of ten of their distance from threshold, "-7" for
+    1e-7 to 1e-6.
+    """
 
     roots: int = 0
     unexplained: int = 0
     membrane_difference: float = 0.0
+    distances: dict[str, int] = field(default_factory=dict)
     first_unexplained: Place | None = None
     listed: list[Root] = field(default_factory=list)
+
+    def count(self, distances: Tensor) -> None:
+        """Count roots at these distances, relative to threshold."""
+        bounded = torch.nan_to_num(distances, nan=FARTHEST).clamp(CLOSEST, FARTHEST)
+        for decade, count in Counter(bounded.log10().floor().int().tolist()).items():
+            self.distances[str(decade)] = self.distances.get(str(decade), 0) + count
 
     def note(self, place: Place) -> None:
         """Keep the earliest unexplained place."""
@@ -116,6 +130,7 @@ def _add_roots(
 ) -> None:
     unexplained = is_root & ~(distance <= bound)
     result.roots += int(is_root.sum())
+    result.count(distance[is_root])
     result.unexplained += int(unexplained.sum())
     for place in _places(layer, unexplained, first_sample):
         result.note(place)

@@ -55,6 +55,7 @@ def _evaluate(args: Any, command: str) -> int:
     from mpo_snn.evaluation.report import build_report
     from mpo_snn.evaluation.setting import departures, resolve_setting
     from mpo_snn.evaluation.write import write_report
+    from mpo_snn.export.for_reader import meaning_of
     from mpo_snn.graph.metadata import known_timestep, read_metadata
     from mpo_snn.graph.read import read_graph
     from mpo_snn.graph.shapes import input_shape
@@ -62,6 +63,7 @@ def _evaluate(args: Any, command: str) -> int:
 
     graph = read_graph(args.graph)
     metadata = read_metadata(graph)
+    graph = meaning_of(graph)  # as the reader that it is written for runs it
     setting = resolve_setting(
         metadata,
         dataset=args.data,

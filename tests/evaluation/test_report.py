@@ -250,6 +250,21 @@ def test_whole_record_is_on_the_page(make_report):
         assert word in words
 
 
+def test_pictures_of_the_record_are_on_the_page(make_report):
+    layer = {"layer": "<lif1>", "differing": 3, "entries": 70}
+    counts = {"differing_by_timestep": {"<lif1>": [0, 3]}, "roots_by_distance": {"x": {"-7": 1}}}
+    page = render_page(
+        make_report({"timesteps": 2, "float32": {"layers": [layer], **counts}, "equal": True})
+    )
+    for title in (
+        "Spikes that differ in float32, by layer and timestep",
+        "Distance from threshold of the first differences in float32",
+    ):
+        assert f'aria-label="{title}"' in page
+    assert "Differing spikes, float32" in page and "Differing spikes, float64" not in page
+    assert "<lif1>" not in page and Page(page).open == []
+
+
 def test_a_divergence_is_one_fact():
     record = {"equal": False, "first_divergence": {"layer": "lif1", "neuron": [1, 2]}}
     assert groups_of(record)[0].facts[1] == ("first divergence", "layer lif1, neuron 1, 2")

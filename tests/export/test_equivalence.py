@@ -1,6 +1,7 @@
 """A graph that computes something else is caught, and told where and when it first does."""
 
 import copy
+import math
 
 import nir
 import numpy as np
@@ -228,6 +229,8 @@ def test_tallies_equal_a_loop_over_every_spike():
         sum(x and y for x, y in pairs) / sum(x or y for x, y in pairs)
     )
     assert layer.jaccard < 1.0
+    by_loop = [int((x != y).sum()) for x, y in zip(a, b, strict=True)]
+    assert layer.by_timestep == by_loop and sum(by_loop) == layer.differing > 0
 
 
 def test_a_flip_within_rounding_is_listed_and_explained():
@@ -247,6 +250,10 @@ def test_a_flip_within_rounding_is_listed_and_explained():
     roots = single.layers[0].replay.listed
     assert [r.place.neuron for r in roots] == [(int(at),)] * len(roots) and roots
     assert all(r.is_explained and r.distance < 1e-4 for r in roots)
+    decades = [str(math.floor(math.log10(r.distance))) for r in roots]
+    expected = {decade: decades.count(decade) for decade in decades}
+    assert single.layers[0].replay.distances == expected
+    assert result.to_dict()["float32"]["roots_by_distance"] == {"lif1": expected}
     assert single.layers[0].replay.unexplained == 0
     assert result.results[0].first_divergence.layer == "lif1"
 
