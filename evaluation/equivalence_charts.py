@@ -62,12 +62,9 @@ def _strips(precision: str, part: dict[str, Any], timesteps: int) -> str:
     layers, differing = part["layers"], part["differing_by_timestep"]
     rows = {row["layer"]: cells(differing.get(row["layer"], []), timesteps) for row in layers}
     most = max((max(row) for row in rows.values()), default=0)
-
     height = len(layers) * ROW_PT + FOOT_PT
-    title, prefix = (
-        f"Spikes that differ in {precision}, by layer and timestep",
-        f"strips-{precision}",
-    )
+    title = f"Spikes that differ in {precision}, by layer and timestep"
+    prefix = f"strips-{precision}"
     with page_figure(height, prefix) as figure:
         axes = bare_axes(figure, height)
         for i, layer in enumerate(layers):
@@ -98,13 +95,12 @@ def _histogram(precision: str, distances: dict[str, dict[str, int]]) -> str:
     first = bound - DECADES_BELOW
     total: dict[int, int] = {}
     for counts in distances.values():
-        for decade, count in counts.items():
-            at = max(int(decade), first)
+        for power, count in counts.items():
+            at = max(int(power), first)
             total[at] = total.get(at, 0) + count
     last = max(*total, bound)
     width = 1 / (last - first + 1)
     tallest = math.log1p(max(total.values()))
-
     title = f"Distance from threshold of the first differences in {precision}"
     prefix = f"distances-{precision}"
     small: dict[str, Any] = {"fontsize": 0.85 * FONT_PT, "va": "baseline"}
