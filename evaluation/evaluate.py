@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mpo_snn.errors import DataError, RecipeError, ShapeError
+from mpo_snn.graph.kinds import kind_of
 from mpo_snn.graph.simulate import Simulator
 
 from .activity import Activity, batches, measure_activity
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class GraphNode:
+    """A node of the graph, without its parameters.
+
+    Attributes:
+        name: of the node; one in a subgraph has the names of all above it in front.
+        kind: in NIR.
+        shape: of what it gives for one sample.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What was measured and counted.
 
@@ -37,6 +53,8 @@ class Evaluation:
         input_shape: of one sample.
         output_shape: of one answer.
         class_names: in the order of the outputs.
+        nodes: of the graph, in the order in which they are evaluated.
+        edges: pairs of their names.
         split: which part of the data was run, `test` or `validation`.
     """
 
@@ -48,6 +66,8 @@ class Evaluation:
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     class_names: tuple[str, ...]
+    nodes: tuple[GraphNode, ...]
+    edges: tuple[tuple[str, str], ...]
     split: str = "test"
 
     def operations(self, layer: Layer, *, every_step: bool | None = None) -> Operations:
@@ -123,6 +143,12 @@ def evaluate_graph(
         input_shape=tuple(simulator.input_shape),
         output_shape=tuple(simulator.output_shape),
         class_names=tuple(dataset.class_names),
+        nodes=tuple(
+            GraphNode(step.node, kind_of(flat.nodes[step.node]), tuple(shapes[step.node]))
+            for step in simulator.schedule.steps
+            if step.clone_of is None
+        ),
+        edges=tuple(flat.edges),
         split=dataset.evaluated_on,
     )
 

@@ -41,6 +41,7 @@ def build_report(
     command: str,
     warnings: tuple[str, ...] = (),
     robustness: dict[str, Any] | None = None,
+    sample: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Put a report together: dictionaries, lists, text, numbers and None.
 
@@ -52,6 +53,7 @@ def build_report(
         command: the command line that makes this report again.
         warnings: what a reader must know, beside what the figures themselves give cause for.
         robustness: what `report_robustness` gave; None: it was not measured.
+        sample: what `look_at_sample` gave; None: no sample was looked at.
     """
     layers = [_layer(evaluation, layer, profile) for layer in evaluation.layers]
     total = _total(evaluation, profile, layers)
@@ -87,6 +89,7 @@ def build_report(
         "total": total,
         "decisions": report_decisions(activity, evaluation.class_names),
         "robustness": robustness,
+        "sample": sample,
         "synapses": [
             {**asdict(count), "sources": list(count.sources)}
             for count in evaluation.synapses.values()
@@ -274,8 +277,14 @@ def _graph(evaluation: Evaluation, metadata: GraphMetadata | None, path: Path) -
     }
     told = ("writer", "nir_version", "reset", "reset_timing", "input_scaling")
     lists = ("class_names", "folds", "notes")
+    nodes = [
+        {"name": node.name, "kind": node.kind, "shape": list(node.shape)}
+        for node in evaluation.nodes
+    ]
     return {
         **described,
+        "nodes": nodes,
+        "edges": [list(edge) for edge in evaluation.edges],
         **{key: getattr(metadata, key, None) for key in told},
         **{key: list(getattr(metadata, key, ())) for key in lists},
     }

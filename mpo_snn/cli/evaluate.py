@@ -52,6 +52,7 @@ def _evaluate(args: Any, command: str) -> int:
     from mpo_snn.data.settings import settings_shown
     from mpo_snn.evaluation.console import console_view
     from mpo_snn.evaluation.evaluate import evaluate_graph
+    from mpo_snn.evaluation.one_sample import check_sample, look_at_sample
     from mpo_snn.evaluation.report import build_report
     from mpo_snn.evaluation.setting import departures, resolve_setting
     from mpo_snn.evaluation.write import write_report
@@ -91,9 +92,12 @@ def _evaluate(args: Any, command: str) -> int:
     dataset = load_dataset(settings, setting.timesteps, train=False)
     dataset = fit_dataset(dataset, input_shape(graph), args.input_scale)
     kinds = _faults(args, dataset)
+    if len(dataset.test_x):
+        check_sample(args.sample, dataset)
     with _progress(len(dataset.test_x)) as advance:
         evaluation = evaluate_graph(graph, dataset, setting, progress=advance)
     robustness = None
+    sample = look_at_sample(graph, dataset, setting, args.sample)
     if kinds:
         robustness = _robustness(
             kinds, range(args.seeds), graph, dataset, setting, evaluation.activity
@@ -106,6 +110,7 @@ def _evaluate(args: Any, command: str) -> int:
         command=command,
         warnings=departures(setting, dataset, metadata),
         robustness=robustness,
+        sample=sample,
     )
     json_path, html_path = write_report(report, args.output or Path(args.graph).parent)
     Console(highlight=False, soft_wrap=True).print(console_view(report))
@@ -222,6 +227,13 @@ def _parser() -> CommandParser:
         metavar="KINDS",
         help="accuracy under noise and under faults of hardware: all, or a list such as"
         " weight_bits,dropped_spikes",
+    )
+    add(
+        "--sample",
+        type=int,
+        default=0,
+        metavar="N",
+        help="sample of the test split whose spikes and membranes the report shows; default 0",
     )
     add("--seeds", type=int, default=3, metavar="N", help="seeds of the faults; default 3")
     add("--batch-size", "--batch_size", type=int, default=256, metavar="N", help="samples at once")

@@ -15,6 +15,7 @@ from mpo_snn.errors import OutputError
 from mpo_snn.evaluation.bar_chart import Bar, bar_chart, shorten
 from mpo_snn.evaluation.console import console_view
 from mpo_snn.evaluation.evaluate import evaluate_graph
+from mpo_snn.evaluation.one_sample import look_at_sample
 from mpo_snn.evaluation.page import look_up, render_page
 from mpo_snn.evaluation.record import groups_of
 from mpo_snn.evaluation.report import build_report, verdict
@@ -156,10 +157,12 @@ def test_page_stands_alone(make_report):
     assert "@media print" in text
 
 
-def test_charts_use_the_colours_of_the_page(make_report):
-    text = render_page(make_report())
+def test_charts_use_the_colours_of_the_page(small, make_report):
+    report = make_report()
+    report["sample"] = look_at_sample(small.graph, small.dataset, SETTING, 2)
+    text = render_page(report)
     drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(drawings) == 5
+    assert len(drawings) == 8
     for drawing in drawings:
         assert not re.search(r"#[0-9a-fA-F]{6}", drawing)
         assert set(re.findall(r"fill: ([^;\"]+)", drawing)) - {"none"} <= {
@@ -320,7 +323,7 @@ def test_graph_without_spiking_nodes_or_synapses(small, make_report):
     assert report["summary"]["density"] is None
     assert report["total"]["mac_per_inference"] == 108
     assert "no spiking node" in report["warnings"][0]
-    assert render_page(report).count("<svg") == 4
+    assert render_page(report).count("<svg") == 5
 
 
 def test_console(make_report):

@@ -1,0 +1,78 @@
+"""Spike raster of a page: one row a neuron, one tick a spike, layer under layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.ticker import MaxNLocator
+
+from .bar_chart import shorten
+from .page_svg import INK, SERIES, SOFT, TRACK, WIDTH_PT, page_figure, page_svg
+
+ROW_PT = 3.4
+TITLE_PT = 20.0
+AXIS_PT = 40.0
+
+
+@dataclass(frozen=True)
+class RasterLayer:
+    """Spikes of some neurons of one layer.
+
+    Attributes:
+        name: of the layer.
+        note: beside it.
+        neurons: how many rows there are.
+        spikes: (timestep from 0, row) of every spike.
+    """
+
+    name: str
+    note: str
+    neurons: int
+    spikes: Sequence[tuple[int, int]]
+
+
+def raster_chart(layers: Sequence[RasterLayer], timesteps: int, title: str, prefix: str) -> str:
+    """Draw the layers from top to bottom over one axis of time.
+
+    Args:
+        layers: in the order in which signals pass through them.
+        timesteps: T.
+        title: said to those who do not see the drawing.
+        prefix: makes the ids in the drawing unique within a page.
+
+    Returns:
+        an `<svg>` element, without references to anything outside.
+    """
+    height = sum(TITLE_PT + ROW_PT * layer.neurons for layer in layers) + AXIS_PT
+    with page_figure(height, prefix) as figure:
+        axes = figure.add_axes(
+            (4 / WIDTH_PT, AXIS_PT / height, 1 - 8 / WIDTH_PT, 1 - AXIS_PT / height), frameon=False
+        )
+        axes.set(xlim=(0.4, timesteps + 0.6), ylim=(height - AXIS_PT, 0))
+        top = 0.0
+        text: dict[str, Any] = {"fontsize": 11.5, "va": "baseline", "parse_math": False}
+        for layer in layers:
+            axes.text(0.4, top + 13, shorten(layer.name), color=INK, ha="left", **text)
+            axes.text(timesteps + 0.6, top + 13, layer.note, color=SOFT, ha="right", **text)
+            top += TITLE_PT
+            rows = ROW_PT * layer.neurons
+            axes.fill_between((0.4, timesteps + 0.6), top, top + rows, color=TRACK, linewidth=0)
+            if layer.spikes:
+                times, neurons = zip(*layer.spikes, strict=True)
+                width = min(0.8, 0.12 * timesteps / 4 + 0.08)
+                axes.barh(
+                    [top + ROW_PT * (n + 0.5) for n in neurons],
+                    width,
+                    height=ROW_PT * 0.8,
+                    left=[t + 1 - width / 2 for t in times],
+                    color=SERIES[0],
+                    linewidth=0,
+                )
+            top += rows
+        axes.set_yticks([])
+        axes.tick_params(length=0, colors=SOFT, labelcolor=SOFT)
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.set_xlabel("timestep", color=INK)
+        return page_svg(figure, title, prefix)
