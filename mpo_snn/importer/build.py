@@ -23,7 +23,7 @@ from mpo_snn.surrogate import Shape
 
 from .composites import NeuronNodes, Wiring, find_loops, find_neurons
 from .layers import Array, read_layer
-from .network import INPUT, ImportedNetwork
+from .network import INPUT, ImportedNetwork, refused_names
 from .neurons import NeuronOptions, read_neuron
 
 _PLAIN_READERS = (None, "nir", "portable")
@@ -115,6 +115,8 @@ class _Import:
         for name in self.flat.nodes:
             if name not in ends | inner | self.neurons.keys():
                 self._read_layer(name, layers)
+        outer = [name for name in self.flat.nodes if name not in ends | inner]
+        self.findings += refused_names(outer)
         if self.findings:
             raise GraphError(self.attempt, sorted(self.findings))
         return self._wired(layers)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mpo_snn.errors import GraphError
 
-INPUT = "input"
+INPUT = ""
+"""Stands for the sample among the sources; no layer can have this name."""
 
 
 class ImportedNetwork(nn.Module):
@@ -22,7 +23,7 @@ class ImportedNetwork(nn.Module):
     Args:
         layers: by the name of their node.
         sources: for every layer, what is added up to its input, in the order in which they run;
-            `input` is the sample.
+            `INPUT` is the sample.
         outputs: what is added up to the output.
         dt: timestep of the file, in seconds.
         input_shape: shape of one sample, without batch and time.
@@ -73,6 +74,15 @@ class ImportedNetwork(nn.Module):
         except KeyError:
             return f"node {name!r} has a name that no layer of torch can have: call it otherwise."
         return None
+
+
+def refused_names(names: Iterable[str]) -> list[str]:
+    """The names that no layer can have, one line each."""
+    try:
+        ImportedNetwork({name: nn.Identity() for name in names}, {}, (), 1.0, ())
+    except GraphError as error:
+        return list(error.findings)
+    return []
 
 
 def _sum(values: Iterable[Tensor]) -> Tensor:

@@ -60,7 +60,7 @@ def leak(b: Builder, form: str) -> dict[str, np.ndarray]:
 
 
 FORMS = ("decay", "unit", "any", "uniform")
-SPIKING = ("LIF", "IF", "CubaLIF", "Threshold", "none", "step", "next", "synaptic")
+SPIKING = ("LIF", "IF", "CubaLIF", "Threshold", "none", "CubaLI", "step", "next", "synaptic")
 
 
 def neuron(b: Builder, kind: str, form: str, name: str, skips: list[str]) -> None:
@@ -107,6 +107,9 @@ def _composite(
     if b.rng.random() < 0.3:
         membrane, gain, share = nir.I(b.some(shape, 0.2, 2) / DT), None, full(shape, 1)
         gain = membrane.r * DT
+    if kind == "CubaLI":
+        other = leak(b, form="any")
+        membrane = nir.CubaLI(other["tau"], one["tau"], one["r"], zero, other["r"])
     if kind == "synaptic":
         b.add(nir.LI(**leak(b, "any"), v_leak=zero), shape, f"{name}-s", *skips)
         skips = []
@@ -116,7 +119,7 @@ def _composite(
     b.add(nir.Threshold(threshold), shape, name)
     b.renamed[f"{name}-m"] = f"{name}.membrane"
     del b.made[f"{name}-m"]
-    if kind != "none":
+    if kind not in ("none", "CubaLI"):
         b.nodes[f"{name}-r"] = nir.Scale(-(share if kind == "step" else 1.0) * threshold / gain)
         b.edges += [(name, f"{name}-r"), (f"{name}-r", f"{name}-m")]
         b.renamed[f"{name}-r"] = f"{name}.reset"
@@ -125,7 +128,8 @@ def _composite(
 def synapse(b: Builder, kind: str, name: str, skips: list[str]) -> None:
     """A stateless node that takes the shape it meets."""
     axes = len(b.shape)
-    if kind == "Scale" or (kind == "pool" and axes != 3) or (kind == "Flatten" and axes == 1):
+    has_room = axes == 3 and min(b.shape[1:]) >= 2
+    if kind == "Scale" or (kind == "pool" and not has_room) or (kind == "Flatten" and axes == 1):
         b.add(nir.Scale(b.some(b.shape, 0.5, 2)), b.shape, name, *skips)
     elif kind == "Flatten":
         start = int(b.rng.integers(0, axes - 1))

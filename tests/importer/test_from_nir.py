@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import mpo_snn
+from interop.paper import LIF_SPIKES, single_lif
 from mpo_snn.export.equivalence import compare
 from mpo_snn.export.for_reader import export_for_reader, reader_named
 from mpo_snn.export.nir_export import export_nir
@@ -64,6 +65,14 @@ def test_a_file_with_its_timestep(tmp_path: Path) -> None:
     x = drive(T, 2, 1, 8, 8)
     expected = Simulator(candidate, DT, torch.float64).run(x).output
     torch.testing.assert_close(outputs(network, x), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_published_lif_fires_where_the_paper_says(dtype: torch.dtype) -> None:
+    case = single_lif()
+    network = mpo_snn.from_nir(case.graph, dt=case.dt, dtype=dtype)
+    spikes = outputs(network, case.x.to(dtype))
+    assert tuple(spikes[:, 0, 0].nonzero()[:, 0].tolist()) == LIF_SPIKES
 
 
 def test_forward_is_one_timestep() -> None:
@@ -186,6 +195,18 @@ def test_channels_and_learnt_widths() -> None:
     mpo_snn.Unrolled(network.train(), T)(drive(T, 4, 1, 8, 8).float()).mean().backward()
     assert torch.isfinite(mpo.regularizer()) and network.lif1.width.shape == (4,)
     mpo.step()
+
+
+def test_layers_may_be_called_input_and_output() -> None:
+    nodes = {"x": nir.Input(np.array([2])), "input": affine([[1, 2], [3, 4]]), "output": lif()}
+    nodes |= {"y": nir.Output(np.array([2]))}
+    edges = [("x", "input"), ("input", "output"), ("x", "output"), ("output", "y")]
+    candidate = graph(nodes, edges)
+    network = mpo_snn.from_nir(candidate, dt=DT, dtype=torch.float64)
+    x = drive(20, 3, 2)
+    assert torch.equal(outputs(network, x), Simulator(candidate, DT, torch.float64).run(x).output)
+    exported = export_nir(network, (2,), DT).graph
+    assert set(exported.nodes) == {"input", "input_2", "output_2", "output"}
 
 
 def test_copies_are_whole() -> None:

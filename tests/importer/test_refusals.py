@@ -127,11 +127,11 @@ def test_everything_is_told_at_once() -> None:
         "k": lif(v_leak=0.5),
         "o": li(),
     }
-    candidate = chain((2,), **nodes)
+    candidate = chain((2,), **nodes, train=nir.Scale(full((2,), 1)))
     candidate.edges.append(("k", "fc"))
     error = refusal(candidate)
-    assert len(error.findings) == 5
-    assert str(error).splitlines()[0] == "cannot import the graph: 5 findings"
+    assert len(error.findings) == 6
+    assert str(error).splitlines()[0] == "cannot import the graph: 6 findings"
 
 
 def test_what_the_caller_gets_wrong() -> None:

@@ -72,6 +72,23 @@ def test_export_gives_the_parameters_back(drawn: Drawn) -> None:
     assert edges == set(exported.edges)
 
 
+@EXAMPLES
+@given(expressible_graphs())
+def test_the_plain_export_passes_nir_and_fires_the_same_spikes(drawn: Drawn) -> None:
+    """Grouped convolutions are dense then, and oblong kernels square."""
+    x = samples(drawn)
+    network = mpo_snn.from_nir(drawn.graph, dt=DT, dtype=torch.float64)
+    exported = export_nir(network, network.input_shape, network.dt)
+    with tempfile.TemporaryDirectory() as folder:
+        nir.write(Path(folder) / "a.nir", exported.graph)
+        loaded = nir.read(Path(folder) / "a.nir", type_check=True)
+    before = Simulator(drawn.graph, DT, torch.float64).run(x, record="spikes")
+    after = Simulator(loaded, DT, torch.float64).run(x, record="spikes")
+    for name, spikes in before.spikes.items():
+        assert torch.equal(spikes, after.spikes[name]), name
+    torch.testing.assert_close(before.output, after.output, rtol=1e-11, atol=1e-11)
+
+
 def same_parameters(name: str, expected: nir.NIRNode, found: nir.NIRNode) -> None:
     assert type(expected) is type(found), name
     for field in expected.__dataclass_fields__:
