@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from mpo_snn.profiles.energy import DEFAULT_PROFILE, load_energy_profile, profil
 
 _EXAMPLE = """\
 mpo-evaluate runs/digits/model.nir --data digits
+mpo-evaluate --compare runs/mpo/report.json runs/baseline/model.nir
 mpo-evaluate foreign.nir --data digits --timesteps 8 --dt 1e-4 --encoding direct --readout sum
 mpo-evaluate foreign.nir ... --input-scale 16   # for a file that was made for values up to 16"""
 
@@ -35,83 +34,24 @@ def _body(argv: list[str] | None) -> int:
             profile = load_energy_profile(name)
             print(f"  {name:20} {profile.kind:15}  {profile.title}")
         return OK
+    command = shlex.join(["mpo-evaluate", *(sys.argv[1:] if argv is None else argv)])
+    if args.compare is not None:
+        return _compare(args, command)
     if args.graph is None:
         raise UsageError(
             "evaluate what? mpo-evaluate model.nir --data NAME; --help has an example."
         )
-    return _evaluate(args, shlex.join(["mpo-evaluate", *(sys.argv[1:] if argv is None else argv)]))
+    return _evaluate(args, command)
 
 
 def _evaluate(args: Any, command: str) -> int:
-    profile = load_energy_profile(args.profile)
-
     from rich.console import Console
 
-    from mpo_snn.data import load_dataset
-    from mpo_snn.data.fit import fit_dataset
-    from mpo_snn.data.settings import settings_shown
+    from mpo_snn.cli.graph_report import report_of
     from mpo_snn.evaluation.console import console_view
-    from mpo_snn.evaluation.evaluate import evaluate_graph
-    from mpo_snn.evaluation.one_sample import check_sample, look_at_sample
-    from mpo_snn.evaluation.report import build_report
-    from mpo_snn.evaluation.setting import departures, resolve_setting
     from mpo_snn.evaluation.write import write_report
-    from mpo_snn.export.for_reader import meaning_of
-    from mpo_snn.graph.metadata import known_timestep, read_metadata
-    from mpo_snn.graph.read import read_graph
-    from mpo_snn.graph.shapes import input_shape
-    from mpo_snn.training.rundir import data_path_beside
 
-    graph = read_graph(args.graph)
-    metadata = read_metadata(graph)
-    graph = meaning_of(graph)  # as the reader that it is written for runs it
-    setting = resolve_setting(
-        metadata,
-        dataset=args.data,
-        timesteps=args.timesteps,
-        dt=known_timestep(graph) if args.dt is None else args.dt,
-        encoding=args.encoding,
-        readout=args.readout,
-        batch_size=args.batch_size,
-        device=args.device,
-        recompute_input=args.recompute_input,
-    )
-    path = args.data_path or data_path_beside(args.graph, setting.dataset)
-    stated = (metadata.dataset, metadata.data) if metadata else (None, None)
-    settings = settings_shown(setting.dataset, path, *stated)
-    if args.data_validation is not None:
-        settings = replace(settings, validation=args.data_validation)
-    if args.samples is not None:
-        if args.samples < 1:
-            raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
-        settings = replace(
-            settings, test_limit=min(args.samples, settings.test_limit or args.samples)
-        )
-    if args.data_normalize:
-        settings = replace(settings, normalize=True)
-    dataset = load_dataset(settings, setting.timesteps, train=False)
-    dataset = fit_dataset(dataset, input_shape(graph), args.input_scale)
-    kinds = _faults(args, dataset)
-    if len(dataset.test_x):
-        check_sample(args.sample, dataset)
-    with _progress(len(dataset.test_x)) as advance:
-        evaluation = evaluate_graph(graph, dataset, setting, progress=advance)
-    robustness = None
-    sample = look_at_sample(graph, dataset, setting, args.sample)
-    if kinds:
-        robustness = _robustness(
-            kinds, range(args.seeds), graph, dataset, setting, evaluation.activity
-        )
-    report = build_report(
-        evaluation,
-        profile,
-        metadata,
-        graph_file=args.graph,
-        command=command,
-        warnings=departures(setting, dataset, metadata),
-        robustness=robustness,
-        sample=sample,
-    )
+    report = report_of(args, args.graph, command)
     json_path, html_path = write_report(report, args.output or Path(args.graph).parent)
     Console(highlight=False, soft_wrap=True).print(console_view(report))
     print(f"\nwrote  {json_path}\n       {html_path}")
@@ -119,39 +59,38 @@ def _evaluate(args: Any, command: str) -> int:
     return OK
 
 
-def _faults(args: Any, dataset: Any) -> tuple[str, ...]:
-    """What `--robustness` asks for, checked before anything is run."""
-    from mpo_snn.evaluation.robustness import FAULTS, check_faults
+def _compare(args: Any, command: str) -> int:
+    if len(args.compare) < 2 or args.graph is not None:
+        raise UsageError("compare what? --compare A B [...]: each a report.json or a NIR file.")
 
-    if args.robustness is None:
-        return ()
-    if args.seeds < 1:
-        raise UsageError(f"--seeds is {args.seeds}, allowed is 1 or more.")
-    kinds = FAULTS if args.robustness == "all" else tuple(args.robustness.split(","))
-    check_faults(kinds, dataset)
-    return kinds
-
-
-def _robustness(
-    kinds: tuple[str, ...], seeds: range, graph: Any, dataset: Any, setting: Any, activity: Any
-) -> dict[str, Any]:
-    from mpo_snn.evaluation.robustness import measure_robustness, report_robustness, runs_of
-
-    with _progress(len(dataset.test_x) * runs_of(kinds, seeds)) as advance:
-        levels = measure_robustness(graph, dataset, setting, kinds, seeds, advance)
-    return report_robustness(levels, activity.samples, activity.accuracy_percent, seeds)
-
-
-@contextmanager
-def _progress(samples: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr while samples run, gone afterwards; nothing where nobody watches."""
     from rich.console import Console
-    from rich.progress import Progress
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("simulating", total=samples)
-        yield lambda done: bar.advance(task, done)
+    from mpo_snn.cli.graph_report import report_of
+    from mpo_snn.evaluation.comparison import compare, read_report
+    from mpo_snn.evaluation.comparison_console import comparison_view
+    from mpo_snn.files import make_folder, write_file
+
+    reports = [
+        read_report(path) if Path(path).suffix == ".json" else report_of(args, path, command)
+        for path in args.compare
+    ]
+    comparison = compare(reports, _short_names(args.compare))
+    Console(highlight=False, soft_wrap=True).print(comparison_view(comparison))
+    if args.output is not None:
+        path = make_folder(args.output) / "comparison.json"
+        write_file(path, json.dumps(comparison, indent=1, ensure_ascii=False) + "\n")
+        print(f"\nwrote  {path}")
+    return OK
+
+
+def _short_names(paths: list[str]) -> list[str]:
+    """The paths without what all have in front and behind."""
+    parts = [Path(path).parts for path in paths]
+    while all(len(one) > 1 for one in parts) and len({one[0] for one in parts}) == 1:
+        parts = [one[1:] for one in parts]
+    while all(len(one) > 1 for one in parts) and len({one[-1] for one in parts}) == 1:
+        parts = [one[:-1] for one in parts]
+    return [str(Path(*one)) for one in parts]
 
 
 def _parser() -> CommandParser:
@@ -198,6 +137,12 @@ def _parser() -> CommandParser:
         type=int,
         metavar="N",
         help="evaluate on this many of the samples, every class in its share; default all",
+    )
+    add(
+        "--compare",
+        nargs="+",
+        metavar="FILE",
+        help="put reports (report.json) or NIR files side by side; ratios are to the first",
     )
     add("--timesteps", type=int, metavar="N", help="timesteps of one inference")
     add("--dt", type=float, metavar="SECONDS", help="length of a timestep in seconds")

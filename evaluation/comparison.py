@@ -1,0 +1,127 @@
+"""Reports side by side: MPO against a baseline, float against deployed, one reader against another.
+
+Only what is comparable stands without a remark: reports of different data, samples, timesteps or
+energy profiles are put beside each other with a note that says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mpo_snn.errors import DataError
+
+from .quantities import show_count, show_density, show_energy, show_percent, show_ratio
+from .report import SCHEMA_VERSION
+
+ROWS = (
+    ("accuracy", "summary.accuracy_percent", show_percent),
+    ("energy per inference", "summary.energy_pj_per_inference", show_energy),
+    ("as a dense network", "summary.dense_energy_pj_per_inference", show_energy),
+    ("SynOps per inference", "summary.synops_per_inference", show_count),
+    ("MACs per inference", "total.mac_per_inference", show_count),
+    ("spikes per inference", "total.spikes_per_inference", show_count),
+    ("density", "summary.density", show_density),
+    ("SEEI", "summary.seei", show_ratio),
+    ("neurons", "total.neurons", show_count),
+    ("weights", "total.weights", show_count),
+    ("zero weights", "total.zero_weights", show_count),
+)
+"""What is compared: its name, its key in a report, and how it is shown."""
+_MUST_AGREE = {
+    "data set": "setting.dataset",
+    "part of the data": "setting.split",
+    "samples": "setting.samples",
+    "timesteps": "setting.timesteps",
+    "encoding": "setting.encoding",
+    "energy profile": "profile.name",
+    "input counted at every timestep": "setting.recompute_input",
+}
+
+
+def read_report(path: str | Path) -> dict[str, Any]:
+    """A `report.json`, read back.
+
+    Raises:
+        DataError: if it cannot be read, or is no report of this version.
+    """
+    try:
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"cannot read '{path}': {error.strerror or error}.") from error
+    except ValueError as error:
+        raise DataError(f"cannot read '{path}': it is no JSON ({error}).") from error
+    version = report.get("schema_version") if isinstance(report, dict) else None
+    if version != SCHEMA_VERSION or not isinstance(report.get("summary"), dict):
+        raise DataError(
+            f"cannot compare '{path}': it is no report of schema version {SCHEMA_VERSION}. Make it"
+            " anew with mpo-evaluate."
+        )
+    found: dict[str, Any] = report
+    return found
+
+
+def compare(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+    """What stands beside what: rows of values, and remarks on what is not comparable.
+
+    Args:
+        reports: two or more, as `build_report` makes them.
+        names: one for each.
+
+    Returns:
+        `names`; `rows`, each with `name`, `values`, `shown` and `against_first`: how often
+        the first report's value, of accuracy the difference in points, in words ("" where there is
+        none); `layers`, the density of each layer that all have; `remarks`.
+    """
+    return {
+        "names": list(names),
+        "rows": [_row(name, [_at(one, key) for one in reports], show) for name, key, show in ROWS],
+        "equivalence": [one["summary"]["equivalence"] for one in reports],
+        "layers": _layers(reports),
+        "remarks": list(_remarks(reports, names)),
+    }
+
+
+def _remarks(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[str]:
+    for what, key in _MUST_AGREE.items():
+        values = [str(_at(one, key)) for one in reports]
+        if len(set(values)) > 1:
+            told = ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
+            yield f"not the same: {what} ({told})"
+
+
+def _row(name: str, values: list[Any], show: Any) -> dict[str, Any]:
+    first, others = values[0], values[1:]
+    return {
+        "name": name,
+        "values": values,
+        "shown": [show(value) for value in values],
+        "against_first": ["", *(_against(name, first, value) for value in others)],
+    }
+
+
+def _against(name: str, first: float | None, value: float | None) -> str:
+    if first is None or value is None:
+        return ""
+    if name == "accuracy":
+        return f"{value - first:+.2f}"
+    return f"x{value / first:.3g}" if first else ""
+
+
+def _layers(reports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = [{layer["name"]: layer["density"] for layer in one["layers"]} for one in reports]
+    common = [
+        name
+        for name, density in found[0].items()
+        if density is not None and all(other.get(name) is not None for other in found)
+    ]
+    return [{"name": name, "densities": [one[name] for one in found]} for name in common]
+
+
+def _at(report: dict[str, Any], path: str) -> Any:
+    value: Any = report
+    for key in path.split("."):
+        value = value[key]
+    return value

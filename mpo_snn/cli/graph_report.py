@@ -1,0 +1,121 @@
+"""The report of one NIR file under the options of `mpo-evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from mpo_snn.cli.command import UsageError
+from mpo_snn.profiles.energy import load_energy_profile
+
+
+def report_of(args: Any, graph_file: str, command: str) -> dict[str, Any]:
+    """Run a data set through a file and put its report together.
+
+    Args:
+        args: the options, as `mpo-evaluate` parses them.
+        graph_file: a NIR file.
+        command: the command line that makes this report again.
+    """
+    profile = load_energy_profile(args.profile)
+
+    from mpo_snn.data import load_dataset
+    from mpo_snn.data.fit import fit_dataset
+    from mpo_snn.data.settings import settings_shown
+    from mpo_snn.evaluation.evaluate import evaluate_graph
+    from mpo_snn.evaluation.one_sample import check_sample, look_at_sample
+    from mpo_snn.evaluation.report import build_report
+    from mpo_snn.evaluation.setting import departures, resolve_setting
+    from mpo_snn.export.for_reader import meaning_of
+    from mpo_snn.graph.metadata import known_timestep, read_metadata
+    from mpo_snn.graph.read import read_graph
+    from mpo_snn.graph.shapes import input_shape
+    from mpo_snn.training.rundir import data_path_beside
+
+    graph = read_graph(graph_file)
+    metadata = read_metadata(graph)
+    graph = meaning_of(graph)  # as the reader that it is written for runs it
+    setting = resolve_setting(
+        metadata,
+        dataset=args.data,
+        timesteps=args.timesteps,
+        dt=known_timestep(graph) if args.dt is None else args.dt,
+        encoding=args.encoding,
+        readout=args.readout,
+        batch_size=args.batch_size,
+        device=args.device,
+        recompute_input=args.recompute_input,
+    )
+    path = args.data_path or data_path_beside(graph_file, setting.dataset)
+    stated = (metadata.dataset, metadata.data) if metadata else (None, None)
+    settings = settings_shown(setting.dataset, path, *stated)
+    if args.data_validation is not None:
+        settings = replace(settings, validation=args.data_validation)
+    if args.samples is not None:
+        if args.samples < 1:
+            raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
+        settings = replace(
+            settings, test_limit=min(args.samples, settings.test_limit or args.samples)
+        )
+    if args.data_normalize:
+        settings = replace(settings, normalize=True)
+    dataset = load_dataset(settings, setting.timesteps, train=False)
+    dataset = fit_dataset(dataset, input_shape(graph), args.input_scale)
+    kinds = _faults(args, dataset)
+    if len(dataset.test_x):
+        check_sample(args.sample, dataset)
+    with _progress(len(dataset.test_x)) as advance:
+        evaluation = evaluate_graph(graph, dataset, setting, progress=advance)
+    robustness = None
+    sample = look_at_sample(graph, dataset, setting, args.sample)
+    if kinds:
+        robustness = _robustness(
+            kinds, range(args.seeds), graph, dataset, setting, evaluation.activity
+        )
+    return build_report(
+        evaluation,
+        profile,
+        metadata,
+        graph_file=graph_file,
+        command=command,
+        warnings=departures(setting, dataset, metadata),
+        robustness=robustness,
+        sample=sample,
+    )
+
+
+def _faults(args: Any, dataset: Any) -> tuple[str, ...]:
+    """What `--robustness` asks for, checked before anything is run."""
+    from mpo_snn.evaluation.robustness import FAULTS, check_faults
+
+    if args.robustness is None:
+        return ()
+    if args.seeds < 1:
+        raise UsageError(f"--seeds is {args.seeds}, allowed is 1 or more.")
+    kinds = FAULTS if args.robustness == "all" else tuple(args.robustness.split(","))
+    check_faults(kinds, dataset)
+    return kinds
+
+
+def _robustness(
+    kinds: tuple[str, ...], seeds: range, graph: Any, dataset: Any, setting: Any, activity: Any
+) -> dict[str, Any]:
+    from mpo_snn.evaluation.robustness import measure_robustness, report_robustness, runs_of
+
+    with _progress(len(dataset.test_x) * runs_of(kinds, seeds)) as advance:
+        levels = measure_robustness(graph, dataset, setting, kinds, seeds, advance)
+    return report_robustness(levels, activity.samples, activity.accuracy_percent, seeds)
+
+
+@contextmanager
+def _progress(samples: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while samples run, gone afterwards; nothing where nobody watches."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("simulating", total=samples)
+        yield lambda done: bar.advance(task, done)

@@ -1,0 +1,93 @@
+"""Comparisons by hand, and as a user meets them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from rich.console import Console
+
+from mpo_snn.cli.evaluate import main
+from mpo_snn.errors import DataError
+from mpo_snn.evaluation.comparison import compare, read_report
+from mpo_snn.evaluation.comparison_console import comparison_view
+from mpo_snn.evaluation.evaluate import evaluate_graph
+from mpo_snn.evaluation.faults import faulty_graph
+from mpo_snn.evaluation.report import build_report
+from mpo_snn.evaluation.setting import Setting
+from mpo_snn.profiles.energy import load_energy_profile
+
+
+def report_of(small, tmp_path, graph=None, timesteps=5):
+    path = tmp_path / "model.nir"
+    path.write_bytes(b"the file")
+    return build_report(
+        evaluate_graph(
+            graph or small.graph,
+            small.dataset,
+            Setting("noise", timesteps, 1e-4, "direct", "mean"),
+        ),
+        load_energy_profile("45nm-float32"),
+        None,
+        graph_file=path,
+        command="mpo-evaluate",
+    )
+
+
+def test_values_stand_beside_each_other(small, tmp_path):
+    dead = faulty_graph(small.graph, "dead_neurons", 0.5, 0)
+    a, b = report_of(small, tmp_path), report_of(small, tmp_path, dead)
+    comparison = compare([a, b], ["whole", "half"])
+    rows = {row["name"]: row for row in comparison["rows"]}
+    energy = [one["summary"]["energy_pj_per_inference"] for one in (a, b)]
+    assert rows["energy per inference"]["values"] == energy
+    assert rows["energy per inference"]["against_first"] == ["", f"x{energy[1] / energy[0]:.3g}"]
+    points = b["summary"]["accuracy_percent"] - a["summary"]["accuracy_percent"]
+    assert rows["accuracy"]["against_first"] == ["", f"{points:+.2f}"]
+    assert [one["name"] for one in comparison["layers"]] == ["lif1", "lif2", "lif3"]
+    assert comparison["layers"][0]["densities"] == [one["layers"][0]["density"] for one in (a, b)]
+    assert comparison["remarks"] == []
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(comparison_view(comparison))
+    assert "half" in shown.get() and "lif3" in shown.get()
+
+
+def test_what_is_not_comparable_is_said(small, tmp_path):
+    a, b = report_of(small, tmp_path), report_of(small, tmp_path, timesteps=3)
+    assert compare([a, b], ["a", "b"])["remarks"] == ["not the same: timesteps (a 5, b 3)"]
+
+
+def test_reports_are_read_back(small, tmp_path, capsys):
+    report = report_of(small, tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(json.dumps(report))
+    files = [str(tmp_path / name / "report.json") for name in ("a", "b")]
+    assert main(["--compare", *files, "--output", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0].split() == ["a", "b"]
+    written = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert written == json.loads(json.dumps(compare([report, report], ["a", "b"])))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "it is no JSON"),
+        ("[]", "no report of schema"),
+        ('{"schema_version": 99}', "no report"),
+    ],
+)
+def test_what_is_no_report(tmp_path, content, message):
+    path = tmp_path / "report.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_report(path)
+    with pytest.raises(DataError, match="No such file"):
+        read_report(tmp_path / "absent.json")
+
+
+def test_one_file_is_no_comparison(capsys):
+    assert main(["--compare", "a.json"]) == 2
+    assert "--compare A B" in capsys.readouterr().err
