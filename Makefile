@@ -1,5 +1,6 @@
 # make demo   set up .venv, train on handwritten digits, export to NIR, prove it equal, evaluate it
 # make test   set up .venv, run the tests, ruff, mypy and the import rules
+# make docs   build the documentation site into build/site
 # make interop   install the NIR readers, run every network in each, write docs/interop.md
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12,$(if $(shell command -v $(p) 2>/dev/null),$(p))) python3)
@@ -11,7 +12,7 @@ PIP_QUIET := install --quiet --disable-pip-version-check
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test tests interop readers lint types format setup clean
+.PHONY: demo test tests docs interop readers lint types format setup clean
 
 setup: $(STAMP)
 
@@ -34,6 +35,14 @@ test: setup tests lint types
 
 tests: setup
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered -q
+
+docs: .venv/.docs-installed
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "built build/site/index.html"
+
+.venv/.docs-installed: $(STAMP)
+	$(BIN)/python -m pip $(PIP_QUIET) -c constraints.txt -e '.[docs]'
+	@touch $@
 
 interop: setup readers
 	$(BIN)/python -m interop.matrix $(INTEROP)
