@@ -112,23 +112,23 @@ def open_onnx(model: ModelProto) -> OnnxFile:
             f"parameter '{outside[0]}' is kept in another file, which is not read; save the model"
             " in one file."
         )
-    check_onnx(model)
+    inferred = check_onnx(model)
     layout, metadata = read_properties(model)
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     findings = [*_missing(model, layout), *_values_out_of_range(model)]
     if findings:
         raise GraphError("the model does not fit its layout", findings)
     return _fitted(model, layout, metadata, inferred)
 
 
-def check_onnx(model: ModelProto) -> None:
-    """Run ONNX's own checker with full shape inference.
+def check_onnx(model: ModelProto) -> ModelProto:
+    """Run ONNX's own checker with full shape inference; returns the model with all shapes.
 
     Raises:
         GraphError: in one line, with its first complaint.
     """
     try:
         onnx.checker.check_model(model, full_check=True)
+        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise GraphError(f"onnx.checker refuses it: {reason[:300]}") from error
@@ -188,6 +188,14 @@ def _fitted(
         for name, shape in shapes.items()
         if shape is None
     ]
+    thresholds = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    for layer, tensors in layout.layers.items():
+        shape, spikes = shapes[layer], _shape(values.get(layout.at(tensors.spikes, 0)), 1)
+        if shape is not None and spikes != shape:
+            findings.append(f"layer '{layer}' has spikes of shape {spikes}, membranes of {shape}")
+        elif shape is not None and not _fits(thresholds[tensors.threshold], shape):
+            found = thresholds[tensors.threshold]
+            findings.append(f"layer '{layer}' of shape {shape} has a threshold of shape {found}")
     if precision is None:
         findings.append("its input is neither float32 nor float64")
     if sample == 2 and source.type.tensor_type.shape.dim[0].dim_value != layout.timesteps:
@@ -206,3 +214,11 @@ def _shape(value: ValueInfoProto | None, skip: int) -> Shape | None:
     if len(sizes) < skip or any(size.dim_value < 1 for size in sizes[skip:]):
         return None
     return tuple(size.dim_value for size in sizes[skip:])
+
+
+def _fits(parameter: Shape, shape: Shape) -> bool:
+    """Whether a parameter broadcasts to a shape."""
+    behind = shape[len(shape) - len(parameter) :]
+    return len(parameter) <= len(shape) and all(
+        a in (1, b) for a, b in zip(parameter, behind, strict=True)
+    )

@@ -229,6 +229,14 @@ LAYER = {"spikes": "lif1.spikes", "membrane": "lif1.v", "threshold": "lif1.thres
             _changed(_layout(layers={"lif1": LAYER | {"spikes": "lif1.v"}})),
             "layer 'lif1' has no value 'lif1.v'",
         ),
+        (
+            _changed(_layout(layers={"lif1": LAYER | {"threshold": "fc.bias"}})),
+            r"layer 'lif1' of shape \(4, 6, 6\) has a threshold of shape \(5,\)",
+        ),
+        (
+            _changed(_layout(layers={"lif1": LAYER | {"membrane": "fc"}})),
+            r"layer 'lif1' has spikes of shape \(4, 6, 6\), membranes of \(5,\)",
+        ),
         (_changed(_values("conv2.weight", _nan)), "'conv2.weight' holds values that are NaN"),
         (_changed(_values("fc.weight", lambda w: w[:, :-1])), "onnx.checker refuses it"),
         (_changed(_external), "'conv1.weight' is kept in another file"),
