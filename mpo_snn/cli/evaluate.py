@@ -34,6 +34,12 @@ def _body(argv: list[str] | None) -> int:
             profile = load_energy_profile(name)
             print(f"  {name:20} {profile.kind:15}  {profile.title}")
         return OK
+    if args.schema:
+        from importlib.resources import files
+
+        schema = files("mpo_snn.evaluation").joinpath("report.schema.json")
+        print(schema.read_text(encoding="utf-8"), end="")
+        return OK
     command = shlex.join(["mpo-evaluate", *(sys.argv[1:] if argv is None else argv)])
     if args.compare is not None:
         return _compare(args, command)
@@ -183,6 +189,7 @@ def _parser() -> CommandParser:
     add("--seeds", type=int, default=3, metavar="N", help="seeds of the faults; default 3")
     add("--batch-size", "--batch_size", type=int, default=256, metavar="N", help="samples at once")
     add("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:N")
+    add("--schema", action="store_true", help="print the JSON schema of report.json")
     add("--list", action="store_true", help="list the data sets and energy profiles")
     return parser
 

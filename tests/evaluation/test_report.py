@@ -6,11 +6,13 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 
+import jsonschema
 import nir
 import numpy as np
 import pytest
 from rich.console import Console
 
+from mpo_snn.cli.evaluate import main
 from mpo_snn.errors import OutputError
 from mpo_snn.evaluation.bar_chart import Bar, bar_chart, shorten
 from mpo_snn.evaluation.console import console_view
@@ -183,6 +185,22 @@ def test_robustness_is_drawn_and_listed(small, make_report):
     with console.capture() as shown:
         console.print(console_view(report))
     assert f"{report['robustness']['levels'][0]['accuracy_percent']:.2f}" in shown.get()
+
+
+def test_reports_follow_the_published_schema(small, make_report, capsys):
+    assert main(["--schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    whole = make_report(RECORD)
+    levels = measure_robustness(small.graph, small.dataset, SETTING, ["clock_jitter"], (0, 1))
+    whole["robustness"] = report_robustness(levels, 11, 50.0, (0, 1))
+    whole["sample"] = look_at_sample(small.graph, small.dataset, SETTING, 0)
+    validator = jsonschema.Draft202012Validator(schema)
+    for report in (whole, make_report(foreign=True)):
+        validator.validate(json.loads(json.dumps(report)))
+    del whole["summary"]["density"]
+    whole["layers"][0]["spikes"] = 3
+    assert len(list(validator.iter_errors(whole))) == 2
 
 
 def test_report_is_plain_and_stable(make_report):
