@@ -229,7 +229,9 @@ class GraphSource:
         return self._units.get(layer, 1.0)
 
     def _record(self, x: Tensor, dtype: torch.dtype, forced: dict[str, Tensor] | None) -> Recording:
-        run = self.simulator(dtype).run(_cast(x, dtype), record="membrane", forced=forced)
+        simulator = self.simulator(dtype)
+        x = _cast(_shaped(x, simulator.input_shape), dtype)
+        run = simulator.run(x, record="membrane", forced=forced)
         return Recording(
             {layer: run.spikes[node] for layer, node in self.spiking.items()},
             {layer: self._v(run.v[node], layer) for layer, node in self.spiking.items()},
@@ -251,6 +253,15 @@ def core_shape(shape: Sequence[int]) -> tuple[int, ...]:
 def _like(value: Tensor, other: Tensor) -> Tensor:
     fits = core_shape(value.shape[2:]) == core_shape(other.shape[2:])
     return value.reshape(*value.shape[:2], *other.shape[2:]) if fits else value
+
+
+def _shaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The input as a graph whose Input is flat takes it; any other misfit is left to be told."""
+    if len(shape) != 1 or x.shape[2:] == shape or x[0, 0].numel() != shape[0]:
+        return x
+    if x.stride(0) == 0:
+        return x[0].flatten(1).expand(x.shape[0], -1, -1)
+    return x.flatten(2)
 
 
 def _cast(x: Tensor, dtype: torch.dtype) -> Tensor:

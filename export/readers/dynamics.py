@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mpo_snn.export.foldings.flow import Flow
+from mpo_snn.export.foldings.one_tau import join_split_layers
 from mpo_snn.export.foldings.subtraction import find_subtractions
 from mpo_snn.export.foldings.weights import WEIGHTED, Array
 from mpo_snn.graph.kinds import kind_of
@@ -70,20 +71,20 @@ def dynamics_of(flow: Flow) -> dict[str, Dynamics]:
     return found
 
 
-def differences(meant: Flow, read: Flow, why: str = "") -> list[Finding]:
+def differences(meant: Flow, read: Flow) -> list[Finding]:
     """What a reader computes otherwise than it is meant, node by node.
 
     Args:
         meant: the graph in reference semantics.
         read: what the reader computes, in reference semantics.
-        why: what it does, put in front where anything differs.
     """
+    meant, read = join_split_layers(meant), join_split_layers(read)
     ours, theirs = dynamics_of(meant), dynamics_of(read)
     findings = []
     for name in ours.keys() & theirs.keys():
         what = _difference(ours[name], theirs[name])
         if what:
-            findings.append(Finding(name, f"{why}{what}", "different"))
+            findings.append(Finding(name, what, "different"))
     for name in meant.nodes.keys() & read.nodes.keys():
         if meant.kind(name) == read.kind(name) and kind_of(meant.nodes[name]) in WEIGHTED:
             a, b = meant.nodes[name].weight, read.nodes[name].weight

@@ -51,7 +51,7 @@ def _gain(flow: Flow) -> Flow:
 
 PORTABLE = Reader(
     name="portable",
-    title="snnTorch, norse and SpikingJelly",
+    title="snnTorch, norse, SpikingJelly",
     nir_version="1.0.8",
     dt=DT,
     folds=(

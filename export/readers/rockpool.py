@@ -13,6 +13,7 @@ import numpy as np
 
 from mpo_snn.export.foldings.above_threshold import lower_thresholds, raise_thresholds
 from mpo_snn.export.foldings.edge_order import sort_edges
+from mpo_snn.export.foldings.flat_input import drop_input_flatten
 from mpo_snn.export.foldings.flow import Flow, Timing
 from mpo_snn.export.foldings.gain import set_gain
 from mpo_snn.export.foldings.hidden_synapse import (
@@ -91,6 +92,7 @@ ROCKPOOL = Reader(
     nir_version="1.0.4",
     dt=None,
     folds=(
+        drop_input_flatten,
         _subtraction,
         fold_scales,
         write_if_as_lif,
@@ -103,7 +105,7 @@ ROCKPOOL = Reader(
     structure=_structure,
     as_read=_as_read,
     load="from rockpool.nn.modules.torch.nir import from_nir\n"
-    'network = from_nir(nir.read("{path}"))  # input (B, T, N)',
+    'network = from_nir(nir.read("{path}"))  # input (B, T, N), flat',
     after=_after,
     help="train with neuron.reset subtract and neuron.reset_timing step",
 )

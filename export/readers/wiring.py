@@ -65,7 +65,7 @@ def unknown_kinds(flow: Flow, taken: Collection[str], severity: Severity) -> lis
         kind = flow.kind(name)
         if kind not in ("Input", "Output", *taken) and name not in inner:
             what = f"{kind} {done}"
-            findings.append(Finding(name, what, severity, _WAYS_OUT.get(kind, "")))
+            findings.append(Finding(name, what, severity, _way_out(kind, taken)))
     order = {name: i for i, name in enumerate(flow.nodes)}
     return sorted(findings, key=lambda f: order[f.node])
 
@@ -188,6 +188,14 @@ def mixed_values(flow: Flow, kind: str, *names: str) -> list[tuple[str, str]]:
         for field in names
         if np.unique(getattr(flow.nodes[name], field)).size > 1
     ]
+
+
+def _way_out(kind: str, taken: Collection[str]) -> str:
+    if kind == "AvgPool2d" and "SumPool2d" in taken:
+        return "a SumPool2d, with the factor in the weights behind"
+    if kind == "Linear" and "Affine" in taken:
+        return "an Affine with a bias of 0"
+    return _WAYS_OUT.get(kind, "")
 
 
 def _fits_without(flow: Flow, taken: Collection[str]) -> bool:

@@ -21,6 +21,7 @@ _EXAMPLE = """\
 mpo-export runs/digits --format nir
 mpo-export runs/digits --reader norse
 mpo-export runs/digits --reader all
+mpo-export --explain foreign.nir --dt 1e-4
 mpo-export runs/cifar10 --samples 200
 mpo-export runs/digits --format onnx
 mpo-export runs/digits --format onnx --unrolled 4"""
@@ -40,6 +41,8 @@ def _body(argv: list[str] | None) -> int:
         print("formats: " + ", ".join(FORMATS))
         print_readers()
         return OK
+    if args.explain is not None:
+        return _explain(args)
     if args.run is None:
         raise UsageError("which run? mpo-export RUN --format nir; --help has an example.")
     if args.format not in FORMATS:
@@ -57,6 +60,15 @@ def _body(argv: list[str] | None) -> int:
                 f"--{name} is for --format {other}; leave it out, or change the format."
             )
     return _export_nir(args) if args.format == "nir" else _export_onnx(args)
+
+
+def _explain(args: Any) -> int:
+    from mpo_snn.cli.explain import print_explanation
+
+    if args.run is not None:
+        raise UsageError("--explain reads a NIR file and no run: mpo-export --explain FILE.")
+    print_explanation(args.explain, args.dt)
+    return OK
 
 
 def _export_onnx(args: Any) -> int:
@@ -167,6 +179,11 @@ def _parser() -> CommandParser:
         metavar="NAME",
         help="NIR: program that will run the file (--list shows them), or all; default is portable,"
         " one file exact in three of them, where the network has that form, else nir",
+    )
+    parser.add_argument(
+        "--explain",
+        metavar="FILE",
+        help="tell what each reader would do with this NIR file, whoever wrote it, and stop",
     )
     parser.add_argument("--output", help="file to write; default RUN/model.nir, RUN/model.onnx")
     parser.add_argument(

@@ -22,6 +22,9 @@ from mpo_snn.graph.metadata import GraphMetadata, write_metadata
 if TYPE_CHECKING:
     from mpo_snn.training.rundir import Run
 
+_WIDTH = 110
+"""Columns that the table needs; narrower terminals scroll."""
+
 
 def print_readers() -> None:
     """Print every reader's name and version."""
@@ -52,9 +55,10 @@ def prove_and_write(
 
 def export_all(run: Run, args: Any, output: Path) -> int:
     """Write `model.NAME.nir` for every reader that can express the network, and print a table."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    for title in ("reader", "file", "spikes", "what stands in the way, or comes after loading"):
-        table.add_column(title, overflow="fold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("reader", "file", "spikes"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("what stands in the way", overflow="fold")
     code = OK
     exports = []
     for reader in READERS.values():
@@ -64,16 +68,18 @@ def export_all(run: Run, args: Any, output: Path) -> int:
                 export_run(run, timestep_for(reader, args)), reader, timestep_for(reader, args)
             )
         except ExportError as error:
-            table.add_row(reader.title, "-", "-", "\n".join(error.findings))
+            for i, finding in enumerate(error.findings):
+                table.add_row(*(("", "", "") if i else (reader.title, "-", "-")), finding)
             continue
         proof, _, written = prove_and_write(run, export, args, file)
         if not proof.is_equal:
             code = ANSWER_IS_NO
         verdict = "equal" if proof.is_equal else "[red]NOT equal[/]"
-        step = "a step after loading, below" if export.after else ""
+        step = "nothing, with the step after loading below" if export.after else ""
         table.add_row(reader.title, file.name if written else "-", verdict, step)
         exports.append((export, file))
     console = Console(highlight=False)
+    console.width = max(console.width, _WIDTH)
     console.print(table)
     for export, file in exports:
         if export.after:

@@ -40,6 +40,7 @@ _EXAMPLES = """\
 mpo-train digits
 mpo-train digits --seed 1 --neuron.beta 0.6 --output runs/leaky
 mpo-train my-recipe.yaml --print_config
+mpo-train digits --reader portable
 mpo-train digits --method fixed --tune
 mpo-train --resume runs/digits-s0"""
 
@@ -60,11 +61,24 @@ def _train(argv: list[str]) -> int:
         return _resume(first, argv)
     if first.recipe is None:
         raise UsageError("no recipe is given: mpo-train digits, for example; --list shows all.")
-    recipe = overridden_recipe(load_recipe(first.recipe), _parser, argv)
+    stated = load_recipe(first.recipe)
+    recipe = overridden_recipe(stated, _parser, argv)
+    if first.reader is not None:
+        recipe = _inside(recipe, first.reader, differing_keys(stated, recipe))
     if first.print_config:
         print(recipe_text(recipe), end="")
         return OK
     return _start(recipe, first, argv)
+
+
+def _inside(recipe: Recipe, reader: str, given: list[str]) -> Recipe:
+    """The recipe inside what a reader can run; what was changed is told on stderr."""
+    from mpo_snn.cli.reader_recipe import recipe_for_reader
+
+    recipe, changes = recipe_for_reader(recipe, reader, given)
+    for line in changes:
+        print(f"{NAME}: note: {line}.", file=sys.stderr)
+    return recipe
 
 
 def _start(recipe: Recipe, options: Any, argv: list[str]) -> int:
@@ -90,7 +104,7 @@ def _resume(options: Any, argv: list[str]) -> int:
 
     if options.tune:
         raise UsageError("--resume goes on with a run whose slope is there already: no --tune.")
-    for name in ("recipe", "output"):
+    for name in ("recipe", "output", "reader"):
         if getattr(options, name) is not None:
             raise UsageError(
                 f"--resume goes on with the recipe and the directory of its run; leave out"
@@ -144,6 +158,12 @@ def _parser(recipe: Recipe) -> CommandParser:
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help="name or YAML file")
     parser.add_argument("--output", metavar="RUN", help="run directory; absent or empty")
     parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
+    parser.add_argument(
+        "--reader",
+        metavar="NAME",
+        help="train what this NIR reader can run (mpo-export --list): settings of the recipe that"
+        " stand in its way are changed, those given here are not, and refused",
+    )
     parser.add_argument(
         "--tune",
         action="store_true",

@@ -8,6 +8,7 @@ from itertools import pairwise
 import nir
 import numpy as np
 import pytest
+import torch
 
 from interop.graphs import DT, lif
 from mpo_snn.export.foldings import (
@@ -17,6 +18,7 @@ from mpo_snn.export.foldings import (
     dense_as_convolution,
     edge_order,
     exponential,
+    flat_input,
     gain,
     hidden_synapse,
     loops,
@@ -29,6 +31,7 @@ from mpo_snn.export.foldings import (
     subtraction,
 )
 from mpo_snn.export.foldings.flow import Flow
+from mpo_snn.graph.simulate import Simulator
 from tests.export.flows import assert_same_spikes, random_flow
 from tests.export.networks import Dense, settled
 from tests.graph.graphs import graph, ports
@@ -126,6 +129,23 @@ def test_next_float32_decides_as_greater_does() -> None:
         near = np.float32(theta)
         for v in (np.nextafter(near, np.float32(0)), near, np.nextafter(near, np.float32(9))):
             assert (v >= np.float32(above)) == (np.float64(v) > theta)
+
+
+def test_an_input_flatten_goes_with_the_shape_of_the_input() -> None:
+    nodes = {
+        **ports((2, 3, 3), (4,)),
+        "flat": nir.Flatten({"input": np.array((2, 3, 3))}, 0, -1),
+        "fc": nir.Linear(np.random.default_rng(0).normal(size=(4, 18))),
+        "lif": lif((4,)),
+    }
+    chain = ["input", "flat", "fc", "lif", "output"]
+    flow = Flow.of(graph(nodes, list(pairwise(chain))), DT)
+    folded = flat_input.drop_input_flatten(flow)
+    assert folded.shapes["input"] == (18,) and not folded.named("Flatten")
+    x = torch.rand(9, 3, 2, 3, 3, dtype=torch.float64)
+    a = Simulator(flow.graph(), DT, torch.float64).run(x).output
+    b = Simulator(folded.graph(), DT, torch.float64).run(x.flatten(2)).output
+    assert torch.equal(a, b) and bool(a.any())
 
 
 def test_dialects_read_back() -> None:

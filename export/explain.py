@@ -1,0 +1,138 @@
+"""What each reader would do with a NIR file, whoever wrote it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import nir
+
+from mpo_snn.graph.check import check_timestep
+from mpo_snn.graph.kinds import kind_of
+from mpo_snn.graph.metadata import known_timestep, read_metadata
+from mpo_snn.graph.read import read_graph
+
+from .foldings.flow import Flow
+from .for_reader import read_back, stated
+from .nir_export import DEFAULT_DT
+from .readers import READERS, Reader
+from .readers.finding import Finding, merged
+
+Verdict = Literal["exact", "exact after a step", "different", "not at all"]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one reader does with the file.
+
+    Attributes:
+        reader: which.
+        verdict: against what the file means.
+        findings: how it differs or why it fails, and notes.
+        after: code to run after loading where the verdict asks for it.
+    """
+
+    reader: Reader
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    after: str
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What all readers do with a file.
+
+    Attributes:
+        dt: timestep in seconds that its time constants were taken for.
+        dt_from: "given", "the file" or "assumed".
+        written_for: title of the reader that the file names, "" for none.
+        readers: one each.
+    """
+
+    dt: float
+    dt_from: str
+    written_for: str
+    readers: tuple[Explanation, ...]
+
+
+def explain_file(path: str | Path, dt: float | None = None) -> Explained:
+    """Tell for each reader whether it runs a file as the file means.
+
+    A file means what NIR says; one that was written here for a reader means what that reader runs.
+
+    Args:
+        path: NIR file of any program.
+        dt: timestep in seconds; None takes the file's, 1e-4 where it states none.
+
+    Raises:
+        GraphError: if the file cannot be read, or does not fit the timestep.
+    """
+    graph = read_graph(path)
+    metadata = read_metadata(graph)
+    known = metadata.dt if metadata else known_timestep(graph)
+    step = next(value for value in (dt, known, DEFAULT_DT) if value is not None)
+    check_timestep(graph, step)
+    meant_for = None if metadata is None or metadata.reader in (None, "nir") else metadata
+    flow = Flow.of(graph, step) if meant_for is None else stated(graph, meant_for)
+    meant = flow if meant_for is None else read_back(graph, meant_for)
+    file_faults = _file_faults(path, graph)
+    return Explained(
+        dt=step,
+        dt_from="given" if dt is not None else "the file" if known is not None else "assumed",
+        written_for=READERS[str(meant_for.reader)].title if meant_for else "",
+        readers=tuple(
+            _explained(reader, flow, meant, file_faults)
+            for reader in READERS.values()
+            if reader.name not in ("portable", "nir")
+        ),
+    )
+
+
+def _explained(
+    reader: Reader, flow: Flow, meant: Flow, file_faults: dict[str, list[Finding]]
+) -> Explanation:
+    faults = [*file_faults["all"], *file_faults.get(reader.nir_version, [])]
+    found = merged([*faults, *reader.findings(flow, meant)])
+    severities = {f.severity for f in found}
+    after = reader.after(flow.stands_for)
+    verdict: Verdict = "exact after a step" if after else "exact"
+    if "fails" in severities:
+        verdict = "not at all"
+        found = [f for f in found if f.severity == "fails"]
+    elif "different" in severities:
+        verdict = "different"
+    return Explanation(reader, verdict, tuple(found), after if verdict.startswith("exact") else "")
+
+
+def _file_faults(path: str | Path, graph: nir.NIRGraph) -> dict[str, list[Finding]]:
+    """What stops a file before any reader sees its graph, by version of nir."""
+    faults: dict[str, list[Finding]] = {"all": [], "1.0.4": []}
+    if any(kind_of(node) == "NIRGraph" for node in graph.nodes.values()):
+        faults["all"].append(
+            Finding("", "nested graphs were not measured", "fails", "write it without subgraphs")
+        )
+    try:
+        nir.NIRGraph(copy.deepcopy(graph.nodes), list(graph.edges), type_check=True)
+    except Exception as error:  # whatever nir's own check raises stops every reader
+        reason = " ".join(str(error).split()) or type(error).__name__
+        faults["all"].append(Finding("", f"nir refuses to read it: {reason}", "fails"))
+    with h5py.File(path) as file:
+        if _stores_v_reset(file["node"]):
+            faults["1.0.4"].append(
+                Finding(
+                    "",
+                    "nir 1.0.4, which it pins, refuses files with v_reset",
+                    "fails",
+                    "a file of its own, without that field",
+                )
+            )
+    return faults
+
+
+def _stores_v_reset(group: h5py.Group) -> bool:
+    return "v_reset" in group or any(
+        _stores_v_reset(item) for item in group.values() if isinstance(item, h5py.Group)
+    )
