@@ -74,8 +74,9 @@ def explain_file(path: str | Path, dt: float | None = None) -> Explained:
     metadata = read_metadata(graph)
     known = metadata.dt if metadata else known_timestep(graph)
     step = next(value for value in (dt, known, DEFAULT_DT) if value is not None)
-    check_timestep(graph, step)
     meant_for = None if metadata is None or metadata.reader in (None, "nir") else metadata
+    if meant_for is None:
+        check_timestep(graph, step)
     flow = Flow.of(graph, step) if meant_for is None else stated(graph, meant_for)
     meant = flow if meant_for is None else read_back(graph, meant_for)
     file_faults = _file_faults(path, graph)

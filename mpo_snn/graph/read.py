@@ -26,7 +26,8 @@ def read_graph(path: str | Path) -> nir.NIRGraph:
     Files of nir 1.0.4, which have no v_reset, load; v_reset is zero then. A neuron parameter with a
     single value holds for all neurons. `nir`'s own type check
     is not used, because it refuses grouped convolutions and kernels that are not square. Where the
-    graph's metadata states a timestep "dt" (in seconds), time constants and delays must fit it.
+    graph's metadata states a timestep "dt" (in seconds), time constants and delays must fit it,
+    unless the file is written for a reader that reads them otherwise.
 
     Raises:
         GraphError: if the file cannot be read, is not a NIR graph or the graph does not make sense;
@@ -37,11 +38,14 @@ def read_graph(path: str | Path) -> nir.NIRGraph:
     if graph is not None and not isinstance(graph, nir.NIRGraph):
         findings.append(f"it holds a single {type(graph).__name__} node, expected a NIRGraph")
     if graph is not None and not findings:
-        findings += find_faults(graph, known_timestep(graph))
+        reader = None
         try:
-            read_metadata(graph)
+            metadata = read_metadata(graph)
+            reader = None if metadata is None else metadata.reader
         except GraphError as error:
             findings.append(str(error).replace("\n", " "))
+        is_plain = reader in (None, "nir")  # others may state time constants in terms of their own
+        findings[:0] = find_faults(graph, known_timestep(graph) if is_plain else None)
     if findings:
         raise GraphError(f"cannot read '{path}'", findings)
     return graph

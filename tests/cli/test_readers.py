@@ -1,0 +1,110 @@
+"""`--reader` and `--explain`: one file per reader with its proof, or the reasons why not."""
+
+from __future__ import annotations
+
+import pytest
+
+from mpo_snn.cli import export, train, verify
+from mpo_snn.export.readers import READERS
+from mpo_snn.graph.metadata import read_metadata
+from mpo_snn.graph.read import read_graph
+
+SMALL = "digits --epochs 1 --data.train_limit 100 --quiet --device cpu"
+DENSE = "--network.name mlp --network.hidden [12]"
+
+
+@pytest.fixture(scope="module")
+def conv(tmp_path_factory):
+    """A convnet with the recipe's reset to zero."""
+    path = tmp_path_factory.mktemp("readers") / "conv"
+    assert train.main([*f"{SMALL} --network.channels [4,5]".split(), "--output", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """A dense network trained for rockpool, which takes no other reset."""
+    path = tmp_path_factory.mktemp("readers") / "dense"
+    words = f"{SMALL} {DENSE} --reader rockpool".split()
+    assert train.main([*words, "--output", str(path)]) == 0
+    return path
+
+
+def test_the_default_is_one_file_for_three_readers(conv, tmp_path, capsys) -> None:
+    output = tmp_path / "model.nir"
+    assert export.main([str(conv), "--samples", "20", "--output", str(output)]) == 0
+    assert read_metadata(read_graph(output)).reader == "portable"
+    assert not {type(n).__name__ for n in read_graph(output).nodes.values()} & {
+        "Flatten", "AvgPool2d", "IF", "Scale",
+    }  # fmt: skip
+    assert "snnTorch, norse, SpikingJelly" in capsys.readouterr().out
+    assert verify.main([str(conv), str(output), "--samples", "20"]) == 0
+
+
+def test_all_readers_get_a_file_or_reasons(conv, tmp_path, capsys) -> None:
+    output = tmp_path / "model.nir"
+    words = [str(conv), "--reader", "all", "--samples", "20", "--output", str(output)]
+    assert export.main(words) == 0
+    written = {path.name.split(".")[1] for path in tmp_path.glob("*.nir")}
+    assert written == {"snntorch", "norse", "spikingjelly", "nirtorch", "portable", "nir"}
+    out = capsys.readouterr().out
+    assert all(reader.title in out for reader in READERS.values())
+    assert "a LIF behind a convolution does not load" in " ".join(out.split())
+
+
+def test_a_refusal_writes_nothing(conv, tmp_path, capsys) -> None:
+    output = tmp_path / "model.nir"
+    assert export.main([str(conv), "--reader", "rockpool", "--output", str(output)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mpo-export: error: cannot write for rockpool 3.1.0: 4 findings")
+    assert not list(tmp_path.iterdir())
+
+
+def test_trained_for_rockpool_and_run_by_it(dense, tmp_path, capsys) -> None:
+    """The reset is changed on the way in, the step after loading is told on the way out."""
+    output = tmp_path / "model.nir"
+    words = [str(dense), "--reader", "rockpool", "--samples", "30", "--output", str(output)]
+    assert export.main(words) == 0
+    assert "max_spikes_per_dt" in capsys.readouterr().out
+    assert read_metadata(read_graph(output)).reset == "subtract"
+    assert verify.main([str(dense), str(output), "--samples", "30"]) == 0
+    assert export.main(["--explain", str(output)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("rockpool" in line and "exact after a step" in line for line in lines)
+    assert any("norse" in line and "different" in line for line in lines)
+
+
+def test_a_reset_that_no_portable_file_has_is_told(dense, tmp_path, capsys) -> None:
+    output = tmp_path / "model.nir"
+    assert export.main([str(dense), "--samples", "10", "--output", str(output)]) == 0
+    out = capsys.readouterr().out
+    assert "note: not portable" in out and "its reset by subtraction" in out
+    assert read_metadata(read_graph(output)).reader == "nir"
+
+
+def test_settings_given_by_hand_are_not_changed(tmp_path, capsys) -> None:
+    words = f"{SMALL} {DENSE} --reader norse --neuron.reset subtract".split()
+    assert train.main([*words, "--output", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mpo-train: error: cannot train for norse 1.1.0: ")
+    assert not (tmp_path / "run").exists()
+    words = f"{SMALL} {DENSE} --reader rockpool --print_config".split()
+    assert train.main(words) == 0
+    assert "neuron.reset is subtract, not zero: rockpool" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    (
+        (["--reader", "nengo"], "unknown reader 'nengo': choose one of snntorch, norse"),
+        (["--reader", "snntorch", "--dt", "1e-3"], "snnTorch 1.0.0 computes with 0.0001"),
+        (["--reader", "norse", "--nir-version", "1.0.4"], "norse 1.1.0 has nir 1.0.8"),
+        (["--reader", "norse", "--plain-reset"], "not with --reader norse"),
+        (["--explain", "x.nir"], "--explain reads a NIR file and no run"),
+        (["--format", "onnx", "--reader", "norse"], "--reader is for --format nir"),
+    ),
+)
+def test_what_does_not_go_together(conv, arguments, message, capsys) -> None:
+    assert export.main([str(conv), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
