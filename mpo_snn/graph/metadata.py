@@ -20,6 +20,8 @@ from mpo_snn.errors import GraphError
 from mpo_snn.readout import READOUTS
 
 KEY: Final = "mpo_snn"
+OWN_TIME_CONSTANTS: Final = frozenset({"sinabs", "rockpool"})
+"""Readers whose files state time constants that are not those of an Euler step."""
 
 
 @dataclass(frozen=True)

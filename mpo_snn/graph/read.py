@@ -14,7 +14,7 @@ from mpo_snn.errors import GraphError
 from .check import find_faults
 from .hdf5 import Tree, read_group
 from .kinds import NEURON_ARRAYS, SUPPORTED
-from .metadata import known_timestep, read_metadata
+from .metadata import OWN_TIME_CONSTANTS, known_timestep, read_metadata
 
 # What nir's constructors raise on parameters that do not fit together.
 _MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
@@ -44,8 +44,8 @@ def read_graph(path: str | Path) -> nir.NIRGraph:
             reader = None if metadata is None else metadata.reader
         except GraphError as error:
             findings.append(str(error).replace("\n", " "))
-        is_plain = reader in (None, "nir")  # others may state time constants in terms of their own
-        findings[:0] = find_faults(graph, known_timestep(graph) if is_plain else None)
+        dt = None if reader in OWN_TIME_CONSTANTS else known_timestep(graph)
+        findings[:0] = find_faults(graph, dt)
     if findings:
         raise GraphError(f"cannot read '{path}'", findings)
     return graph

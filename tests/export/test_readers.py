@@ -57,7 +57,9 @@ def severities(reader: str, flow: Flow) -> set[str]:
     return {f.severity for f in READERS[reader].findings(flow)} - {"note"}
 
 
-@pytest.mark.parametrize(("case", "taken"), TAKEN.items(), ids=lambda c: str(c)[:40])
+@pytest.mark.parametrize(
+    ("case", "taken"), TAKEN.items(), ids=[f"{kind.__name__}-{reset}" for kind, reset in TAKEN]
+)
 def test_who_takes_a_network_and_that_its_file_is_it(case, taken) -> None:
     kind, reset = case
     network, _ = settled(kind, **SETTINGS[reset])
