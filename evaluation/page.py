@@ -41,13 +41,7 @@ def render_page(report: dict[str, Any]) -> str:
     Args:
         report: what `build_report` gave, or the same read back from `report.json`.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mpo_snn.evaluation", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    environment = page_environment()
     environment.filters.update(SHOW)
 
     def figure(path: str, quantity: str) -> Markup:
@@ -64,6 +58,17 @@ def render_page(report: dict[str, Any]) -> str:
         robustness=robustness_charts(report["robustness"]),
         groups=groups_of(report["equivalence"]),
         pictures=equivalence_charts(report["equivalence"]),
+    )
+
+
+def page_environment() -> jinja2.Environment:
+    """How the templates of this package are rendered."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("mpo_snn.evaluation", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
 
 

@@ -17,7 +17,7 @@ _EXAMPLE = """\
 mpo-verify runs/digits runs/digits/model.nir
 mpo-verify runs/cifar10 runs/cifar10/model.nir --samples 200
 mpo-verify runs/digits runs/digits/model.onnx
-mpo-verify ours.nir changed.nir --output difference.json
+mpo-verify ours.nir changed.nir --output difference.html
 mpo-verify a.nir b.nir --data digits --timesteps 8 --dt 1e-4 --encoding direct"""
 
 
@@ -54,9 +54,18 @@ def _verify(first: Path, second: Path, args: Any) -> int:
     proof = prove(first, second, args)
     print_proof(proof)
     if args.output:
-        write_file(args.output, json.dumps(proof.to_dict(), indent=1) + "\n")
+        write_file(args.output, _record(proof.to_dict(), Path(args.output)))
         print(f"\nwrote  {args.output}")
     return OK if proof.is_equal else ANSWER_IS_NO
+
+
+def _record(record: dict[str, Any], output: Path) -> str:
+    """The record as the name of the file asks for it: a page, or JSON."""
+    if output.suffix not in (".html", ".htm"):
+        return json.dumps(record, indent=1) + "\n"
+    from mpo_snn.evaluation.equivalence_page import render_equivalence
+
+    return render_equivalence(record)
 
 
 def _prove_nir(first: Path, second: Path, args: Any) -> Proof:
@@ -159,7 +168,9 @@ def _parser() -> CommandParser:
         metavar="FACTOR",
         help="multiply the samples by this; 1, as they are, is the default",
     )
-    parser.add_argument("--output", help="write the whole record to this JSON file")
+    parser.add_argument(
+        "--output", help="write the whole record: FILE.json, or FILE.html with pictures"
+    )
     parser.add_argument("--list", action="store_true", help="list the data sets")
     return parser
 

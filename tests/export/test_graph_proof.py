@@ -43,13 +43,15 @@ def network(dt: float = DT, unit: float = 1.0, names: tuple[str, str] = ("a", "b
 def compared(tmp_path, capsys):
     """compared(a, b, *words) -> exit code, what was printed, record."""
 
-    def compare(a: nir.NIRGraph, b: nir.NIRGraph, *words: str) -> tuple[int, str, dict]:
+    def compare(
+        a: nir.NIRGraph, b: nir.NIRGraph, *words: str, output: Path | None = None
+    ) -> tuple[int, str, dict]:
         paths = [str(tmp_path / "a.nir"), str(tmp_path / "b.nir")]
         for path, graph in zip(paths, (a, b), strict=True):
             nir.write(path, graph)
         record = tmp_path / "record.json"
         record.unlink(missing_ok=True)
-        code = main([*paths, *words, "--output", str(record)])
+        code = main([*paths, *words, "--output", str(output or record)])
         out, err = capsys.readouterr()
         return code, out + err, json.loads(record.read_text()) if record.exists() else {}
 
@@ -95,6 +97,17 @@ def test_a_layer_without_partner_is_left_out_and_float64_alone_is_run(compared) 
     code, out, record = compared(network(), longer, *RUN, "--dt", "1e-4")
     assert code == 0 and "has the name: gate; the comparison is made in float64 alone" in out
     assert "float32" not in record and record["float64"]["equal"]
+
+
+def test_a_page_of_what_differs(compared, tmp_path) -> None:
+    damaged = network(names=("<a>", "b"))
+    damaged.nodes["fc1"].weight[3, :] += 0.05
+    page = tmp_path / "page.html"
+    code, out, _ = compared(network(), damaged, *RUN, "--dt", "1e-4", output=page)
+    assert code == 1 and f"wrote  {page}" in out
+    text = page.read_text()
+    assert 'aria-label="Spikes that differ in float64, by layer and timestep"' in text
+    assert ">different<" in text and "<a>" not in text and "http" not in text
 
 
 def test_no_layer_in_common(compared) -> None:
