@@ -1,6 +1,7 @@
 # make demo   set up .venv, train on handwritten digits, export to NIR, prove it equal, evaluate it
 # make test   set up .venv, run the tests, ruff, mypy and the import rules
 # make docs   build the documentation site into build/site
+# make counters   install NeuroBench and SpikingJelly, count beside them, write docs/agreement.md
 # make interop   install the NIR readers, run every network in each, write docs/interop.md
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12,$(if $(shell command -v $(p) 2>/dev/null),$(p))) python3)
@@ -12,7 +13,7 @@ PIP_QUIET := install --quiet --disable-pip-version-check
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test tests docs interop readers lint types format setup clean
+.PHONY: demo test tests docs interop readers counters lint types format setup clean
 
 setup: $(STAMP)
 
@@ -47,11 +48,14 @@ docs: .venv/.docs-installed
 interop: setup readers
 	$(BIN)/python -m interop.matrix $(INTEROP)
 
+counters: setup $(INTEROP)/counters/.installed
+	$(BIN)/python -m interop.counters.compare $(INTEROP)
+
 readers: $(foreach e,modern legacy jax,$(INTEROP)/$(e)/.installed)
 
 $(INTEROP)/%/.installed: interop/environments/%.txt interop/environments/torch.txt constraints.txt
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
-	@echo "installing NIR readers into $(@D)"
+	@echo "installing what is compared with into $(@D)"
 	$(if $(filter jax,$*),,$(@D)/bin/python -m pip $(PIP_QUIET) -c constraints.txt -r $(word 2,$^))
 	$(@D)/bin/python -m pip $(PIP_QUIET) --no-deps -r $<
 	@touch $@

@@ -24,6 +24,7 @@ from .decisions import Decisions, decide
 
 if TYPE_CHECKING:
     from mpo_snn.data.dataset import Samples
+    from mpo_snn.graph.execute import Watch
     from mpo_snn.graph.simulate import Simulator
 
 Batch = tuple[Tensor, Tensor]
@@ -101,6 +102,7 @@ def measure_activity(
     readout: str,
     device: str | torch.device = "cpu",
     progress: Callable[[int], None] | None = None,
+    watch: Watch | None = None,
 ) -> Activity:
     """Run a data set through a graph.
 
@@ -112,6 +114,7 @@ def measure_activity(
         readout: how outputs over time become one answer, see `mpo_snn.readout`.
         device: where the simulator runs.
         progress: called with the number of samples after each batch.
+        watch: is shown what enters each node (`Simulator.run`).
 
     Raises:
         ShapeError: if samples do not have the graph's input shape.
@@ -127,7 +130,7 @@ def measure_activity(
     for x, y in data:
         _check_batch(x, y, simulator)
         encoded = encode(x.to(device), timesteps, encoding)
-        run = simulator.run(encoded, record="counts")
+        run = simulator.run(encoded, record="counts", watch=watch)
         for name, counts in run.counts.items():
             spike_counts[name] += counts.cpu()
             class_spikes[name].index_add_(0, y.cpu(), run.sample_counts[name].cpu())

@@ -21,6 +21,7 @@ from .synops import Additions, SynapseCount, count_additions, count_synapses
 
 if TYPE_CHECKING:
     from mpo_snn.data import Dataset
+    from mpo_snn.graph.execute import Watch
 
     from .setting import Setting
 
@@ -97,6 +98,7 @@ def evaluate_graph(
     setting: Setting,
     *,
     progress: Callable[[int], None] | None = None,
+    watch: Watch | None = None,
 ) -> Evaluation:
     """Run the test split of a data set through a graph and count.
 
@@ -105,6 +107,7 @@ def evaluate_graph(
         dataset: its `test_x` and `test_y` are used.
         setting: how to run it.
         progress: called with the number of samples after each batch.
+        watch: is shown what enters each node (`Simulator.run`).
 
     Raises:
         GraphError: if the graph cannot be run.
@@ -123,6 +126,7 @@ def evaluate_graph(
         readout=setting.readout,
         device=setting.device,
         progress=progress,
+        watch=watch,
     )
     flat, shapes = simulator.flat, simulator.node_shapes
     roles = assign_roles(flat)

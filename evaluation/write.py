@@ -1,4 +1,4 @@
-"""Writing a report: `report.json` for machines, `report.html` for people."""
+"""Writing a report: `report.json` for machines, `report.html` for people; NeuroBench's form."""
 
 from __future__ import annotations
 
@@ -29,3 +29,14 @@ def write_report(report: dict[str, Any], folder: str | Path) -> tuple[Path, Path
     write_file(json_path, content)
     write_file(html_path, page)
     return json_path, html_path
+
+
+def write_neurobench(results: dict[str, Any], folder: Path) -> Path:
+    """Write `neurobench.json` as NeuroBench writes it, into a folder that is there.
+
+    Raises:
+        OutputError: if the file cannot be written.
+    """
+    path = folder / "neurobench.json"
+    write_file(path, json.dumps(results, indent=4) + "\n")
+    return path

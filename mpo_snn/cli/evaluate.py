@@ -55,12 +55,15 @@ def _evaluate(args: Any, command: str) -> int:
 
     from mpo_snn.cli.graph_report import report_of
     from mpo_snn.evaluation.console import console_view
-    from mpo_snn.evaluation.write import write_report
+    from mpo_snn.evaluation.write import write_neurobench, write_report
 
-    report = report_of(args, args.graph, command)
-    json_path, html_path = write_report(report, args.output or Path(args.graph).parent)
-    Console(highlight=False, soft_wrap=True).print(console_view(report))
-    print(f"\nwrote  {json_path}\n       {html_path}")
+    found = report_of(args, args.graph, command)
+    json_path, html_path = write_report(found.report, args.output or Path(args.graph).parent)
+    written = [json_path, html_path]
+    if found.neurobench is not None:
+        written.append(write_neurobench(found.neurobench, html_path.parent))
+    Console(highlight=False, soft_wrap=True).print(console_view(found.report))
+    print("\nwrote  " + "\n       ".join(map(str, written)))
     print(f"next   open {html_path} in a browser")
     return OK
 
@@ -68,6 +71,8 @@ def _evaluate(args: Any, command: str) -> int:
 def _compare(args: Any, command: str) -> int:
     if len(args.compare) < 2 or args.graph is not None:
         raise UsageError("compare what? --compare A B [...]: each a report.json or a NIR file.")
+    if args.format != "report":
+        raise UsageError(f"--format {args.format} is of one graph; leave out --compare.")
 
     from rich.console import Console
 
@@ -77,7 +82,7 @@ def _compare(args: Any, command: str) -> int:
     from mpo_snn.files import make_folder, write_file
 
     reports = [
-        read_report(path) if Path(path).suffix == ".json" else report_of(args, path, command)
+        read_report(path) if Path(path).suffix == ".json" else report_of(args, path, command).report
         for path in args.compare
     ]
     comparison = compare(reports, _short_names(args.compare))
@@ -163,6 +168,12 @@ def _parser() -> CommandParser:
         default=DEFAULT_PROFILE,
         metavar="NAME",
         help="energy profile, or the path of a .toml file",
+    )
+    add(
+        "--format",
+        choices=("report", "neurobench"),
+        default="report",
+        help="neurobench: beside the report, neurobench.json, counted by NeuroBench's rules",
     )
     add("--output", metavar="DIR", help="where the report goes; default: beside the graph")
     add(

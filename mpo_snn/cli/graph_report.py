@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mpo_snn.cli.command import UsageError
 from mpo_snn.profiles.energy import load_energy_profile
 
 
-def report_of(args: Any, graph_file: str, command: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Reported:
+    """What was found out about one file.
+
+    Attributes:
+        report: the report.
+        neurobench: the figures by NeuroBench's rules; None where nobody asked for them.
+    """
+
+    report: dict[str, Any]
+    neurobench: dict[str, Any] | None
+
+
+def report_of(args: Any, graph_file: str, command: str) -> Reported:
     """Run a data set through a file and put its report together.
 
     Args:
@@ -25,6 +38,7 @@ def report_of(args: Any, graph_file: str, command: str) -> dict[str, Any]:
     from mpo_snn.data.fit import fit_dataset
     from mpo_snn.data.settings import settings_shown
     from mpo_snn.evaluation.evaluate import evaluate_graph
+    from mpo_snn.evaluation.neurobench import EnteringValues, neurobench_results
     from mpo_snn.evaluation.one_sample import check_sample, look_at_sample
     from mpo_snn.evaluation.report import build_report
     from mpo_snn.evaluation.setting import departures, resolve_setting
@@ -66,15 +80,16 @@ def report_of(args: Any, graph_file: str, command: str) -> dict[str, Any]:
     kinds = _faults(args, dataset)
     if len(dataset.test_x):
         check_sample(args.sample, dataset)
+    entering = EnteringValues(graph) if args.format == "neurobench" else None
     with _progress(len(dataset.test_x)) as advance:
-        evaluation = evaluate_graph(graph, dataset, setting, progress=advance)
+        evaluation = evaluate_graph(graph, dataset, setting, progress=advance, watch=entering)
     robustness = None
     sample = look_at_sample(graph, dataset, setting, args.sample)
     if kinds:
         robustness = _robustness(
             kinds, range(args.seeds), graph, dataset, setting, evaluation.activity
         )
-    return build_report(
+    report = build_report(
         evaluation,
         profile,
         metadata,
@@ -84,6 +99,10 @@ def report_of(args: Any, graph_file: str, command: str) -> dict[str, Any]:
         robustness=robustness,
         sample=sample,
     )
+    neurobench = None
+    if entering is not None:
+        neurobench = neurobench_results(graph, evaluation, entering)
+    return Reported(report, neurobench)
 
 
 def _faults(args: Any, dataset: Any) -> tuple[str, ...]:

@@ -22,6 +22,9 @@ Values = dict[str, Tensor]
 Transmit = Callable[[str, Tensor, int], Tensor]
 """What becomes of spikes on their way to others: takes the name of the node that fired, its spikes
 [T, B, *features] and the timestep of the first of them; called in the order of time."""
+Watch = Callable[[str, Tensor, int], None]
+"""Is shown what enters each node but the Input: takes the node's name, the values
+[T, B, *features], and how many timesteps each of these stands for; called in the order of time."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class Execution:
         recorder: takes the spikes and membranes.
         forced: values [T, B, *features] that the others see in place of a node's own.
         transmit: what becomes of spikes on their way; None: they arrive as they are.
+        watch: is shown what enters each node.
         is_constant: whether the input is the same in every timestep.
     """
 
@@ -114,6 +118,7 @@ class Execution:
         recorder: Recorder,
         forced: Mapping[str, Tensor],
         transmit: Transmit | None = None,
+        watch: Watch | None = None,
         *,
         is_constant: bool,
     ) -> None:
@@ -123,6 +128,7 @@ class Execution:
         self.recorder = recorder
         self.forced = forced
         self.transmit = transmit
+        self.watch = watch
         self.states: dict[str, State] = {
             name: layer.start(batch) for name, layer in program.layers.items()
         }
@@ -148,6 +154,10 @@ class Execution:
     def _run_single(self, step: Step, x: Tensor, values: Values, start: int, stop: int) -> None:
         total = x if step.name == self.program.input else _add_up(step.sources, values)
         assert total is not None, f"{step.name!r} has no input"
+        if step.name != self.program.input:
+            is_timeless = step.name in self.timeless
+            shown_for = self.recorder.timesteps if is_timeless else stop - start
+            self._show(step, total, shown_for // len(total))
         layer = self.program.layers.get(step.name)
         if layer is not None:
             keep_v = self.recorder.keeps_v and step.name in self.program.spiking
@@ -183,6 +193,7 @@ class Execution:
                 if step.name in outer:
                     total = outer[step.name][t] if total is None else total + outer[step.name][t]
                 assert total is not None, f"{step.name!r} has no input"
+                self._show(step, total[None], 1)
                 value = self._evaluate(step, total, tapes[step.name], t)
                 tape = tapes[step.name]
                 if tape.forced is not None:
@@ -198,6 +209,10 @@ class Execution:
             seen = next((x for x in (tape.forced, tape.arrives) if x is not None), tape.value)
             if name in self.program.exported and seen is not None:
                 values[name] = seen
+
+    def _show(self, step: Step, total: Tensor, repeats: int) -> None:
+        if self.watch is not None and step.clone_of is None:
+            self.watch(step.node, total, repeats)
 
     def _tape(self, step: Step, start: int, stop: int) -> _Tape:
         forced = self._forced(step.name, start, stop)

@@ -18,7 +18,7 @@ from torch import Tensor
 from mpo_snn.errors import GraphError, ShapeError
 
 from .check import check_graph
-from .execute import Execution, Program, Transmit
+from .execute import Execution, Program, Transmit, Watch
 from .inline import inline
 from .kinds import is_spiking, is_stateful
 from .neurons import layer
@@ -123,6 +123,7 @@ class Simulator:
         record: Record = "none",
         forced: Mapping[str, Tensor] | None = None,
         transmit: Transmit | None = None,
+        watch: Watch | None = None,
         chunk: int | None = None,
     ) -> Simulation:
         """Run the graph from silence.
@@ -138,6 +139,7 @@ class Simulator:
                 from its own spikes, and these are what is recorded.
             transmit: what becomes of spikes on their way from any spiking node to others, loops
                 included; what is recorded is what was fired.
+            watch: is shown what enters each node, once where a loop evaluates it twice.
             chunk: how many timesteps are handled at once; states are carried on, so the result is
                 the same for any number, up to the order in which torch adds up a product with
                 another number of rows. None chooses by memory.
@@ -159,7 +161,7 @@ class Simulator:
         if transmit is not None:
             self._check_no_clone_fires()
         execution = Execution(
-            self._program, batch, recorder, forced, transmit, is_constant=is_constant
+            self._program, batch, recorder, forced, transmit, watch, is_constant=is_constant
         )
         output = torch.empty(
             timesteps, batch, *self.output_shape, dtype=self.dtype, device=self.device

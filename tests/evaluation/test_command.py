@@ -106,6 +106,19 @@ def test_a_part_of_the_split(model, capsys):
     assert error_of(capsys, model.ours, "--samples", 0) == "--samples is 0, allowed is 1 or more."
 
 
+def test_the_form_of_neurobench_stands_beside_the_report(model, capsys):
+    assert main([str(model.ours), "--format", "neurobench"]) == 0
+    report = json.loads((model.ours.parent / "report.json").read_text())
+    results = json.loads((model.ours.parent / "neurobench.json").read_text())
+    assert results["ClassificationAccuracy"] == model.right / 360
+    assert results["ActivationSparsity"] == pytest.approx(1 - report["total"]["density"])
+    operations = results["SynapticOperations"]
+    assert operations["Dense"] == TIMESTEPS * report["total"]["dense_mac_per_inference"]
+    assert operations["Effective_ACs"] == report["total"]["ac_per_inference"]
+    assert operations["Effective_MACs"] < TIMESTEPS * 30 * 64, "white pixels are no operations"
+    assert str(model.ours.parent / "neurobench.json") in capsys.readouterr().out
+
+
 def test_options_go_before_the_file(model, tmp_path, capsys):
     words = "--timesteps 2 --readout sum --batch_size 50 --recompute_input --data digits"
     argv = [str(model.ours), *words.split(), "--output", str(tmp_path / "there")]
@@ -143,6 +156,7 @@ def test_foreign_file_asks_for_all_that_is_missing_at_once(model, capsys):
         ("--sample 1000000", "cannot show sample 1000000: the split has"),
         ("--robustness rust", "unknown fault 'rust': choose out of gaussian"),
         ("--robustness --seeds 0", "--seeds is 0, allowed is 1 or more"),
+        ("--format csv", "--format"),
         ("--readout loudest", "readout is 'loudest', expected one of mean, sum, last"),
         ("--timesteps 0", "timesteps is 0, expected at least 1"),
         ("--timesteps few", "timesteps"),

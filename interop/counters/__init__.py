@@ -1,0 +1,1 @@
+"""Operation counts of this project beside those of NeuroBench and SpikingJelly."""
