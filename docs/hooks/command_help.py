@@ -14,7 +14,7 @@ from unittest.mock import patch
 from mkdocs.structure.files import File, Files
 
 _PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
-_COLUMNS = "96"
+_COLUMNS = "82"
 
 
 def on_files(files: Files, config: Any) -> Files:
