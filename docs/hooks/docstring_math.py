@@ -33,7 +33,7 @@ class DocstringMath(Extension):
 def _display(match: re.Match[str]) -> str:
     indent, first, rest = match.groups()
     equation = convert(_flat(f"{first}\n{textwrap.dedent(rest)}"), display="block")
-    return f"\n{indent}<div>{equation}</div>\n\n"
+    return f'\n{indent}<div class="equation">{equation}</div>\n\n'
 
 
 def _table(match: re.Match[str]) -> str:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 _SHOWN = {".py": "python", ".toml": "toml", ".yaml": "yaml", ".md": ""}
 _LINK = re.compile(r"(\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
 _MARK = re.compile(r"^<!-- test.*?-->\n", re.MULTILINE | re.DOTALL)
+_UNSEARCHED = "---\nsearch: {exclude: true}\n---\n"
 _ALWAYS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md")
 
 
@@ -94,4 +95,4 @@ def _content(path: str) -> str:
     text = (ROOT / path).read_text()
     if path.endswith(".md"):
         return text
-    return f"# `{path}`\n\n````{_SHOWN[Path(path).suffix]}\n{text}````\n"
+    return f"{_UNSEARCHED}# `{path}`\n\n````{_SHOWN[Path(path).suffix]}\n{text}````\n"
