@@ -17,6 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import nir
+import numpy as np
+
+from mpo_snn.export.foldings.flow import Flow
 from mpo_snn.export.readers import READERS
 from mpo_snn.graph.check import find_faults
 
@@ -27,6 +31,7 @@ from .page import page
 from .paper import paper_cases
 from .readers import REAL_READERS, RealReader
 from .roundtrip import Trip, run_trips
+from .wild import wild_cases
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "interop.json"
@@ -43,6 +48,7 @@ def main() -> None:
         return given.environments / real.environment / "bin" / "python"
 
     cases = [*network_cases(), *graph_cases(), *paper_cases(), *random_cases(given.seeds)]
+    cases += wild_cases(given.seeds[:2])
     files = [write(case, profile) for case in cases for profile in READERS]
     with tempfile.TemporaryDirectory() as folder:
         own = [
@@ -53,11 +59,11 @@ def main() -> None:
         ]
         own = [trip for trip in own if trip.reader in given.readers]
         foreign = [
-            Trip(f, reader, _always_after(reader), at_its_word=True)
+            _foreign_trip(f, reader)
             for f in files
-            if f.graph and not find_faults(f.graph, f.case.dt)
+            if f.graph and not find_faults(f.graph, f.dt)
             for reader in _foreign_readers(f.profile)
-            if reader in given.readers
+            if reader in given.readers and _is_writable(f.graph, REAL_READERS[reader])
         ]
         agreements = run_trips([*own, *foreign], python_of, Path(folder))
     results = {
@@ -102,9 +108,17 @@ def _home(profile: str) -> tuple[str, ...]:
     return (profile,) if profile in REAL_READERS else ()
 
 
-def _always_after(reader: str) -> str:
-    """What a reader needs after loading any file."""
-    return READERS[reader].after(None) if reader in READERS else ""
+def _is_writable(graph: nir.NIRGraph, real: RealReader) -> bool:
+    """Whether the nir version of a reader can state the graph; 1.0.4 has no v_reset."""
+    resets = (np.any(getattr(node, "v_reset", 0.0)) for node in graph.nodes.values())
+    return real.nir_version != "1.0.4" or not any(resets)
+
+
+def _foreign_trip(file: File, reader: str) -> Trip:
+    """A file at its word in any reader, with what the reader needs after loading any file."""
+    profile = READERS[reader]
+    flow = Flow.of(file.graph, file.dt)
+    return Trip(file, reader, profile.after(None), profile.late(flow), at_its_word=True)
 
 
 def _foreign_readers(profile: str) -> list[str]:

@@ -16,6 +16,7 @@ TITLES = {
     "sinabs": "Sinabs",
     "rockpool": "Rockpool",
     "spyx": "Spyx",
+    "portable": "portable file (snnTorch, Norse, SpikingJelly)",
 }
 EXACT = ("exact", "ties", "rounding")
 
@@ -24,8 +25,9 @@ def page(results: dict[str, Any]) -> str:
     """The page, in Markdown."""
     made = results["made_with"]
     notes = _Notes()
-    own = _own_table(results["own"], notes)
-    plain = _plain_table([c for c in results["foreign"] if c["file"] == "nir"])
+    own = _own_table([c for c in results["own"] if not _is_wild(c)], notes)
+    wild = _wild_table([c for c in results["own"] if _is_wild(c)])
+    plain = [c for c in results["foreign"] if c["file"] == "nir" and not _is_wild(c)]
     return f"""# Round trips through the real readers
 
 Written by `make interop` ({made["date"][:10]}, {made["seconds"]:.0f} s). Every network is written
@@ -45,13 +47,19 @@ took no part in development.
 
 {notes.text()}
 
+Small graphs as other programs may write them, each with something unusual (a resting or reset
+potential, gains per neuron, another timestep, Scale, Delay, LI, branches, padded pools, other
+names; `interop/wild.py`), written for each reader:
+
+{wild}
+
 ## Plain files
 
 The same networks as plain NIR, which is what exporters commonly write, as each reader runs them:
 share of identical output entries / Jaccard index of the output's spikes, or that the file does not
 run.
 
-{plain}
+{_plain_table(plain)}
 
 ## Predictions
 
@@ -64,6 +72,10 @@ reader, against what it means in NIR:
 *too careful*: predicted to differ, but no spike of this input did. *missed*: predicted exact, and
 was not.
 """
+
+
+def _is_wild(cell: Cell) -> bool:
+    return cell["network"].startswith("wild")
 
 
 class _Notes:
@@ -80,19 +92,20 @@ class _Notes:
 
 
 def _own_table(cells: list[Cell], notes: _Notes) -> str:
-    columns = dict.fromkeys((c["file"], c["reader"]) for c in cells)
-    rows: dict[str, dict[tuple[str, str], str]] = {}
+    rows: dict[str, dict[str, dict[str, str]]] = {}
     for cell in cells:
         row = rows.setdefault(cell["network"], {})
-        row[cell["file"], cell["reader"]] = _own_cell(cell, notes)
-    heads = [_head(*column) for column in columns]
-    lines = [[name, *(row.get(column, "") for column in columns)] for name, row in rows.items()]
-    return _table(["network", *heads], lines)
+        row.setdefault(cell["file"], {})[cell["reader"]] = _own_cell(cell, notes)
+    files = list(dict.fromkeys(cell["file"] for cell in cells))
+    lines = [[name, *(_merged(row.get(file, {})) for file in files)] for name, row in rows.items()]
+    return _table(["network", *(TITLES.get(file, file) for file in files)], lines)
 
 
-def _head(file: str, reader: str) -> str:
-    title = TITLES.get(reader, reader)
-    return f"portable file in {title}" if file == "portable" else title
+def _merged(texts: dict[str, str]) -> str:
+    """One text where the file is the same in all its readers, else one for each."""
+    if len(set(texts.values())) <= 1:
+        return next(iter(texts.values()), "")
+    return ", ".join(f"{TITLES[reader]} {text}" for reader, text in texts.items())
 
 
 def _own_cell(cell: Cell, notes: _Notes) -> str:
@@ -117,7 +130,25 @@ def _own_cell(cell: Cell, notes: _Notes) -> str:
 
 
 def _without_numbers(reason: str) -> str:
-    return re.sub(r"-?\d+\.?\d*(e[-+]?\d+)?( to -?\d+\.?\d*(e[-+]?\d+)?)?(?= |$)", "x", reason)
+    """The reason without the values and names of one network, so that it is told once."""
+    number = r"-?\d+(\.\d+)?(e[-+]?\d+)?"
+    reason = re.sub(rf"\b(of|instead of|dt =) {number}( to {number})?", r"\1 ...", reason)
+    return re.sub(
+        rf"keeps {number}( to {number})?", "keeps ...", re.sub(r"'\w+\d'", "'...'", reason)
+    )
+
+
+def _wild_table(cells: list[Cell]) -> str:
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for cell in cells:
+        verdict = "exact" if cell["verdict"] in EXACT else cell["verdict"]
+        counts.setdefault((cell["file"], cell["reader"]), Counter())[verdict] += 1
+    kinds = ("exact", "refused", "different", "fails")
+    lines = []
+    for (file, reader), count in counts.items():
+        name = TITLES[reader] if file == reader else f"portable file in {TITLES[reader]}"
+        lines.append([name, *(str(count[kind]) for kind in kinds)])
+    return _table(["file", *kinds], lines)
 
 
 def _plain_table(cells: list[Cell]) -> str:

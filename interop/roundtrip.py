@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import nir
 import numpy as np
 import torch
 
@@ -82,14 +81,16 @@ class _Bench:
         model = self.folder / f"{self._jobs}.nir"
         write_nir(model, graph, nir_version)
         output = self.folder / f"{self._jobs}.npz"
-        return Job(model, self._input(case), output, case.dt, trip.after)
+        return Job(model, self._input(case), output, trip.file.dt, trip.after)
 
     def reference(self, trip: Trip) -> tuple[GraphSource, Recording]:
         case = trip.file.case
         graph = trip.file.graph if trip.at_its_word else case.graph
         assert graph is not None
         if id(graph) not in self._references:
-            self._references[id(graph)] = _simulate(graph, case, trip.at_its_word)
+            self._references[id(graph)] = (
+                _simulate(trip.file) if trip.at_its_word else case.reference()
+            )
         return self._references[id(graph)]
 
     def _input(self, case: Case) -> Path:
@@ -100,8 +101,7 @@ class _Bench:
         return self._inputs[case.name]
 
 
-def _simulate(graph: nir.NIRGraph, case: Case, at_its_word: bool) -> tuple[GraphSource, Recording]:
-    if not at_its_word:
-        return case.reference()
-    source = GraphSource(graph, case.dt, title=case.name)
-    return source, source.run(case.x, torch.float64)
+def _simulate(file: File) -> tuple[GraphSource, Recording]:
+    assert file.graph is not None, "a refused file is not simulated"
+    source = GraphSource(file.graph, file.dt, title=file.case.name)
+    return source, source.run(file.case.x, torch.float64)

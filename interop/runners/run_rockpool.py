@@ -14,6 +14,7 @@ from rockpool.nn.modules.torch.nir import from_nir
 def run(path: str, x: np.ndarray, dt: float, after: str) -> Recording:
     """See `protocol.main`."""
     network = from_nir(nir.read(path))
+    exec(after, {"network": network})
     layers: dict[str, np.ndarray] = {}
 
     def watch(name: str, layer: torch.nn.Module) -> None:

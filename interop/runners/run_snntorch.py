@@ -12,8 +12,6 @@ from torch_steps import run_steps
 
 def run(path: str, x: np.ndarray, dt: float, after: str) -> Recording:
     """See `protocol.main`."""
-    if dt != 1e-4:
-        raise ValueError(f"snnTorch reads every file with dt = 1e-4 s, not {dt:g}")
     network = import_from_nir(nir.read(path))
     exec(after, {"network": network})
     return run_steps(network, x, lambda module: isinstance(module, snntorch.SpikingNeuron))
