@@ -12,7 +12,7 @@ import shlex
 import sys
 import tempfile
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def main() -> None:
         ],
         "foreign": [_foreign(trip, agreements[trip]) for trip in foreign],
     }
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(_as_lines(results), encoding="utf-8")
     PAGE.write_text(page(results), encoding="utf-8")
     print(f"{len(agreements)} runs in {results['made_with']['seconds']} s: {PAGE}, {RESULTS}")
 
@@ -135,12 +135,13 @@ def _own(file: File, reader: str, agreements: dict[Trip, Agreement]) -> dict[str
 
 
 def _foreign(trip: Trip, agreement: Agreement) -> dict[str, Any]:
+    figures = _figures(agreement)
     return {
         "network": trip.file.case.name,
         "file": trip.file.profile,
         "reader": trip.reader,
         "predicted": predict(trip.file, trip.reader),
-        **_figures(replace(agreement, layers=None)),
+        **{key: figures[key] for key in ("verdict", "identical", "jaccard", "problem")},
     }
 
 
@@ -153,6 +154,15 @@ def _figures(agreement: Agreement) -> dict[str, Any]:
     elif agreement.is_rounding:
         verdict = "ties" if agreement.ties == agreement.roots else "rounding"
     return {"verdict": verdict, **asdict(agreement)}
+
+
+def _as_lines(results: dict[str, Any]) -> str:
+    """JSON with one line a run."""
+    parts = [f'"made_with": {json.dumps(results["made_with"])}']
+    for key in ("own", "foreign"):
+        rows = ",\n".join(json.dumps(row) for row in results[key])
+        parts.append(f'"{key}": [\n{rows}\n]')
+    return "{" + ",\n".join(parts) + "}\n"
 
 
 if __name__ == "__main__":

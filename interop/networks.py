@@ -25,13 +25,13 @@ class MLP(nn.Module):
 
     input_shape = (12,)
 
-    def __init__(self, neuron: Neurons, gain: float = 3.0) -> None:
+    def __init__(self, neuron: Neurons, gain: float = 3.0, bias: bool = True) -> None:
         """Neurons come from `neuron(channels)`; weights are scaled by `gain`."""
         super().__init__()
         sizes = (12, 16, 14, 10)
         self.layers = nn.Sequential()
         for i, (n, m) in enumerate(pairwise(sizes), 1):
-            self.layers.add_module(f"fc{i}", _scaled(nn.Linear(n, m), gain))
+            self.layers.add_module(f"fc{i}", _scaled(nn.Linear(n, m, bias=bias or i == 1), gain))
             self.layers.add_module(f"lif{i}", neuron(m))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -164,11 +164,15 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "mlp, leak and threshold per neuron": lambda: MLP(heterogeneous()),
     "mlp, synaptic": lambda: MLP(synaptic()),
     "mlp, subtract next": lambda: MLP(leaky(reset="subtract", reset_timing="next")),
+    "mlp, subtract next, bias in front alone": lambda: MLP(
+        leaky(reset="subtract", reset_timing="next"), gain=4.0, bias=False
+    ),
     "mlp, subtract step": lambda: MLP(leaky(reset="subtract", reset_timing="step")),
     "convnet, average pooling": lambda: ConvNet(leaky(0.7)),
     "convnet, sum pooling": lambda: ConvNet(leaky(0.7), divisor=1),
     "convnet, threshold per channel": lambda: ConvNet(thresholds()),
     "convnet, leak and threshold per channel": lambda: ConvNet(heterogeneous()),
+    "convnet, IF": lambda: ConvNet(leaky(1.0, 2.0)),
     "convnet, subtract next": lambda: ConvNet(
         leaky(0.7, reset="subtract", reset_timing="next"), divisor=1
     ),
