@@ -1,35 +1,23 @@
 """What each reader of NIR files really computes, and the file that makes it exact.
 
-Measured with the versions in `Reader.title`; docs/export.md has the table. One file per reader.
+Measured with the versions in `Reader.title`; docs/export.md has the table. One file per reader. The
+names are loaded when they are first used, so that importing the package is cheap.
 """
 
 from __future__ import annotations
 
-from .nirtorch import NIRTORCH
-from .norse import NORSE
-from .plain import PLAIN
-from .portable import PORTABLE
-from .reader import Reader
-from .rockpool import ROCKPOOL
-from .sinabs import SINABS
-from .snntorch import SNNTORCH
-from .spikingjelly import SPIKINGJELLY
-from .spyx import SPYX
+import importlib
+from typing import TYPE_CHECKING, Any
 
-READERS: dict[str, Reader] = {
-    reader.name: reader
-    for reader in (
-        SNNTORCH,
-        NORSE,
-        SPIKINGJELLY,
-        SINABS,
-        ROCKPOOL,
-        SPYX,
-        NIRTORCH,
-        PORTABLE,
-        PLAIN,
-    )
-}
-"""Every reader by the name that --reader takes."""
+if TYPE_CHECKING:
+    from .known import READERS as READERS
+    from .reader import Reader as Reader
 
-__all__ = ["READERS", "Reader"]
+_HOME = {"READERS": "known", "Reader": "reader"}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
