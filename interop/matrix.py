@@ -123,7 +123,7 @@ def _foreign_trip(file: File, reader: str) -> Trip:
 
 def _foreign_readers(profile: str) -> list[str]:
     """Readers that are given the files of a profile; spyx compiles each, so it gets fewer."""
-    return [r for r in REAL_READERS if r != "spyx" or profile in (PLAIN, "portable", "spyx")]
+    return [r for r in REAL_READERS if r != "spyx" or profile in (PLAIN, "spyx")]
 
 
 def _own(file: File, reader: str, agreements: dict[Trip, Agreement]) -> dict[str, Any]:
