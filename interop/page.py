@@ -57,8 +57,8 @@ names; `interop/wild.py`), written for each reader:
 
 The same networks as plain NIR, which is what exporters commonly write, as each reader runs them:
 share of identical output entries / Jaccard index of the output's spikes, or that the file does not
-run. Sinabs and Rockpool are set to one spike a step, Sinabs to a reset to zero too; Spyx's output is
-shifted by its lateness.
+run. Sinabs and Rockpool are set to one spike a step, Sinabs to a reset to zero too; Spyx's output
+is shifted by its lateness.
 
 {_plain_table(plain)}
 
