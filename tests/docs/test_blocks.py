@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from mpo_snn.errors import MpoError
 from tests.docs import commands
 from tests.docs.blocks import LANGUAGES, Block, blocks_of
 
@@ -71,3 +72,25 @@ def test_marks_are_read(tmp_path: Path) -> None:
     (block,) = blocks_of(tmp_path / "page.md")
     assert (block.line, block.setup, block.added) == (3, "a = 1", {"mpo-train": ["--epochs", "1"]})
     assert block.commands() == [["mpo-train", "digits", "--seed", "1"]]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mpo-train digits --epoch 1",
+        "mpo-train nothing",
+        "mpo-export runs/digits --sample 3",
+        "mpo-study ablation digits --configurations mpo,nothing",
+        "mpo-study nothing digits",
+    ],
+)
+def test_parsing_refuses_what_the_command_refuses(line: str) -> None:
+    with pytest.raises(MpoError):
+        commands.parse(line.split())
+
+
+def test_targets_and_modules_are_looked_up() -> None:
+    assert commands.exists(["make", "demo"]) and not commands.exists(["make", "nothing"])
+    assert commands.exists(["python", "-m", "benchmarks.win"])
+    assert not commands.exists(["python", "-m", "benchmarks.nothing"])
+    assert not commands.exists(["rm", "-r", "runs"])
