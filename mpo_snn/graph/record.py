@@ -13,6 +13,9 @@ from mpo_snn.errors import GraphError
 Record = Literal["none", "counts", "spikes", "membrane"]
 RECORDS: tuple[Record, ...] = get_args(Record)
 
+EXACT = 2**24
+"""Up to here float32 has every whole number."""
+
 
 class Recorder:
     """Collects spike counts, spikes and membranes of the spiking nodes over chunks of timesteps.
@@ -69,11 +72,24 @@ class Recorder:
         if name not in self.names:
             return
         repeats = (stop - start) // len(spk)
-        over_time = spk.sum(0) * repeats  # whole numbers, exact up to 2^24 timesteps
-        self.counts[name] += over_time.sum(0, dtype=torch.float64)
-        self.sample_counts[name] += over_time.flatten(1).sum(1, dtype=torch.float64)
+        of_neurons, of_samples = _sums(spk.sum(0).flatten(1), len(spk))
+        self.counts[name].add_(of_neurons.reshape(self.counts[name].shape), alpha=repeats)
+        self.sample_counts[name].add_(of_samples, alpha=repeats)
         if name in self.spikes:
             self.spikes[name][start:stop] = spk > 0
         if self.keeps_v:
             assert v is not None
             self.v[name][start:stop] = v
+
+
+def _sums(x: Tensor, largest: int) -> tuple[Tensor, Tensor]:
+    """Sums over the rows and over the columns of whole numbers from 0 to `largest`, exactly.
+
+    As products with ones, which reads `x` several times faster than a sum in float64, where no
+    partial sum can be more than float32 holds.
+    """
+    rows, columns = x.shape
+    if largest * max(rows, columns) > EXACT:
+        return x.sum(0, dtype=torch.float64), x.sum(1, dtype=torch.float64)
+    ones = x.new_ones(max(rows, columns))
+    return ones[:rows] @ x, x @ ones[:columns]
