@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from mpo_snn.export.foldings.dense_as_convolution import write_dense_as_convolution
-from mpo_snn.export.foldings.edge_order import sort_edges
 from mpo_snn.export.foldings.flow import Flow, with_fields
 from mpo_snn.export.foldings.gain import set_gain
 from mpo_snn.export.foldings.loops import move_loop_bias
+from mpo_snn.export.foldings.one_way import drop_zero_layers, put_branches_in_order
 from mpo_snn.export.foldings.pools import (
     write_average_as_sum,
     write_padded_pools_as_convolutions,
@@ -49,7 +49,7 @@ def _structure(flow: Flow) -> list[Finding]:
 
 
 def _as_read(flow: Flow) -> Flow:
-    flow = reset_to_zero(flow)
+    flow = drop_zero_layers(reset_to_zero(flow))
     for name in flow.named("LIF"):
         node = flow.nodes[name]
         flow = flow.with_node(name, with_fields(node, r=np.ones_like(node.r)))
@@ -76,7 +76,7 @@ NORSE = Reader(
         _gain,
         fold_resting_potential,
         move_loop_bias,
-        sort_edges,
+        put_branches_in_order,
     ),
     dialect=(),
     structure=_structure,

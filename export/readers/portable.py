@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mpo_snn.export.foldings.dense_as_convolution import write_dense_as_convolution
-from mpo_snn.export.foldings.edge_order import sort_edges
 from mpo_snn.export.foldings.flow import Flow
 from mpo_snn.export.foldings.gain import set_gain
 from mpo_snn.export.foldings.loops import add_neutral_nodes, move_loop_bias
 from mpo_snn.export.foldings.no_leak import write_if_as_lif
 from mpo_snn.export.foldings.one_threshold import fold_threshold
+from mpo_snn.export.foldings.one_way import drop_zero_layers, put_branches_in_order
 from mpo_snn.export.foldings.pools import (
     write_average_as_sum,
     write_padded_pools_as_convolutions,
@@ -42,7 +42,7 @@ def _structure(flow: Flow) -> list[Finding]:
 
 
 def _as_read(flow: Flow) -> Flow:
-    return flow
+    return drop_zero_layers(flow)
 
 
 def _gain(flow: Flow) -> Flow:
@@ -65,7 +65,7 @@ PORTABLE = Reader(
         fold_threshold,
         move_loop_bias,
         add_neutral_nodes,
-        sort_edges,
+        put_branches_in_order,
     ),
     dialect=(),
     structure=_structure,

@@ -25,6 +25,7 @@ from mpo_snn.export.foldings import (
     no_leak,
     one_tau,
     one_threshold,
+    one_way,
     pools,
     resting,
     scales,
@@ -52,6 +53,7 @@ FOLDS = {
     "loop bias": lambda flow: loops.move_loop_bias(scales.fold_scales(flow)),
     "neutral": loops.add_neutral_nodes,
     "edges": edge_order.sort_edges,
+    "order": one_way.put_branches_in_order,
     "affine": affine.write_linear_as_affine,
     "small gain": hidden_synapse.write_small_gain,
     "split": one_tau.split_by_tau,
@@ -146,6 +148,37 @@ def test_an_input_flatten_goes_with_the_shape_of_the_input() -> None:
     a = Simulator(flow.graph(), DT, torch.float64).run(x).output
     b = Simulator(folded.graph(), DT, torch.float64).run(x.flatten(2)).output
     assert torch.equal(a, b) and bool(a.any())
+
+
+@pytest.mark.parametrize("stride", (1, 2))
+def test_branches_side_by_side_get_an_order(stride) -> None:
+    """A residual block with a convolution in both branches, as in ResNet."""
+    rng = np.random.default_rng(0)
+    size = 6 // stride
+
+    def conv(source: int, kernel: int, step: int, shape: int) -> nir.Conv2d:
+        weight = rng.normal(0.1, 0.5, (4, source, kernel, kernel))
+        fields = {"padding": kernel // 2, "dilation": 1, "groups": 1, "bias": np.zeros(4)}
+        return nir.Conv2d(input_shape=(shape, shape), weight=weight, stride=step, **fields)
+
+    nodes = {
+        **ports((2, 6, 6), (4, size, size)),
+        "conv1": conv(2, 3, stride, 6),
+        "lif1": lif((4, size, size)),
+        "conv2": conv(4, 3, 1, size),
+        "skip": conv(2, 1, stride, 6),
+        "lif2": lif((4, size, size)),
+    }
+    way = ["input", "conv1", "lif1", "conv2", "lif2", "output"]
+    edges = [*pairwise(way), ("input", "skip"), ("skip", "lif2")]
+    flow = Flow.of(graph(nodes, edges), DT)
+    ordered = one_way.put_branches_in_order(flow)
+    order = {name: i for i, name in enumerate(edge_order.run_order(ordered))}
+    assert all(order[a] < order[b] for a, b in ordered.edges)
+    assert max(order, key=order.__getitem__) == "output"
+    assert_same_spikes(flow, ordered)
+    dropped = one_way.drop_zero_layers(ordered)
+    assert dropped.nodes.keys() == flow.nodes.keys() and set(dropped.edges) == set(flow.edges)
 
 
 def test_dialects_read_back() -> None:

@@ -40,7 +40,7 @@ TAKEN = {
     (Unbiased, "next"): {"snntorch", "spyx", "nirtorch"},
     (ConvNet, "zero"): {"snntorch", "norse", "spikingjelly", "nirtorch", "portable"},
     (ConvNet, "if"): {"snntorch", "norse", "spikingjelly", "sinabs", "nirtorch", "portable"},
-    (Residual, "zero"): {"snntorch", "spikingjelly", "nirtorch"},
+    (Residual, "zero"): {"snntorch", "norse", "spikingjelly", "nirtorch", "portable"},
     (Synaptic, "zero"): {"snntorch", "norse", "nirtorch"},
 }
 SETTINGS = {"zero": ZERO, "next": NEXT, "step": STEP, "if": IF}
