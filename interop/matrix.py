@@ -1,4 +1,4 @@
-"""The matrix of networks and readers: python -m interop.matrix .interop [--seeds 100-107].
+"""The matrix of networks and readers: python -m interop.matrix .interop [--seeds 400-407].
 
 Runs every network, as every profile writes it, in the real readers, and leaves the figures in
 benchmarks/results/interop.json and the page in docs/interop.md.
@@ -91,7 +91,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("environments", type=Path, help="folder that make readers filled")
-    parser.add_argument("--seeds", type=_seeds, default=_seeds("100-107"), help="random graphs")
+    parser.add_argument("--seeds", type=_seeds, default=_seeds("400-407"), help="random graphs")
     parser.add_argument("--readers", nargs="+", default=list(REAL_READERS), help="only these")
     return parser.parse_args()
 
