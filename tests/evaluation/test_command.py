@@ -119,6 +119,11 @@ def test_the_form_of_neurobench_stands_beside_the_report(model, capsys):
     assert str(model.ours.parent / "neurobench.json") in capsys.readouterr().out
 
 
+def test_the_form_of_neurobench_is_of_one_graph(model, capsys):
+    message = error_of(capsys, "--compare", model.ours, model.foreign, "--format", "neurobench")
+    assert message == "--format neurobench is of one graph; leave out --compare."
+
+
 def test_options_go_before_the_file(model, tmp_path, capsys):
     words = "--timesteps 2 --readout sum --batch_size 50 --recompute_input --data digits"
     argv = [str(model.ours), *words.split(), "--output", str(tmp_path / "there")]
