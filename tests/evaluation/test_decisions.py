@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpo_snn.errors import RecipeError
@@ -37,6 +37,7 @@ def loop(output, label, readout):
 
 
 @pytest.mark.parametrize("readout", READOUTS)
+@settings(deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10_000),
     shape=st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 4)),
