@@ -3,6 +3,7 @@
 # make docs   build the documentation site into build/site
 # make counters   install NeuroBench and SpikingJelly, count beside them, write docs/agreement.md
 # make interop   install the NIR readers, run every network in each, write docs/interop.md
+# make deploy-proof  the integer cores of chips against their simulators, writes docs/chips.md
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12,$(if $(shell command -v $(p) 2>/dev/null),$(p))) python3)
 BIN := .venv/bin
@@ -13,7 +14,7 @@ PIP_QUIET := install --quiet --disable-pip-version-check
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test tests docs interop readers counters lint types format setup clean
+.PHONY: demo test tests docs interop readers counters deploy-proof lint types format setup clean
 
 setup: $(STAMP)
 
@@ -48,6 +49,9 @@ docs: .venv/.docs-installed
 interop: setup readers
 	$(BIN)/python -m interop.matrix $(INTEROP)
 
+deploy-proof: setup $(foreach e,chips legacy loihi,$(INTEROP)/$(e)/.installed)
+	$(BIN)/python -m chip_proof.compare $(INTEROP)
+
 counters: setup $(INTEROP)/counters/.installed
 	$(BIN)/python -m interop.counters.compare $(INTEROP)
 
@@ -56,7 +60,7 @@ readers: $(foreach e,modern legacy jax,$(INTEROP)/$(e)/.installed)
 $(INTEROP)/%/.installed: interop/environments/%.txt interop/environments/torch.txt constraints.txt
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	@echo "installing what is compared with into $(@D)"
-	$(if $(filter jax,$*),,$(@D)/bin/python -m pip $(PIP_QUIET) -c constraints.txt -r $(word 2,$^))
+	$(if $(filter jax chips loihi,$*),,$(@D)/bin/python -m pip $(PIP_QUIET) -c constraints.txt -r $(word 2,$^))
 	$(@D)/bin/python -m pip $(PIP_QUIET) --no-deps -r $<
 	@touch $@
 

@@ -10,12 +10,16 @@ One timestep, in this order (``xylosim`` 0.1.3, C++; `version` 1 is the older co
 
    - version 1: :math:`v \leftarrow v - \text{dec}(v, k_m)`; :math:`i \leftarrow i - \text{dec}(i,
      k_s)`; :math:`v \leftarrow \text{sat}_{16}(v + \sum i)`
-   - version 2: :math:`i \leftarrow i - \text{dec}(i, k_s)`; :math:`d \leftarrow
-     \text{sat}_{16}(-\text{dec}(v, k_m) + \sum i)`; :math:`d \leftarrow \text{sat}_{16}(d +
-     \text{bias})`; :math:`v \leftarrow \text{sat}_{16}(v + d)`
+   - version 2: :math:`i \leftarrow i - \text{dec}(i, k_s)`;
+     :math:`d \leftarrow \text{sat}_{16}(\text{wrap}_{16}(-\text{dec}(v, k_m)) + \sum i)`;
+     :math:`d \leftarrow \text{sat}_{16}(d + \text{bias})`;
+     :math:`v \leftarrow \text{sat}_{16}(v + d)`
 
    and then :math:`n = \min(\text{cap}, \lfloor v / \theta \rfloor)` spikes for :math:`v \ge
    \theta`, :math:`v \leftarrow v - n \theta`; the cap is 31 for hidden neurons, 1 for outputs.
+
+The negative decay of version 2 is a 16-bit number of its own: at v = -32768 and `dash_mem` 0 it
+wraps, and the membrane stays at its lower rail instead of returning to 0.
 
 The current decays before it is integrated: with `dash_syn` 0 an input is gone before it acts, so a
 neuron without a synaptic filter does not exist on this chip.
@@ -29,7 +33,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .fixed_point import limits, matmul_exact, saturate, shift_floor
+from .fixed_point import limits, matmul_exact, saturate, shift_floor, wrap
 
 STATE_BITS = 16
 MOST_INPUT_EVENTS = 15
@@ -120,7 +124,8 @@ class _Population:
             v = self._clamped(v + self.i.sum(2))
         else:
             self.i = self.i - decay(self.i, neurons.dash_syn)
-            change = self._clamped(self.i.sum(2) - decay(v, neurons.dash_mem))
+            leak = wrap(-decay(v, neurons.dash_mem), STATE_BITS)
+            change = self._clamped(self.i.sum(2) + leak)
             change = self._clamped(change + neurons.bias)
             v = self._clamped(v + change)
         spikes = (v.clamp(min=0) // neurons.threshold).clamp(max=self.cap)

@@ -42,7 +42,9 @@ class Neuron:
             self.v = sat(v + sum(self.i))
         else:
             self.i = [i - dec(i, k) for i, k in zip(self.i, self.syn, strict=True)]
-            change = sat(-dec(self.v, self.mem) + sum(self.i))
+            leak = -dec(self.v, self.mem)
+            leak = LOW if leak == -LOW else leak  # 32768 is no 16-bit number
+            change = sat(leak + sum(self.i))
             change = sat(change + self.bias)
             self.v = sat(self.v + change)
         n = 0
@@ -145,6 +147,18 @@ def test_the_current_decays_before_it_acts():
     hidden = XyloNeurons(0 * one, 0 * one[:, None], 30_000 * one, 0 * one)
     gone = XyloNetwork(weights, 0 * weights, network.weights_out, hidden, network.output)
     assert not run_xylo(gone, events).v_hidden.any()
+
+
+def test_a_membrane_without_memory_stays_at_its_lower_rail():
+    one = torch.ones(1, dtype=torch.int64)
+    weights = torch.full((1, 1, 2), -128)
+    hidden = XyloNeurons(0 * one, torch.ones(1, 2, dtype=torch.int64), 30_000 * one, 0 * one)
+    output = XyloNeurons(one, one[:, None], 30_000 * one, 0 * one)
+    silent = torch.zeros(1, 1, dtype=torch.int64)
+    network = XyloNetwork(weights, 0 * weights, silent, hidden, output, shift_in=8)
+    events = torch.zeros(30, 1, 1, dtype=torch.int64)
+    events[0] = 1  # two currents of -32768, gone after 16 steps
+    assert run_xylo(network, events).v_hidden.flatten().tolist() == [-32_768] * 30
 
 
 def test_decay_is_asymmetric():
