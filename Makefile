@@ -4,6 +4,7 @@
 # make counters   install NeuroBench and SpikingJelly, count beside them, write docs/agreement.md
 # make interop   install the NIR readers, run every network in each, write docs/interop.md
 # make deploy-proof  the integer cores of chips against their simulators, writes docs/chips.md
+# make browser   open the demo's report in Chromium, wide, narrow, light, dark; pictures in build/browser
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12,$(if $(shell command -v $(p) 2>/dev/null),$(p))) python3)
 BIN := .venv/bin
@@ -14,7 +15,7 @@ PIP_QUIET := install --quiet --disable-pip-version-check
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test tests docs interop readers counters deploy-proof lint types format setup clean
+.PHONY: demo test tests docs interop readers counters deploy-proof browser lint types format setup clean
 
 setup: $(STAMP)
 
@@ -52,6 +53,10 @@ interop: setup readers
 deploy-proof: setup $(foreach e,chips legacy loihi,$(INTEROP)/$(e)/.installed)
 	$(BIN)/python -m chip_proof.compare $(INTEROP)
 
+browser: setup $(INTEROP)/browser/.installed
+	test -f $(RUN)/report.html || $(MAKE) demo
+	PYTHONPATH=. $(BIN)/python -m browser.check_report $(INTEROP)/browser $(RUN)/report.html --pictures build/browser
+
 counters: setup $(INTEROP)/counters/.installed
 	$(BIN)/python -m interop.counters.compare $(INTEROP)
 
@@ -60,7 +65,7 @@ readers: $(foreach e,modern legacy jax,$(INTEROP)/$(e)/.installed)
 $(INTEROP)/%/.installed: interop/environments/%.txt interop/environments/torch.txt constraints.txt
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	@echo "installing what is compared with into $(@D)"
-	$(if $(filter jax chips loihi,$*),,$(@D)/bin/python -m pip $(PIP_QUIET) -c constraints.txt -r $(word 2,$^))
+	$(if $(filter jax chips loihi browser,$*),,$(@D)/bin/python -m pip $(PIP_QUIET) -c constraints.txt -r $(word 2,$^))
 	$(@D)/bin/python -m pip $(PIP_QUIET) --no-deps -r $<
 	@touch $@
 

@@ -1,0 +1,1 @@
+"""Opens the report in a real browser: `make browser`."""
