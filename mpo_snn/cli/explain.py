@@ -42,8 +42,7 @@ def _add_rows(table: Table, explanation: Explanation) -> None:
     if not explanation.findings:
         table.add_row(*first, "", "")
     for finding in explanation.findings:
-        where = f"'{finding.node}': " if finding.node else ""
-        table.add_row(*first, f"{where}{finding.what}", finding.help)
+        table.add_row(*first, f"{finding.where}{finding.what}", finding.help)
         first = ("", "")
 
 

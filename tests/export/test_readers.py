@@ -14,6 +14,7 @@ from mpo_snn.errors import ExportError
 from mpo_snn.export.foldings.flow import Flow, with_fields
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.export.readers import READERS
+from mpo_snn.export.readers.finding import Finding, merged
 from tests.export.flows import assert_same_spikes, random_flow
 from tests.export.networks import ConvNet, Dense, Residual, Synaptic, settled
 from tests.graph.graphs import graph, ports
@@ -153,3 +154,13 @@ def test_code_after_loading_compiles() -> None:
         compile(reader.load.format(path="model.nir", dt=DT), reader.name, "exec")
         for timing in (None, "next", "step"):
             compile(reader.after(timing), reader.name, "exec")
+
+
+def test_the_same_of_many_nodes_is_told_once() -> None:
+    findings = [Finding(f"lif{k}", "r is ignored", "different", "fold it") for k in range(6)]
+    (one,) = merged(findings)
+    assert str(one) == "'lif0', 'lif1', 'lif2' and 3 more: r is ignored; fold it"
+    assert merged([one]) == [one]
+    (four,) = merged(findings[:4])
+    assert str(four) == "'lif0', 'lif1', 'lif2', 'lif3': r is ignored; fold it"
+    assert str(merged([Finding("", "no version fits", "fails")])[0]) == "no version fits"
