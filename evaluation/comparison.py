@@ -40,12 +40,14 @@ _MUST_AGREE = {
     "input counted at every timestep": "setting.recompute_input",
 }
 
+_ABSENT = object()
+
 
 def read_report(path: str | Path) -> dict[str, Any]:
     """A `report.json`, read back.
 
     Raises:
-        DataError: if it cannot be read, or is no report of this version.
+        DataError: if it cannot be read, is no report of this version, or lacks what is compared.
     """
     try:
         report = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -60,7 +62,36 @@ def read_report(path: str | Path) -> dict[str, Any]:
             " anew with mpo-evaluate."
         )
     found: dict[str, Any] = report
+    faults = list(_faults(found))
+    if faults:
+        raise DataError(f"cannot compare '{path}', make it anew with mpo-evaluate", faults)
     return found
+
+
+def _faults(report: dict[str, Any]) -> Iterator[str]:
+    """What a comparison needs and does not find."""
+    for _, key, _ in ROWS:
+        value = _at(report, key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            yield _missing(key, value, "a number or null")
+    for key in ("summary.equivalence", *_MUST_AGREE.values()):
+        value = _at(report, key)
+        if not isinstance(value, str | int):
+            yield _missing(key, value, "text or a number")
+    layers = report.get("layers")
+    if not isinstance(layers, list):
+        yield _missing("layers", report.get("layers", _ABSENT), "a list")
+        return
+    for i, layer in enumerate(layers):
+        name, density = (_at({"layer": layer}, f"layer.{key}") for key in ("name", "density"))
+        if not isinstance(name, str):
+            yield _missing(f"layers.{i}.name", name, "text")
+        if density is not None and not isinstance(density, int | float):
+            yield _missing(f"layers.{i}.density", density, "a number or null")
+
+
+def _missing(key: str, value: Any, expected: str) -> str:
+    return f"{key} is {'missing' if value is _ABSENT else repr(value)}, expected {expected}"
 
 
 def compare(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
@@ -121,7 +152,8 @@ def _layers(reports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _at(report: dict[str, Any], path: str) -> Any:
+    """What stands under a dotted key, `_ABSENT` where nothing does."""
     value: Any = report
     for key in path.split("."):
-        value = value[key]
+        value = value.get(key, _ABSENT) if isinstance(value, dict) else _ABSENT
     return value

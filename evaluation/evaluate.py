@@ -188,6 +188,8 @@ def _device(name: str) -> str:
         device = torch.device(name)
     except RuntimeError as error:
         raise RecipeError(f"unknown device '{name}': use cpu, cuda or cuda:N.") from error
+    if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
+        raise RecipeError(f"cannot run on device '{name}': use cpu, cuda or cuda:N.")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise RecipeError(f"device '{name}' is not there: torch finds no GPU. Use --device cpu.")
     return name

@@ -114,13 +114,17 @@ def check_faults(kinds: Sequence[str], dataset: Dataset) -> None:
     """Refuse what cannot be run on a data set.
 
     Raises:
-        RecipeError: if a kind is unknown, or noise on images is asked of data that are none.
+        RecipeError: if a kind is unknown or stands twice, or noise on images is asked of data
+            that are none.
     """
     unknown = [kind for kind in kinds if kind not in LEVELS]
     if unknown:
         raise RecipeError(
             f"unknown fault {', '.join(map(repr, unknown))}: choose out of {', '.join(FAULTS)}."
         )
+    repeated = [kind for kind in dict.fromkeys(kinds) if kinds.count(kind) > 1]
+    if repeated:
+        raise RecipeError(f"fault {', '.join(map(repr, repeated))} stands twice: name each once.")
     noise = [kind for kind in kinds if kind in INPUT_FAULTS]
     if noise and len(dataset.input_shape) != 3:
         raise RecipeError(

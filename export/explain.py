@@ -10,6 +10,7 @@ from typing import Literal
 import h5py
 import nir
 
+from mpo_snn.errors import GraphError
 from mpo_snn.graph.check import check_timestep
 from mpo_snn.graph.kinds import kind_of
 from mpo_snn.graph.metadata import known_timestep, read_metadata
@@ -68,13 +69,19 @@ def explain_file(path: str | Path, dt: float | None = None) -> Explained:
         dt: timestep in seconds; None takes the file's, 1e-4 where it states none.
 
     Raises:
-        GraphError: if the file cannot be read, or does not fit the timestep.
+        GraphError: if the file cannot be read, does not fit the timestep, or was written for a
+            reader with another one.
     """
     graph = read_graph(path)
     metadata = read_metadata(graph)
     known = metadata.dt if metadata else known_timestep(graph)
     step = next(value for value in (dt, known, DEFAULT_DT) if value is not None)
     meant_for = None if metadata is None or metadata.reader in (None, "nir") else metadata
+    if dt is not None and meant_for is not None and dt != meant_for.dt:
+        raise GraphError(
+            f"cannot take '{path}' for dt = {dt:g} s: it was written for {meant_for.reader} with"
+            f" {meant_for.dt:g} s, so leave the timestep out."
+        )
     if meant_for is None:
         check_timestep(graph, step)
     flow = Flow.of(graph, step) if meant_for is None else stated(graph, meant_for)

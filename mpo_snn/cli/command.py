@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jsonargparse
 
@@ -130,6 +130,33 @@ class CommandParser(jsonargparse.ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise instead of printing the usage and leaving the process."""
         raise UsageError(self._in_one_line(message)) from ex
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the command line; a text that was given must not be empty."""
+        found = super().parse_args(*args, **kwargs)
+        for key, value in vars(found).items():
+            if value == "":
+                raise UsageError(f"{self._shown(key)} is empty: give a value, or leave it out.")
+        return found
+
+    def given(self, args: Any, but: Iterable[str] = ()) -> list[str]:
+        """Options that are not as they are by default, as a user writes them.
+
+        Args:
+            args: what was parsed.
+            but: keys that do not count.
+        """
+        defaults = vars(self.get_defaults())
+        changed = [key for key, value in vars(args).items() if value != defaults.get(key, value)]
+        return [self._shown(key) for key in changed if key not in set(but)]
+
+    def _shown(self, key: str) -> str:
+        """An argument as it is written: with the dash or dot where it has two spellings."""
+        for action in self._actions:
+            if action.dest == key:
+                spelt = sorted(action.option_strings, key=lambda option: "_" in option)
+                return spelt[0] if spelt else key.upper()
+        return f"--{key}"
 
     def _in_one_line(self, message: str) -> str:
         unknown = re.match(r"unrecognized arguments: (.*)", message, re.IGNORECASE | re.DOTALL)

@@ -24,7 +24,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _body(argv: list[str] | None) -> int:
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
     if args.list:
         from mpo_snn.data import dataset_names
 
@@ -42,7 +43,9 @@ def _body(argv: list[str] | None) -> int:
         return OK
     command = shlex.join(["mpo-evaluate", *(sys.argv[1:] if argv is None else argv)])
     if args.compare is not None:
-        return _compare(args, command)
+        return _compare(args, command, parser)
+    if args.robustness is None and "--seeds" in parser.given(args):
+        raise UsageError("--seeds is of --robustness: give both, or leave it out.")
     if args.graph is None:
         raise UsageError(
             "evaluate what? mpo-evaluate model.nir --data NAME; --help has an example."
@@ -68,11 +71,19 @@ def _evaluate(args: Any, command: str) -> int:
     return OK
 
 
-def _compare(args: Any, command: str) -> int:
+def _compare(args: Any, command: str, parser: CommandParser) -> int:
     if len(args.compare) < 2 or args.graph is not None:
         raise UsageError("compare what? --compare A B [...]: each a report.json or a NIR file.")
     if args.format != "report":
         raise UsageError(f"--format {args.format} is of one graph; leave out --compare.")
+    for option in ("--robustness", "--seeds", "--sample"):
+        if option in parser.given(args):
+            raise UsageError(f"{option} is of one graph and not compared; leave it out.")
+    given = parser.given(args, but=("compare", "output"))
+    if given and all(Path(path).suffix == ".json" for path in args.compare):
+        raise UsageError(
+            f"reports are compared as they are: leave out {', '.join(given)}, or give NIR files."
+        )
 
     from rich.console import Console
 

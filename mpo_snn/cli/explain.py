@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mpo_snn.export.explain import Explained, Explanation, explain_file
@@ -16,7 +17,7 @@ def print_explanation(path: str, dt: float | None) -> None:
     explained = explain_file(path, dt)
     console = Console(highlight=False)
     console.width = max(console.width, _WIDTH)
-    console.print(f"[bold]{path}[/]  {_timestep(explained)}", soft_wrap=True)
+    console.print(f"[bold]{escape(path)}[/]  {_timestep(explained)}", soft_wrap=True)
     if explained.written_for:
         console.print(f"written for {explained.written_for}: it means what that runs")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -42,7 +43,7 @@ def _add_rows(table: Table, explanation: Explanation) -> None:
     if not explanation.findings:
         table.add_row(*first, "", "")
     for finding in explanation.findings:
-        table.add_row(*first, f"{finding.where}{finding.what}", finding.help)
+        table.add_row(*first, escape(f"{finding.where}{finding.what}"), escape(finding.help))
         first = ("", "")
 
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mpo_snn.training.rundir import Run
 
 FORMATS = ("nir", "onnx")
+NIR_SUFFIXES = (".nir", ".h5", ".hdf5")
+MOST_UNROLLED = 1000
+"""Timesteps of an unrolled model; its nodes are there once for each."""
 _ONNX_ONLY = {"unrolled": None, "precision": "float32"}
 _NIR_ONLY = {"nir_version": None, "plain_reset": False, "reader": None}
 """Options of one format alone, with their defaults."""
@@ -42,6 +45,12 @@ def _body(argv: list[str] | None) -> int:
         print_readers()
         return OK
     if args.explain is not None:
+        others = parser.given(args, but=("run", "explain", "dt"))
+        if others:
+            raise UsageError(
+                "--explain tells of every reader and writes nothing: leave out"
+                f" {', '.join(others)}."
+            )
         return _explain(args)
     if args.run is None:
         raise UsageError("which run? mpo-export RUN --format nir; --help has an example.")
@@ -51,6 +60,11 @@ def _body(argv: list[str] | None) -> int:
         number = getattr(args, option)
         if number is not None and number < 1:
             raise UsageError(f"--{option} is {number}, allowed is 1 or more.")
+    if args.unrolled is not None and args.unrolled > MOST_UNROLLED:
+        raise UsageError(
+            f"--unrolled is {args.unrolled}, allowed is 1 to {MOST_UNROLLED}; without it, the model"
+            " is one timestep, which runs for any number of them."
+        )
     own = _ONNX_ONLY if args.format == "nir" else _NIR_ONLY
     for option, default in own.items():
         if getattr(args, option) != default:
@@ -121,7 +135,18 @@ def _export_nir(args: Any) -> int:
         )
     run = open_run(args.run)
     output = Path(args.output) if args.output else run.path / "model.nir"
+    if output.suffix not in NIR_SUFFIXES:
+        raise UsageError(
+            f"--output is '{output}', but the name of a NIR file ends in"
+            f" {' or '.join(NIR_SUFFIXES)}."
+        )
     if args.reader == "all":
+        if args.plain_reset or args.nir_version:
+            option = "--plain-reset" if args.plain_reset else "--nir-version"
+            raise UsageError(
+                f"{option} is for one plain file, and readers have their own: not with"
+                " --reader all."
+            )
         return export_all(run, args, output)
     export = _for_reader(run, args)
     proof, metadata, is_written = prove_and_write(run, export, args, output)
@@ -143,7 +168,8 @@ def _for_reader(run: Run, args: Any) -> ReaderExport:
     from mpo_snn.export.nir_export import DEFAULT_DT
     from mpo_snn.export.proof import export_run
 
-    name = args.reader or ("nir" if args.plain_reset or args.nir_version == "1.0.4" else None)
+    plain = args.plain_reset or args.nir_version == "1.0.4"
+    name = args.reader if args.reader is not None else "nir" if plain else None
     if args.plain_reset and name != "nir":
         raise UsageError(f"--plain-reset writes a different neuron: not with --reader {name}.")
     if name is None and args.dt in (None, DEFAULT_DT):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, print_names
@@ -69,14 +70,14 @@ def export_all(run: Run, args: Any, output: Path) -> int:
             )
         except ExportError as error:
             for i, finding in enumerate(error.findings):
-                table.add_row(*(("", "", "") if i else (reader.title, "-", "-")), finding)
+                table.add_row(*(("", "", "") if i else (reader.title, "-", "-")), escape(finding))
             continue
         proof, _, written = prove_and_write(run, export, args, file)
         if not proof.is_equal:
             code = ANSWER_IS_NO
         verdict = "equal" if proof.is_equal else "[red]NOT equal[/]"
         step = "nothing, with the step after loading below" if export.after else ""
-        table.add_row(reader.title, file.name if written else "-", verdict, step)
+        table.add_row(reader.title, escape(file.name) if written else "-", verdict, step)
         exports.append((export, file))
     console = Console(highlight=False)
     console.width = max(console.width, _WIDTH)

@@ -10,6 +10,8 @@ from typing import Any
 from mpo_snn.cli.command import UsageError
 from mpo_snn.profiles.energy import load_energy_profile
 
+_MOST_SEEDS = 1000
+
 
 @dataclass(frozen=True)
 class Reported:
@@ -111,9 +113,10 @@ def _faults(args: Any, dataset: Any) -> tuple[str, ...]:
 
     if args.robustness is None:
         return ()
-    if args.seeds < 1:
-        raise UsageError(f"--seeds is {args.seeds}, allowed is 1 or more.")
-    kinds = FAULTS if args.robustness == "all" else tuple(args.robustness.split(","))
+    if not 1 <= args.seeds <= _MOST_SEEDS:
+        raise UsageError(f"--seeds is {args.seeds}, allowed is 1 to {_MOST_SEEDS}.")
+    named = tuple(kind.strip() for kind in args.robustness.split(","))
+    kinds = FAULTS if named == ("all",) else named
     check_faults(kinds, dataset)
     return kinds
 

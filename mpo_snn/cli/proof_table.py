@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mpo_snn.export.equivalence import PrecisionResult
@@ -19,7 +20,7 @@ def print_proof(proof: Proof) -> None:
     console.width = max(console.width, _WIDTH)
     record = proof.equivalence
     console.print(
-        f"[bold]Equivalence[/]  {record.first} against {record.second}\n"
+        f"[bold]Equivalence[/]  {escape(record.first)} against {escape(record.second)}\n"
         f"{record.data}: {record.samples} samples, {record.timesteps} timesteps"
     )
     for result in record.results:
@@ -27,7 +28,7 @@ def print_proof(proof: Proof) -> None:
         same = result.samples - result.predictions_differing
         console.print(f"  predictions the same: {same} of {result.samples}")
     for line in proof.disagreements:
-        console.print(f"  [red]differs[/]  {line}", markup=True)
+        console.print(f"  [red]differs[/]  {escape(line)}", markup=True)
     for line in proof.notes:
         console.print(f"  note: {line}", markup=False)
     console.print(f"\n{_verdict(proof)}")
@@ -49,7 +50,7 @@ def _table(result: PrecisionResult, samples: int) -> Table:
         table.add_column(title, justify="right", no_wrap=True, min_width=9)
     for tally in result.layers:
         table.add_row(
-            f"  {tally.layer}",
+            f"  {escape(tally.layer)}",
             f"{tally.neurons:,}",
             f"{tally.either:,}",
             _percent(tally.identical),
@@ -74,7 +75,7 @@ def _verdict(proof: Proof) -> str:
         return f"[bold green]equal[/]: {why}."
     place = proof.equivalence.first_divergence
     if place is not None:
-        return f"[bold red]NOT equal[/]: first divergence in {_place(place)}."
+        return f"[bold red]NOT equal[/]: first divergence in {escape(_place(place))}."
     if any(result.unattributed for result in proof.equivalence.results):
         return "[bold red]NOT equal[/]: the free runs differ although every layer replays the same."
     if any(result.predictions_unexplained for result in proof.equivalence.results):

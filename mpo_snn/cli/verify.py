@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from mpo_snn.export.proof import Proof
     from mpo_snn.graph.metadata import GraphMetadata
 
+_RECORDS = (".json", ".html", ".htm")
+_OF_ANY_PAIR = ("first", "second", "data", "data_path", "samples", "output")
+"""Arguments that mean something whatever is compared."""
 _EXAMPLE = """\
 mpo-verify runs/digits runs/digits/model.nir
 mpo-verify runs/cifar10 runs/cifar10/model.nir --samples 200
@@ -27,7 +30,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _body(argv: list[str] | None) -> int:
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
     if args.list:
         from mpo_snn.data import dataset_names
 
@@ -37,10 +41,14 @@ def _body(argv: list[str] | None) -> int:
         raise UsageError("compare what? mpo-verify RUN model.nir; --help has an example.")
     if args.samples is not None and args.samples < 1:
         raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
-    return _verify(Path(args.first), Path(args.second), args)
+    if args.output and Path(args.output).suffix not in _RECORDS:
+        raise UsageError(
+            f"--output is '{args.output}', but the name of a record ends in {', '.join(_RECORDS)}."
+        )
+    return _verify(Path(args.first), Path(args.second), args, parser)
 
 
-def _verify(first: Path, second: Path, args: Any) -> int:
+def _verify(first: Path, second: Path, args: Any, parser: CommandParser) -> int:
     from mpo_snn.cli.proof_table import print_proof
     from mpo_snn.files import write_file
 
@@ -50,6 +58,8 @@ def _verify(first: Path, second: Path, args: Any) -> int:
         raise UsageError("cannot compare two runs: export one of them, then RUN model.nir.")
     if first.suffix == ".onnx" and second.suffix not in (".onnx", ""):
         first, second = second, first  # the graph, from which the model is built, is the truth
+    if first.is_dir():
+        _refuse_settings(first, second, parser.given(args, but=_OF_ANY_PAIR))
     prove = _prove_onnx if second.suffix == ".onnx" else _prove_nir
     proof = prove(first, second, args)
     print_proof(proof)
@@ -66,6 +76,17 @@ def _record(record: dict[str, Any], output: Path) -> str:
     from mpo_snn.evaluation.equivalence_page import render_equivalence
 
     return render_equivalence(record)
+
+
+def _refuse_settings(run: Path, file: Path, given: list[str]) -> None:
+    """A run says how it is run; only a file of another program leaves its timestep to the user."""
+    from mpo_snn.graph.metadata import read_metadata
+    from mpo_snn.graph.read import read_graph
+
+    if given == ["--dt"] and file.suffix != ".onnx" and read_metadata(read_graph(file)) is None:
+        return
+    if given:
+        raise UsageError(f"the run '{run}' says how it is run: leave out {', '.join(given)}.")
 
 
 def _prove_nir(first: Path, second: Path, args: Any) -> Proof:

@@ -54,10 +54,13 @@ def fit_dataset(dataset: Dataset, input_shape: tuple[int, ...], factor: float = 
         factor: what all values are multiplied by; the description of the scaling says so.
 
     Raises:
-        DataError: if the factor is 0, NaN or infinite.
+        DataError: if the factor is 0, NaN or infinite, or leaves what float32 holds.
     """
-    if factor == 0.0 or not math.isfinite(factor):
-        raise DataError(f"the input scale is {factor:g}, allowed is a finite number other than 0.")
+    if not 1e-30 < abs(factor) < 1e30:
+        raise DataError(
+            f"the input scale is {factor:g}, allowed is a finite number other than 0, from 1e-30"
+            " to 1e30 in size."
+        )
     found = dataset.input_shape
     is_flat = len(input_shape) == 1 and math.prod(found) == input_shape[0]
     same_core = [n for n in found if n != 1] == [n for n in input_shape if n != 1]

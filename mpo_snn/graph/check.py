@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import networkx as nx
@@ -22,6 +22,9 @@ from .shapes import infer_shapes
 
 TAU_TOLERANCE = 1e-6
 """How far below dt a time constant may lie, relative to dt: one stored in float32 may."""
+
+_MOST_STEPS = 1e100
+"""Steps that a time constant may take: beyond, gains and thresholds in its units overflow."""
 
 
 def check_graph(graph: nir.NIRGraph, dt: float | None = None) -> None:
@@ -52,6 +55,9 @@ def check_timestep(graph: nir.NIRGraph, dt: float) -> None:
 
 def find_faults(graph: nir.NIRGraph, dt: float | None = None) -> list[str]:
     """Return what `check_graph` would raise, one line each."""
+    broken = _no_graph(graph)
+    if broken:
+        return broken
     unknown = _unknown_kinds(graph)
     wiring = _wiring_faults(graph, "")
     findings = [*unknown, *wiring, *_repeated_edges(graph, "")]
@@ -70,6 +76,16 @@ def find_faults(graph: nir.NIRGraph, dt: float | None = None) -> list[str]:
     if not unknown:
         findings += [describe_cycle(cycle) for cycle in stateless_cycles(flat)]
     return findings
+
+
+def _no_graph(graph: nir.NIRGraph) -> list[str]:
+    """What keeps an object from being read as a graph at all."""
+    parts = (("nodes", Mapping), ("edges", Collection), ("metadata", Mapping))
+    return [
+        f"{name} of the graph: found {getattr(graph, name, None)!r}, expected a {kind.__name__}"
+        for name, kind in parts
+        if not isinstance(getattr(graph, name, None), kind)
+    ]
 
 
 def _all_nodes(graph: nir.NIRGraph, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -98,7 +114,7 @@ def _wiring_faults(graph: nir.NIRGraph, prefix: str) -> list[str]:
             found = f"{len(names)} ({', '.join(map(repr, names))})" if names else "none"
             findings.append(f"{where} must have exactly one {kind}, found {found}")
     for edge in graph.edges:
-        ends = tuple(edge)
+        ends = tuple(edge) if isinstance(edge, tuple | list) else ()
         if len(ends) != 2 or not all(isinstance(end, str) for end in ends):
             findings.append(f"edge {edge!r} is no pair of node names")
             continue
@@ -118,7 +134,9 @@ def _wiring_faults(graph: nir.NIRGraph, prefix: str) -> list[str]:
 
 
 def _repeated_edges(graph: nir.NIRGraph, prefix: str) -> list[str]:
-    repeated = Counter(tuple(edge) for edge in graph.edges)
+    repeated = Counter(
+        tuple(edge) for edge in graph.edges if isinstance(edge, tuple | list) and len(edge) == 2
+    )
     findings = [
         f"edge ({prefix + source!r}, {prefix + target!r}) stands {times} times, expected once"
         for (source, target), times in repeated.items()
@@ -165,6 +183,11 @@ def _timestep_faults(graph: nir.NIRGraph, dt: float) -> list[str]:
                     f"{field} of {name!r} ({kind}) is {tau[short].min():g} s, shorter than "
                     f"dt = {dt:g} s ({short.sum()} of {tau.size} values); "
                     f"an Euler step needs {field} >= dt"
+                )
+            elif not float(tau.max(initial=0.0)) <= dt * _MOST_STEPS:
+                findings.append(
+                    f"{field} of {name!r} ({kind}) is {tau.max():g} s, more than {_MOST_STEPS:g}"
+                    f" times dt = {dt:g} s, which is out of float64's reach"
                 )
         if kind == "Delay":
             try:

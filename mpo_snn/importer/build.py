@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,22 +61,55 @@ def from_nir(
         GraphError: if the graph does not make sense (`check_graph`), nothing says its timestep, or
             an MPO network cannot express it: with every node in question and what to do.
     """
+    if not isinstance(source, nir.NIRGraph | str | Path):
+        raise GraphError(
+            f"cannot import a {type(source).__name__}: expected a nir.NIRGraph or a path"
+        )
     what = "the graph" if isinstance(source, nir.NIRGraph) else f"'{source}'"
     attempt = f"cannot import {what}"
     if dtype not in (torch.float32, torch.float64):
         raise GraphError(f"{attempt} in {dtype}, expected torch.float32 or torch.float64")
-    graph = source if isinstance(source, nir.NIRGraph) else read_graph(source)
+    if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width < math.inf:
+        raise GraphError(f"{attempt} with width {width!r}, expected a number above 0")
+    for option, value in (("learn_leak", learn_leak), ("learn_threshold", learn_threshold)):
+        if not isinstance(value, bool):
+            raise GraphError(f"{attempt} with {option} {value!r}, expected True or False")
+    if isinstance(source, nir.NIRGraph):
+        check_graph(source)
+        graph = source
+    else:
+        graph = read_graph(source)
     _refuse_dialect(graph, attempt)
     dt = known_timestep(graph) if dt is None else dt
     if dt is None:
         raise GraphError(
             f"{attempt}: it does not say its timestep; give it in seconds, dt=1e-4 for most files"
         )
-    check_graph(graph, dt) if graph is source else check_timestep(graph, dt)
+    check_timestep(graph, dt)
     options = NeuronOptions(dt, dtype, learn_leak, learn_threshold, surrogate, width)
     with _float64():
         network = _Import(inline(graph), options, attempt).network()
+    _refuse_lost_values(network, dtype, attempt)
     return network.to(dtype)
+
+
+def _refuse_lost_values(network: nn.Module, dtype: torch.dtype, attempt: str) -> None:
+    """Refuse values that the precision of the network cannot hold."""
+    most = torch.finfo(dtype).max
+    findings = [
+        f"{name} has values up to {value.abs().max():g}, more than {dtype} holds: scale them down,"
+        " or import with dtype=torch.float64"
+        for name, value in network.state_dict().items()
+        if value.is_floating_point() and value.numel() and not bool((value.abs() <= most).all())
+    ]
+    findings += [
+        f"{name} is {value.min():g}, which is 0 in {dtype}: scale it up, or import with"
+        " dtype=torch.float64"
+        for name, value in network.state_dict().items()
+        if name.endswith(".threshold") and not bool((value.to(dtype) > 0).all())
+    ]
+    if findings:
+        raise GraphError(attempt, findings)
 
 
 def _refuse_dialect(graph: nir.NIRGraph, attempt: str) -> None:

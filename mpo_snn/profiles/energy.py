@@ -30,7 +30,6 @@ kind:
 
 from __future__ import annotations
 
-import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +45,8 @@ _FOLDER = Path(__file__).parent / "energy"
 _REQUIRED = ("ac",)
 _KEYS = {"value_pj", "low_pj", "high_pj", "unit", "kind", "source", "notes"}
 _TOP_KEYS = {"schema_version", "title", "notes", *UNITS}
+_MOST_PJ = 1e12
+"""One joule; more for an operation is a slip of the pen."""
 
 
 @dataclass(frozen=True)
@@ -197,8 +198,8 @@ def _picojoule(
     if isinstance(value, bool) or not isinstance(value, int | float):
         found = "missing" if value is None else repr(value)
         findings.append(f"[{part}] {key} is {found}, expected a number of picojoules")
-    elif not (math.isfinite(value) and value >= 0):
-        findings.append(f"[{part}] {key} is {value}, expected a finite number >= 0")
+    elif not 0 <= value <= _MOST_PJ:
+        findings.append(f"[{part}] {key} is {value}, expected a number from 0 to {_MOST_PJ:g}")
     else:
         return float(value)
     return 0.0 if default is None else default

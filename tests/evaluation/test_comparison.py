@@ -91,3 +91,19 @@ def test_what_is_no_report(tmp_path, content, message):
 def test_one_file_is_no_comparison(capsys):
     assert main(["--compare", "a.json"]) == 2
     assert "--compare A B" in capsys.readouterr().err
+
+
+def test_a_report_that_lacks_what_is_compared_is_refused(small, tmp_path):
+    report = report_of(small, tmp_path)
+    del report["summary"]["density"]
+    report["setting"]["samples"] = None
+    report["layers"][1]["density"] = "high"
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(report))
+    with pytest.raises(DataError) as caught:
+        read_report(path)
+    assert list(caught.value.findings) == [
+        "summary.density is missing, expected a number or null",
+        "setting.samples is None, expected text or a number",
+        "layers.1.density is 'high', expected a number or null",
+    ]

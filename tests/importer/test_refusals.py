@@ -153,3 +153,34 @@ def test_what_makes_no_sense_is_told_by_the_check() -> None:
 def test_a_file_that_is_not_there(tmp_path: Any) -> None:
     with pytest.raises(GraphError, match="there is no such file"):
         mpo_snn.from_nir(tmp_path / "none.nir")
+
+
+@pytest.mark.parametrize("source", [None, {}, [], b"model.nir", nir.Threshold(full((2,), 1.0))])
+def test_what_is_no_graph_and_no_path_is_refused(source: Any) -> None:
+    assert "expected a nir.NIRGraph or a path" in str(refusal(source))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("nodes", None), ("edges", None), ("edges", [("input",)]), ("edges", [7]), ("metadata", None)],
+)
+def test_a_graph_taken_apart_is_refused(field: str, value: Any) -> None:
+    broken = chain((2,), n=lif())
+    setattr(broken, field, value)
+    assert "the graph cannot be used" in str(refusal(broken))
+
+
+@pytest.mark.parametrize(
+    "options", [{"width": "a"}, {"width": -1}, {"learn_leak": "yes"}, {"learn_threshold": None}]
+)
+def test_options_of_a_wrong_type_are_refused(options: dict[str, Any]) -> None:
+    (name, value), *_ = options.items()
+    assert f"with {name} {value!r}, expected" in str(refusal(chain((2,), n=lif()), **options))
+
+
+def test_values_that_float32_loses_are_refused() -> None:
+    error = refusal(chain((2,), w=identity(), n=lif(threshold=1e-300)))
+    assert "n.threshold is 1e-300, which is 0 in torch.float32" in str(error)
+    large = chain((2,), w=nir.Linear(full((2, 2), 1e300)), n=lif())
+    assert "w.weight has values up to 1e+300" in str(refusal(large))
+    assert mpo_snn.from_nir(large, dt=DT, dtype=torch.float64).dt == DT
