@@ -128,7 +128,7 @@ class Equivalence:
     @property
     def is_equal(self) -> bool:
         """The verdict."""
-        return all(result.is_equal for result in self.results)
+        return bool(self.results) and all(result.is_equal for result in self.results)
 
     @property
     def first_divergence(self) -> Place | None:
@@ -176,7 +176,8 @@ def compare(
         batch_size: samples at a time; results do not depend on it. None chooses by memory.
 
     Raises:
-        ExportError: if the two do not have the same layers and shapes, or there are no samples.
+        ExportError: if the two do not have the same layers and shapes, there are no samples, or no
+            precision in which both run.
     """
     if not len(samples):
         raise ExportError("cannot compare on no samples at all.")
@@ -193,6 +194,12 @@ def compare(
             x = encode(batch, timesteps, encoding)
             _compare_batch(first, second, x, dtype, readout, start, result)
         results.append(result)
+    if not results:
+        raise ExportError(
+            f"cannot compare {first.title} with {second.title}: where layers of one are not in the"
+            " other, float64 decides, and a model in float32 does not run there. Compare files of"
+            " the same layers, or with the NIR file that the model was made from."
+        )
     return Equivalence(first.title, second.title, data, len(samples), timesteps, results)
 
 

@@ -35,13 +35,14 @@ class Recording:
     scores: Tensor | None = None
 
     def like(self, other: Recording) -> Recording:
-        """The same in the other's shapes, where they differ by axes of length 1 at the end.
+        """The other's layers in its shapes, where they differ by axes of length 1 at the end.
 
-        A file may hold a dense layer as a convolution, with neurons of shape (N, 1, 1).
+        A file may hold a dense layer as a convolution, with neurons of shape (N, 1, 1), and more
+        layers than the other.
         """
         return Recording(
-            {name: _like(spk, other.spikes[name]) for name, spk in self.spikes.items()},
-            {name: _like(v, other.v[name]) for name, v in self.v.items()},
+            {name: _like(self.spikes[name], spk) for name, spk in other.spikes.items()},
+            {name: _like(self.v[name], v) for name, v in other.v.items()},
             _like(self.output, other.output),
             self.scores,
         )

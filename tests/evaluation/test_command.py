@@ -160,7 +160,7 @@ def test_foreign_file_asks_for_all_that_is_missing_at_once(model, capsys):
         ("--profile 7nm", "unknown energy profile '7nm'"),
         ("--sample 1000000", "cannot show sample 1000000: the split has"),
         ("--robustness rust", "unknown fault 'rust': choose out of gaussian"),
-        ("--robustness --seeds 0", "--seeds is 0, allowed is 1 or more"),
+        ("--robustness --seeds 0", "--seeds is 0, allowed is 1 to 1000"),
         ("--format csv", "--format"),
         ("--readout loudest", "readout is 'loudest', expected one of mean, sum, last"),
         ("--timesteps 0", "timesteps is 0, expected at least 1"),

@@ -157,3 +157,15 @@ def test_a_file_that_is_not_there(tmp_path: Path, capsys) -> None:
     nir.write(tmp_path / "a.nir", network())
     assert main([str(tmp_path / "a.nir"), str(tmp_path / "none.nir"), *RUN]) == 2
     assert "there is no such file" in capsys.readouterr().err
+
+
+def test_a_second_file_with_a_layer_more_is_compared_in_what_both_have(compared) -> None:
+    shorter = network(names=("a", "b"))
+    edges = [(s, t) for s, t in shorter.edges if "b" not in (s, t)]
+    del shorter.nodes["b"]
+    shorter.edges = [*edges, ("fc2", "output")]
+    longer = network(names=("a", "b"))
+    for first, second in ((shorter, longer), (longer, shorter)):
+        code, told, _ = compared(first, second, *RUN, "--dt", "1e-4")
+        assert code == 1 and "no layer of the other file has the name: b" in told
+        assert "first divergence in the output" in told

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import nir
 import numpy as np
 import pytest
 import torch
 from onnx import ModelProto, helper, numpy_helper
 
+from mpo_snn.cli import verify
 from mpo_snn.encoding import encode
 from mpo_snn.errors import GraphError, ShapeError
 from mpo_snn.export.equivalence import compare
@@ -14,10 +19,11 @@ from mpo_snn.export.nir_export import export_nir
 from mpo_snn.export.sources import GraphSource, NetworkSource
 from mpo_snn.export.to_onnx.build import build_onnx
 from mpo_snn.export.to_onnx.difference import have_same_form, parameter_differences
-from mpo_snn.export.to_onnx.onnx_file import open_onnx
+from mpo_snn.export.to_onnx.onnx_file import open_onnx, write_onnx
 from mpo_snn.export.to_onnx.onnx_source import REFERENCE_SAMPLES, OnnxSource
 from mpo_snn.unroll import Unrolled
 from tests.export.networks import NETWORKS, ConvNet, Dense, Residual, T, settled
+from tests.export.test_graph_proof import network as dense_graph
 
 
 def models(kind, timesteps=None, **neuron):
@@ -203,3 +209,17 @@ def test_samples_of_another_shape_are_refused():
     *_, whole, _ = models(ConvNet, T)
     with pytest.raises(ShapeError, match="it takes 6 timesteps of shape"):
         OnnxSource(open_onnx(whole), "model").run(encode(samples, T + 1), torch.float32)
+
+
+def test_a_comparison_of_nothing_is_no_proof(tmp_path: Path, capsys: Any) -> None:
+    """float64 alone compares files of which one has a layer more, and onnxruntime has none."""
+    paths = [str(tmp_path / "a.nir"), str(tmp_path / "b.onnx")]
+    longer = dense_graph()
+    shorter = dense_graph()
+    del shorter.nodes["b"]
+    shorter.edges = [edge for edge in shorter.edges if "b" not in edge] + [("fc2", "output")]
+    nir.write(paths[0], shorter)
+    write_onnx(paths[1], build_onnx(longer, dt=1e-4))
+    words = "--data digits --samples 5 --timesteps 4 --dt 1e-4 --encoding direct".split()
+    assert verify.main([*paths, *words]) == 2
+    assert "Compare files of the same layers" in capsys.readouterr().err
