@@ -56,8 +56,8 @@ def told(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("robustness tiny.yaml --gaussian 0.1,0.1", "gaussian has 0.1 more than once"),
         ("ablation tiny.yaml --method klif", "would change nothing"),
         ("ablation tiny.yaml --jobs 1000000", "jobs is 1000000, allowed is 1 to 1000"),
-        ("ablation tiny.yaml --configurations=", "unknown configuration ''"),
-        ("ablation tiny.yaml --output=", "it holds other files"),
+        ("ablation tiny.yaml --configurations=", "--configurations is empty"),
+        ("ablation tiny.yaml --output=", "--output is empty"),
     ),
 )
 def test_what_would_mislead_is_refused(
