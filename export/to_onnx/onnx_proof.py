@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import nir
 from onnx import ModelProto
 
-from mpo_snn.errors import ExportError
+from mpo_snn.errors import ExportError, RecipeError
 from mpo_snn.export.equivalence import compare
 from mpo_snn.export.graph_proof import GraphInput, compare_paired, graph_source, load_input
 from mpo_snn.export.nir_export import DEFAULT_DT
@@ -152,6 +152,9 @@ def prove_onnx_pair(
     one: Replayable
     expected: Expected
     dt: float | None
+    stated = DEFAULT_DT if isinstance(first, OnnxFile) else known_timestep(first)
+    if given.dt is not None and stated not in (None, given.dt):
+        raise RecipeError("both files hold their timestep: leave out --dt.")
     if isinstance(first, OnnxFile):
         dt, metadata, shape = DEFAULT_DT, first.metadata, first.input_shape
     else:

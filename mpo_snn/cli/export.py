@@ -65,6 +65,8 @@ def _body(argv: list[str] | None) -> int:
             f"--unrolled is {args.unrolled}, allowed is 1 to {MOST_UNROLLED}; without it, the model"
             " is one timestep, which runs for any number of them."
         )
+    if args.dt is not None and args.dt <= 0:
+        raise UsageError(f"--dt is {args.dt:g} s, allowed is above 0.")
     own = _ONNX_ONLY if args.format == "nir" else _NIR_ONLY
     for option, default in own.items():
         if getattr(args, option) != default:

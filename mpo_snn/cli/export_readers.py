@@ -69,7 +69,7 @@ def export_all(run: Run, args: Any, output: Path) -> int:
                 export_run(run, timestep_for(reader, args)), reader, timestep_for(reader, args)
             )
         except ExportError as error:
-            for i, finding in enumerate(error.findings):
+            for i, finding in enumerate(error.findings or (str(error),)):
                 table.add_row(*(("", "", "") if i else (reader.title, "-", "-")), escape(finding))
             continue
         proof, _, written = prove_and_write(run, export, args, file)

@@ -6,7 +6,9 @@ import nir
 import pytest
 
 from mpo_snn.cli import evaluate, export, train, verify
+from mpo_snn.errors import ExportError
 from mpo_snn.export.nir_file import write_nir
+from mpo_snn.export.readers import READERS
 from mpo_snn.graph.read import read_graph
 from tests.importer.test_how_to import foreign
 
@@ -33,6 +35,7 @@ def folder(tmp_path_factory):
         ("export --explain foreign.nir --format onnx --samples 3", "out --format, --samples."),
         ("export --explain foreign.nir --dt 1e-320", "times dt"),
         ("export --explain run/model.nir --dt 1e-3", "it was written for portable with 0.0001 s"),
+        ("export run --reader all --dt 0", "--dt is 0 s, allowed is above 0"),
         ("export run --reader ''", "--reader is empty"),
         ("export run --output ''", "--output is empty"),
         ("export run --output run/recipe.yaml", "a NIR file ends in .nir or .h5 or .hdf5"),
@@ -83,3 +86,28 @@ def test_a_name_in_brackets_is_shown_as_it_is(folder, tmp_path, capsys) -> None:
     assert export.main(["--explain", str(path)]) == 0
     told = "".join(capsys.readouterr().out.split())
     assert "[red]x" in told and "[bold].nir" in told
+
+
+def test_readers_that_cannot_take_a_network_at_all_are_in_the_table(
+    folder, tmp_path, monkeypatch, capsys
+) -> None:
+    """An export that fails for a reader with one reason and no list of findings has its row."""
+
+    def refuse(*_: object) -> None:
+        raise ExportError("no form in NIR.")
+
+    monkeypatch.setattr("mpo_snn.cli.export_readers.export_for_reader", refuse)
+    words = [str(folder / "run"), "--reader", "all", "--output", str(tmp_path / "model.nir")]
+    assert export.main(words) == 0
+    told = capsys.readouterr().out
+    assert told.count("no form in NIR.") == len(READERS) and not list(tmp_path.iterdir())
+
+
+def test_a_model_is_not_compared_in_another_timestep(folder, tmp_path, capsys) -> None:
+    pytest.importorskip("onnx")
+    model = str(tmp_path / "model.onnx")
+    words = [str(folder / "run"), "--format", "onnx", "--samples", "5", "--output", model]
+    assert export.main(words) == 0
+    for first in (model, str(folder / "run" / "model.nir")):
+        assert verify.main([first, model, "--dt", "1e-3", "--samples", "5"]) == 2
+        assert "hold their timestep: leave out --dt" in capsys.readouterr().err
