@@ -14,7 +14,7 @@ from mpo_snn.errors import GraphError
 from .check import find_faults
 from .hdf5 import Tree, read_group
 from .kinds import NEURON_ARRAYS, SUPPORTED
-from .metadata import OWN_TIME_CONSTANTS, known_timestep, read_metadata
+from .metadata import KEY, OWN_TIME_CONSTANTS, known_timestep, read_metadata
 
 # What nir's constructors raise on parameters that do not fit together.
 _MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
@@ -43,7 +43,9 @@ def read_graph(path: str | Path) -> nir.NIRGraph:
             metadata = read_metadata(graph)
             reader = None if metadata is None else metadata.reader
         except GraphError as error:
-            findings.append(str(error).replace("\n", " "))
+            attempt = f"cannot read the metadata {KEY!r} of the graph"
+            told = [f"{attempt}: {finding}" for finding in error.findings]
+            findings += told or [str(error)]
         dt = None if reader in OWN_TIME_CONSTANTS else known_timestep(graph)
         findings[:0] = find_faults(graph, dt)
     if findings:

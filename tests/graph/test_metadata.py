@@ -17,7 +17,7 @@ from mpo_snn.graph.metadata import (
     write_metadata,
 )
 from mpo_snn.graph.read import read_graph
-from tests.graph.graphs import chain, li
+from tests.graph.graphs import chain, li, lif
 
 METADATA = GraphMetadata(
     dt=1e-4,
@@ -130,3 +130,13 @@ def test_metadata_that_is_no_json_object(content: Any) -> None:
     graph.metadata[KEY] = content
     with pytest.raises(GraphError, match="it is no JSON"):
         read_metadata(graph)
+
+
+def test_every_fault_of_a_files_metadata_has_its_own_line(tmp_path):
+    graph = chain((2,), n=lif())
+    graph.metadata["mpo_snn"] = "{}"
+    nir.write(tmp_path / "g.nir", graph)
+    with pytest.raises(GraphError) as caught:
+        read_graph(tmp_path / "g.nir")
+    told = "cannot read the metadata 'mpo_snn' of the graph: 'encoding' is missing"
+    assert told in caught.value.findings
