@@ -15,7 +15,7 @@ spikes do. A deep network carries one rounding at threshold into ever more spike
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -160,6 +160,7 @@ def compare(
     readout: str = "mean",
     data: str = "",
     batch_size: int | None = None,
+    tolerance: Mapping[torch.dtype, float] = TOLERANCE,
 ) -> Equivalence:
     """Compare a graph or model with a network or another of its kind.
 
@@ -174,6 +175,7 @@ def compare(
         readout: how outputs become a prediction.
         data: what the samples are, for the record.
         batch_size: samples at a time; results do not depend on it. None chooses by memory.
+        tolerance: distance from threshold, relative to it, that rounding explains, by precision.
 
     Raises:
         ExportError: if the two do not have the same layers and shapes, there are no samples, or no
@@ -192,7 +194,7 @@ def compare(
         result = PrecisionResult(str(dtype).removeprefix("torch."), [LayerTally(n) for n in layers])
         for start, batch in _batches(samples[:limit], batch_size):
             x = encode(batch, timesteps, encoding)
-            _compare_batch(first, second, x, dtype, readout, start, result)
+            _compare_batch(first, second, x, dtype, readout, start, result, tolerance[dtype])
         results.append(result)
     if not results:
         raise ExportError(
@@ -211,6 +213,7 @@ def _compare_batch(
     readout: str,
     start: int,
     result: PrecisionResult,
+    tolerance: float,
 ) -> None:
     a, b = first.run(x, dtype), second.run(x, dtype)
     _check_shapes(first, second, a, b)
@@ -218,8 +221,8 @@ def _compare_batch(
     for tally in result.layers:
         tally.add(a.spikes[tally.layer], b.spikes[tally.layer], start)
     replays = {tally.layer: tally.replay for tally in result.layers}
-    replayed = replay_layers(second, x, a, b, dtype, replays, start)
-    _compare_outputs(a.output.double(), replayed.output.double(), dtype, start, result)
+    replayed = replay_layers(second, x, a, b, dtype, replays, start, tolerance)
+    _compare_outputs(a.output.double(), replayed.output.double(), tolerance, start, result)
     scores_a, scores_b = (
         read_out(r.output, readout) if r.scores is None else r.scores for r in (a, b)
     )
@@ -239,13 +242,13 @@ def _samples_that_differ(a: Recording, b: Recording) -> Tensor:
 
 
 def _compare_outputs(
-    a: Tensor, b: Tensor, dtype: torch.dtype, start: int, result: PrecisionResult
+    a: Tensor, b: Tensor, tolerance: float, start: int, result: PrecisionResult
 ) -> None:
     """Outputs on the same spikes, relative to the largest output of the batch."""
     scale = a.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
     gap = torch.nan_to_num((a - b).abs() / scale, nan=float("inf"))
     result.output_difference = max(result.output_difference, float(gap.max()))
-    wrong = gap > TOLERANCE[dtype]
+    wrong = gap > tolerance
     if bool(wrong.any()):
         t, sample, *neuron = wrong.nonzero()[0].tolist()
         if result.output_first is None or t < result.output_first.timestep:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import nir
+import torch
 
 from mpo_snn.errors import RecipeError
 from mpo_snn.graph.metadata import known_timestep
@@ -10,8 +11,9 @@ from mpo_snn.training.rundir import Run
 
 from .equivalence import compare
 from .pairing import PairedSource, RelativeSource, pair_layers
-from .parameters import have_same_form, parameter_differences
+from .parameters import has_float32_weights, have_same_form, parameter_differences
 from .proof import Proof, export_run, load_test_split
+from .replay import TOLERANCE
 from .sources import GraphSource, NetworkSource
 
 
@@ -50,6 +52,9 @@ def prove_foreign(
     whole = not pairing.lonely
     network = NetworkSource(run.load_network(), str(run.path))
     dataset = load_test_split(run, recipe.timesteps, data, path, samples)
+    same_form = have_same_form(export.graph, graph)
+    differences = parameter_differences(export.graph, graph) if same_form else []
+    rounded = has_float32_weights(graph)
     equivalence = compare(
         RelativeSource(network, {name: name for name in pairing.pairs}, own.thresholds(), whole),
         PairedSource(other, pairing.pairs, whole),
@@ -58,8 +63,12 @@ def prove_foreign(
         encoding=recipe.encoding,
         readout=recipe.readout,
         data=dataset.description,
+        tolerance=dict.fromkeys(TOLERANCE, TOLERANCE[torch.float32]) if rounded else TOLERANCE,
     )
-    same_form = have_same_form(export.graph, graph)
-    differences = parameter_differences(export.graph, graph) if same_form else []
-    told = (f"{line} The spikes decide." for line in differences)
+    told = [f"{line} The spikes decide." for line in differences]
+    if rounded:
+        told.append(
+            f"the weights of {title} are numbers of float32, so its membranes are held to"
+            f" {TOLERANCE[torch.float32]:g} of the threshold in float64 too."
+        )
     return Proof(equivalence, (), (*pairing.notes, *told))

@@ -23,6 +23,12 @@ def have_same_form(expected: nir.NIRGraph, found: nir.NIRGraph) -> bool:
     return kinds[0] == kinds[1] and edges[0] == edges[1]
 
 
+def has_float32_weights(graph: nir.NIRGraph) -> bool:
+    """Whether every weight is a number of float32, as a network in that precision writes them."""
+    weights = [np.asarray(n.weight) for n in graph.nodes.values() if hasattr(n, "weight")]
+    return bool(weights) and all(np.array_equal(w, w.astype(np.float32)) for w in weights)
+
+
 def parameter_differences(expected: nir.NIRGraph, found: nir.NIRGraph) -> list[str]:
     """One line for every parameter that differs beyond 1e-9 of its largest value.
 
@@ -57,5 +63,5 @@ def _difference(a: object, b: object) -> str:
     where = f"[{', '.join(map(str, index))}]" if index else ""
     return (
         f"differs in {int(wrong.sum())} of {one.size} values, first {where or 'the only one'}:"
-        f" {other[index]:.6g}, expected {one[index]:.6g}."
+        f" {other[index]:.9g}, expected {one[index]:.9g}."
     )

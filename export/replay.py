@@ -90,8 +90,11 @@ def replay_layers(
     dtype: torch.dtype,
     results: dict[str, LayerReplay],
     first_sample: int,
+    tolerance: float,
 ) -> Recording:
     """Replay one batch and add what it shows to `results`; returns the replayed recording.
+
+    `tolerance` is the distance from threshold, relative to it, that rounding explains.
 
     Where the source's free run fired the reference's spikes, it is the replay already.
     """
@@ -106,7 +109,7 @@ def replay_layers(
         differs = reference.spikes[layer] ^ replayed.spikes[layer]
         earlier = differs.cumsum(0) - differs.long()
         distance = torch.maximum((a - threshold).abs(), (b - threshold).abs()) / theta
-        bound = torch.full_like(distance, TOLERANCE[dtype])
+        bound = torch.full_like(distance, tolerance)
         is_root = differs & (earlier == 0)
         if dtype == torch.float32 and bool((is_root & ~(distance <= bound)).any()):
             bounds = bounds or source.membrane_bounds(x, reference, dtype)
@@ -115,7 +118,7 @@ def replay_layers(
         gap = torch.where(earlier == 0, (a - b).abs() / torch.maximum(theta, a.abs()), 0.0)
         result.membrane_difference = max(result.membrane_difference, _largest(gap))
         if dtype == torch.float64:
-            for place in _places(layer, ~(gap <= TOLERANCE[dtype]), first_sample):
+            for place in _places(layer, ~(gap <= tolerance), first_sample):
                 result.note(place)
     return replayed
 

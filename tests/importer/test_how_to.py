@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mpo_snn.cli import evaluate, verify
+from mpo_snn.cli import evaluate, export, train, verify
 from tests.graph.graphs import full
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,18 @@ def foreign() -> nir.NIRGraph:
 
 
 def accuracy(path: Path, capsys: pytest.CaptureFixture[str]) -> float:
-    told = "--data digits --timesteps 8 --dt 1e-4 --encoding direct --readout mean".split()
+    dt = [] if path.name == "tuned.nir" else ["--dt", "1e-4"]  # which states it
+    told = [
+        "--data",
+        "digits",
+        "--timesteps",
+        "8",
+        "--encoding",
+        "direct",
+        "--readout",
+        "mean",
+        *dt,
+    ]
     assert evaluate.main([str(path), *told]) == 0
     return float(re.search(r"accuracy +(\d+\.\d+) %", capsys.readouterr().out)[1])  # type: ignore[index]
 
@@ -55,3 +66,27 @@ def test_a_foreign_file_learns_and_stays_itself(
     told = "--data digits --samples 50 --timesteps 8 --dt 1e-4 --encoding direct".split()
     assert verify.main(["foreign.nir", "tuned.nir", *told]) == 1
     assert "NOT equal: first divergence in layer '2'" in capsys.readouterr().out
+
+
+def test_a_file_of_the_run_rounded_to_float32_is_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = "digits --output run --epochs 1 --data.train_limit 200 --data.test_limit 12 --quiet"
+    assert train.main(recipe.split()) == 0
+    assert export.main(["run"]) == 0
+    graph = nir.read("run/model.nir")
+    graph.metadata = {}
+    for node in graph.nodes.values():
+        for name in ("weight", "bias", "v_threshold", "tau"):
+            if hasattr(node, name):
+                setattr(node, name, getattr(node, name).astype(np.float32).astype(np.float64))
+    nir.write("rounded.nir", graph)
+    capsys.readouterr()
+    assert verify.main(["run", "rounded.nir", "--dt", "1e-4"]) == 0
+    assert "are numbers of float32" in capsys.readouterr().out
+    weight = graph.nodes["features.0"].weight
+    weight[0, 0, 0, 0] = np.float32(1.01 * weight[0, 0, 0, 0])
+    nir.write("damaged.nir", graph)
+    assert verify.main(["run", "damaged.nir", "--dt", "1e-4"]) == 1
+    assert "NOT equal: first divergence in layer 'features.2'" in capsys.readouterr().out
