@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpo_snn.cli.command import OK, CommandParser, UsageError, run_command
+from mpo_snn.cli.scaling_options import add_scaling_options
 from mpo_snn.profiles.energy import DEFAULT_PROFILE, load_energy_profile, profile_names
 
 _EXAMPLE = """\
@@ -140,20 +141,7 @@ def _parser() -> CommandParser:
         metavar="AMOUNT",
         help="0: the test split, also where training was evaluated on a part held out",
     )
-    add(
-        "--data_normalize",
-        "--data.normalize",
-        action="store_true",
-        help="take the mean from every channel and divide it by its standard deviation",
-    )
-    add(
-        "--input-scale",
-        "--input_scale",
-        type=float,
-        default=1.0,
-        metavar="FACTOR",
-        help="multiply the samples by this; 1, as they are, is the default",
-    )
+    add_scaling_options(add)
     add(
         "--samples",
         type=int,

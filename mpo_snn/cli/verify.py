@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
+from mpo_snn.cli.scaling_options import add_scaling_options
 
 if TYPE_CHECKING:
     from mpo_snn.export.graph_proof import GraphInput
@@ -175,20 +176,7 @@ def _parser() -> CommandParser:
     add("--dt", type=float, metavar="SECONDS", help="timestep of files that do not state theirs")
     add("--encoding", metavar="NAME", help="input over time: direct, rate, latency or frames")
     add("--readout", metavar="NAME", help="outputs to a prediction: mean, sum, last, spike_count")
-    add(
-        "--data_normalize",
-        "--data.normalize",
-        action="store_true",
-        help="take the mean from every channel and divide it by its standard deviation",
-    )
-    add(
-        "--input-scale",
-        "--input_scale",
-        type=float,
-        default=1.0,
-        metavar="FACTOR",
-        help="multiply the samples by this; 1, as they are, is the default",
-    )
+    add_scaling_options(add)
     parser.add_argument(
         "--output", help="write the whole record: FILE.json, or FILE.html with pictures"
     )

@@ -1,0 +1,28 @@
+"""Options that scale samples for files of other programs, alike in every command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+def add_scaling_options(add: Callable[..., Any]) -> None:
+    """Add `--data.normalize` and `--input-scale`.
+
+    Args:
+        add: `add_argument` of a parser or of a group of its options.
+    """
+    add(
+        "--data_normalize",
+        "--data.normalize",
+        action="store_true",
+        help="take the mean from every channel and divide it by its standard deviation",
+    )
+    add(
+        "--input-scale",
+        "--input_scale",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="multiply the samples by this; 1, as they are, is the default",
+    )
