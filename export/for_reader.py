@@ -78,12 +78,17 @@ def export_preferred(export: Export, dt: float) -> ReaderExport:
     """The export for the first of `PREFERRED` that can express it, with a note on the others."""
     obstacle = ""
     for name in PREFERRED:
+        reader = READERS[name]
+        unlike = f"not {name}, one file for {reader.title}"
+        if reader.dt not in (None, dt):
+            obstacle = f"{unlike}: they compute with dt {reader.dt:g} s, not {dt:g} s."
+            continue
         try:
-            found = export_for_reader(export, READERS[name], dt)
+            found = export_for_reader(export, reader, dt)
         except ExportError as error:
             first, *others = error.findings
-            more = f" (and {len(others)} more)" if others else ""
-            obstacle = f"not {name}, one file for {READERS[name].title}: {first}{more}"
+            more = f" (and {len(others)} more: --reader {name} tells all)" if others else ""
+            obstacle = f"{unlike}: {first}{more}"
             continue
         return replace(found, notes=(*found.notes, obstacle)) if obstacle else found
     raise AssertionError("plain NIR takes every graph")

@@ -38,7 +38,13 @@ def _structure(flow: Flow) -> list[Finding]:
     for reader in MEMBERS:
         for finding in reader.findings(flow):
             readers.setdefault(finding, []).append(reader.title.split()[0])
-    return [replace(f, what=f"{f.what} ({', '.join(names)})") for f, names in readers.items()]
+    # What one reader refuses about a layer is why another runs that layer otherwise.
+    failing = {f.node for f in readers if f.severity == "fails"}
+    return [
+        replace(f, what=f"{f.what} ({', '.join(names)})")
+        for f, names in readers.items()
+        if f.severity == "fails" or f.node not in failing
+    ]
 
 
 def _as_read(flow: Flow) -> Flow:

@@ -34,6 +34,7 @@ from .finding import Finding
 from .reader import Reader
 
 KINDS = ("Affine", "Linear", "CubaLIF")
+_RESET_HELP = "a file for rockpool, trained with neuron.reset subtract and neuron.reset_timing step"
 _AFTER = """\
 import torch
 for layer in network.modules():
@@ -44,7 +45,7 @@ for layer in network.modules():
 def _structure(flow: Flow) -> list[Finding]:
     neurons = flow.named("LIF", "IF")
     findings = [
-        *wiring.unknown_kinds(flow, (*KINDS, "LIF", "IF"), "fails"),
+        *wiring.unknown_kinds(flow, (*KINDS, "LIF", "IF"), "fails", _RESET_HELP),
         *wiring.wrong_order(flow),
         *wiring.loops(flow),
         *(

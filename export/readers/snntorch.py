@@ -91,7 +91,7 @@ def _structure(flow: Flow) -> list[Finding]:
                     name,
                     "its neurons have different thresholds",
                     "fails",
-                    "one threshold per layer (neuron.threshold, not learnt per channel)",
+                    "one threshold per layer (neuron.granularity layer)",
                 )
             )
         if not np.allclose(node.v_leak, 0.0):

@@ -45,10 +45,10 @@ _FIELDS = {
     "CubaLIF": ("tau_syn", "tau_mem", "r", "w_in", "v_threshold", "v_reset", "v_leak"),
 }
 _HELP = {
-    "tau": "one leak per layer (neuron.beta, not learnt per channel)",
-    "tau_mem": "one leak per layer (neuron.beta, not learnt per channel)",
-    "tau_syn": "one leak per layer (neuron.alpha, not learnt per channel)",
-    "v_threshold": "one threshold per layer (neuron.threshold, not learnt per channel)",
+    "tau": "one leak per layer (neuron.granularity layer)",
+    "tau_mem": "one leak per layer (neuron.granularity layer)",
+    "tau_syn": "one leak per layer (neuron.granularity layer)",
+    "v_threshold": "one threshold per layer (neuron.granularity layer)",
 }
 
 

@@ -37,6 +37,7 @@ from .reader import Reader
 KINDS = ("Affine", "Linear", "Conv2d", "SumPool2d", "Flatten", "IF", "LIF", "LI", "Threshold")
 NEURONS = ("IF", "LIF", "CubaLIF")
 _NO_LOOPS = "no recurrent layers"
+_RESET_HELP = "a file for spyx, trained with neuron.reset subtract and neuron.reset_timing next"
 
 
 def _structure(flow: Flow) -> list[Finding]:
@@ -68,7 +69,7 @@ def _structure(flow: Flow) -> list[Finding]:
         for name, after in pairwise(chain)
         if flow.kind(name) == "LI" and flow.kind(after) != "Threshold"
     ]
-    findings += wiring.unknown_kinds(_along(flow, chain), KINDS, "different")
+    findings += wiring.unknown_kinds(_along(flow, chain), KINDS, "different", _RESET_HELP)
     for name in set(chain) & set(flow.named("Conv2d")):
         if np.any(np.asarray(flow.nodes[name].dilation) != 1):
             findings.append(Finding(name, "its dilation is left out", "different"))
@@ -80,7 +81,7 @@ def _structure(flow: Flow) -> list[Finding]:
                 name,
                 "its bias acts before the first spikes arrive, which is late",
                 "different",
-                "no bias behind the first neurons",
+                "no bias behind the first neurons (network.name mlp, one size in network.hidden)",
             )
             for name in behind
             if flow.kind(name) in WEIGHTED and np.any(getattr(flow.nodes[name], "bias", 0.0))

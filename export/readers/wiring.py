@@ -15,24 +15,26 @@ from mpo_snn.graph.shapes import infer_shapes
 
 from .finding import Finding, Severity
 
-SUBTRACTION_HELP = "train with neuron.reset zero"
+RESET_HELP = "train with neuron.reset zero"
 _MEMBRANES = ("LI", "I", "CubaLI")
+_DENSE = "dense layers alone (network.name mlp)"
 _READ_OUT = "read the layer in front of it"
 _WAYS_OUT = {
     "LI": _READ_OUT,
     "I": _READ_OUT,
     "CubaLI": _READ_OUT,
     "CubaLIF": "neurons without a synapse (neuron.model leaky)",
-    "Threshold": SUBTRACTION_HELP,
     "Scale": "fold it into the weights",
-    "Conv2d": "dense layers alone",
-    "Flatten": "dense layers alone",
-    "AvgPool2d": "dense layers alone",
-    "SumPool2d": "dense layers alone",
+    "Conv2d": _DENSE,
+    "Flatten": _DENSE,
+    "AvgPool2d": _DENSE,
+    "SumPool2d": _DENSE,
 }
 
 
-def unknown_kinds(flow: Flow, taken: Collection[str], severity: Severity) -> list[Finding]:
+def unknown_kinds(
+    flow: Flow, taken: Collection[str], severity: Severity, reset_help: str = RESET_HELP
+) -> list[Finding]:
     """Nodes of kinds that the reader does not know; neurons of several nodes as one thing.
 
     Args:
@@ -40,6 +42,7 @@ def unknown_kinds(flow: Flow, taken: Collection[str], severity: Severity) -> lis
         taken: kinds that the reader knows.
         severity: `different` where it drops such nodes, which fails all the same where what is
             left does not fit together.
+        reset_help: the way out where it does not know a reset.
     """
     if severity == "different" and not _fits_without(flow, taken):
         severity = "fails"
@@ -60,12 +63,13 @@ def unknown_kinds(flow: Flow, taken: Collection[str], severity: Severity) -> lis
         inner |= set(nodes)
         form = ", ".join(sorted(set(kinds)))
         what = f"its {resets[name]}, written as {form}, {done}"
-        findings.append(Finding(name, what, severity, SUBTRACTION_HELP))
+        findings.append(Finding(name, what, severity, reset_help))
     for name in flow.nodes:
         kind = flow.kind(name)
         if kind not in ("Input", "Output", *taken) and name not in inner:
             what = f"{kind} {done}"
-            findings.append(Finding(name, what, severity, _way_out(kind, taken)))
+            way_out = reset_help if kind == "Threshold" else _way_out(kind, taken)
+            findings.append(Finding(name, what, severity, way_out))
     order = {name: i for i, name in enumerate(flow.nodes)}
     return sorted(findings, key=lambda f: order[f.node])
 

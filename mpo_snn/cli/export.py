@@ -164,19 +164,20 @@ def _export_nir(args: Any) -> int:
 
 
 def _for_reader(run: Run, args: Any) -> ReaderExport:
-    """The export for the reader that was asked for, or for the preferred one that can take it."""
+    """The export for the reader that was asked for, else trained for, else the preferred one."""
     from mpo_snn.cli.export_readers import timestep_for
     from mpo_snn.export.for_reader import export_for_reader, export_preferred, reader_named
     from mpo_snn.export.nir_export import DEFAULT_DT
     from mpo_snn.export.proof import export_run
 
     plain = args.plain_reset or args.nir_version == "1.0.4"
-    name = args.reader if args.reader is not None else "nir" if plain else None
+    name = args.reader if args.reader is not None else "nir" if plain else run.reader
     if args.plain_reset and name != "nir":
         raise UsageError(f"--plain-reset writes a different neuron: not with --reader {name}.")
-    if name is None and args.dt in (None, DEFAULT_DT):
-        return export_preferred(export_run(run, DEFAULT_DT), DEFAULT_DT)
-    reader = reader_named(name or "nir")
+    if name is None:
+        dt = DEFAULT_DT if args.dt is None else args.dt
+        return export_preferred(export_run(run, dt), dt)
+    reader = reader_named(name)
     if None not in (args.dt, reader.dt) and args.dt != reader.dt:
         raise UsageError(
             f"--dt is {args.dt:g}, but {reader.title} computes with {reader.dt:g}; only dt/tau"
@@ -205,8 +206,9 @@ def _parser() -> CommandParser:
     parser.add_argument(
         "--reader",
         metavar="NAME",
-        help="NIR: program that will run the file (--list shows them), or all; default is portable,"
-        " one file exact in three of them, where the network has that form, else nir",
+        help="NIR: program that will run the file (--list shows them), or all; default is the one"
+        " that the run was trained for, else portable, one file exact in three of them, where the"
+        " network has that form, else nir",
     )
     parser.add_argument(
         "--explain",

@@ -48,7 +48,7 @@ def recipe_for_reader(recipe: Recipe, name: str, kept: Collection[str]) -> tuple
 
     Raises:
         ExportError: if the reader is unknown.
-        RecipeError: with every reason why no change helps.
+        RecipeError: with the reasons that are left under the change that helps most.
     """
     reader = reader_named(name)
     data = replace(recipe.data, test_limit=min(SAMPLES, recipe.data.test_limit or SAMPLES))
@@ -59,11 +59,15 @@ def recipe_for_reader(recipe: Recipe, name: str, kept: Collection[str]) -> tuple
         return recipe, []
     for changes in _candidates(recipe, kept):
         candidate = _changed(recipe, changes)
-        if candidate is not None and not _obstacles(candidate, reader, shape, classes):
+        if candidate is None:
+            continue
+        left = _obstacles(candidate, reader, shape, classes)
+        if not left:
             return candidate, [
                 f"{key} is {value}, not {_value(recipe, key)}: {reader.title} runs no other"
                 for key, value in changes.items()
             ]
+        reasons = min(reasons, left, key=len)
     raise RecipeError(f"cannot train for {reader.title}", reasons)
 
 

@@ -16,6 +16,19 @@ def add_recipe_options(parser: CommandParser, recipe: Recipe) -> None:
     parser.set_defaults(dict(flat_values(recipe.values())))
 
 
+def given_keys(recipe: Recipe, argv: list[str]) -> list[str]:
+    """Dotted keys of a recipe that the command line gives, also where their value stays as it was.
+
+    A group as a whole, `--neuron {...}`, gives all of its keys.
+    """
+    options = {word.partition("=")[0].rstrip("+") for word in argv if word.startswith("--")}
+    return [
+        key
+        for key, _ in flat_values(recipe.values())
+        if options & {f"--{key}", f"--{key.partition('.')[0]}"}
+    ]
+
+
 def overridden_recipe(
     recipe: Recipe, parser_of: Callable[[Recipe], CommandParser], argv: list[str]
 ) -> Recipe:

@@ -18,7 +18,7 @@ from mpo_snn.cli.command import (
     run_command,
     tell_error,
 )
-from mpo_snn.cli.recipe_options import add_recipe_options, overridden_recipe
+from mpo_snn.cli.recipe_options import add_recipe_options, given_keys, overridden_recipe
 from mpo_snn.cli.tuned import check_tunable, tuned_recipe
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.recipe_file import differing_keys, load_recipe, recipe_text, recipe_titles
@@ -61,10 +61,9 @@ def _train(argv: list[str]) -> int:
         return _resume(first, argv)
     if first.recipe is None:
         raise UsageError("no recipe is given: mpo-train digits, for example; --list shows all.")
-    stated = load_recipe(first.recipe)
-    recipe = overridden_recipe(stated, _parser, argv)
+    recipe = overridden_recipe(load_recipe(first.recipe), _parser, argv)
     if first.reader is not None:
-        recipe = _inside(recipe, first.reader, differing_keys(stated, recipe))
+        recipe = _inside(recipe, first.reader, given_keys(recipe, argv))
     if first.print_config:
         print(recipe_text(recipe), end="")
         return OK
@@ -95,7 +94,7 @@ def _start(recipe: Recipe, options: Any, argv: list[str]) -> int:
             again = shlex.join([NAME, *argv])
             print(f"{NAME}: interrupted; go on with: {again}", file=sys.stderr)
             return INTERRUPTED
-    run = create_run(recipe, output)
+    run = create_run(recipe, output, options.reader)
     return _finish(run, "start", options)
 
 
@@ -144,7 +143,8 @@ def _finish(run: Run, how: Literal["start", "resume"], options: Any) -> int:
         return INTERRUPTED
     seconds = time.monotonic() - begin
     print(f"{_accuracy(run)}, {seconds:.1f} s, run {name}")
-    print(f"next: mpo-export {name} --format nir")
+    form = "--format nir" if run.reader is None else f"--reader {shlex.quote(run.reader)}"
+    print(f"next: mpo-export {name} {form}")
     return OK
 
 

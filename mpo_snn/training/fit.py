@@ -223,7 +223,8 @@ def _threads(count: int | None) -> Iterator[None]:
 def _note_start(run: Run, device: str, from_epoch: int, dataset: Dataset) -> dict[str, Any]:
     """environment.json with this start noted: `seconds` are those that ended in the weights."""
     environment = describe_environment(run.recipe, device)
-    starts = read_environment(run.path).get("starts", [])
+    before = read_environment(run.path)
+    starts = before.get("starts", [])
     now = datetime.now(UTC).isoformat(timespec="seconds")
     starts.append({"time": now, "command": command_line(), "epochs_done": from_epoch})
     data = {
@@ -234,6 +235,8 @@ def _note_start(run: Run, device: str, from_epoch: int, dataset: Dataset) -> dic
         "input_scaling": dataset.input_scaling,
     }
     environment |= {"data": data, "starts": starts, "seconds": 0.0}
+    if "reader" in before:
+        environment["reader"] = before["reader"]
     write_environment(run.path, environment)
     return environment
 

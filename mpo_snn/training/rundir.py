@@ -55,6 +55,12 @@ class Run:
         return describe_weights(self.path / WEIGHTS)
 
     @property
+    def reader(self) -> str | None:
+        """Name of the NIR reader that it was trained for; None for none."""
+        name = read_environment(self.path).get("reader")
+        return name if isinstance(name, str) else None
+
+    @property
     def epochs_done(self) -> int:
         """Epochs in metrics.csv."""
         return len(self._metrics())
@@ -151,13 +157,14 @@ def data_path_beside(graph: str | Path, name: str | None) -> str | None:
     return data.path if data.name == name else None
 
 
-def create_run(recipe: Recipe, output: Path | None) -> Run:
+def create_run(recipe: Recipe, output: Path | None, reader: str | None = None) -> Run:
     """Make a run directory that holds its recipe, or none at all.
 
     Args:
         recipe: what will be computed.
         output: the directory, which must be absent or empty; None takes the next free one of
             runs/<recipe>-s<seed>, runs/<recipe>-s<seed>-2, ...
+        reader: name of the NIR reader that it is trained for, if any; `Run.reader` remembers it.
 
     Raises:
         RunError: if the directory holds something.
@@ -165,9 +172,11 @@ def create_run(recipe: Recipe, output: Path | None) -> Run:
     """
     path = _next_free(recipe) if output is None else _empty(output)
     try:
+        if reader is not None:
+            write_environment(path, {"reader": reader})
         write_file(path / RECIPE, recipe_text(recipe))
     except OutputError:
-        path.rmdir()
+        shutil.rmtree(path, ignore_errors=True)
         raise
     return Run(path, recipe)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from mpo_snn.cli import export, train, verify
+from mpo_snn.cli.recipe_options import given_keys
 from mpo_snn.export.readers import READERS
 from mpo_snn.graph.metadata import read_metadata
 from mpo_snn.graph.read import read_graph
+from mpo_snn.training.recipe_file import load_recipe
+from mpo_snn.training.rundir import open_run, read_environment
 
 SMALL = "digits --epochs 1 --data.train_limit 100 --quiet --device cpu"
 DENSE = "--network.name mlp --network.hidden [12]"
@@ -74,12 +77,38 @@ def test_trained_for_rockpool_and_run_by_it(dense, tmp_path, capsys) -> None:
     assert any("norse" in line and "different" in line for line in lines)
 
 
-def test_a_reset_that_no_portable_file_has_is_told(dense, tmp_path, capsys) -> None:
-    output = tmp_path / "model.nir"
-    assert export.main([str(dense), "--samples", "10", "--output", str(output)]) == 0
+def test_a_reset_that_no_portable_file_has_is_told(tmp_path, capsys) -> None:
+    run, output = tmp_path / "run", tmp_path / "model.nir"
+    words = f"{SMALL} {DENSE} --neuron.reset subtract".split()
+    assert train.main([*words, "--output", str(run)]) == 0
+    assert export.main([str(run), "--samples", "10", "--output", str(output)]) == 0
     out = capsys.readouterr().out
     assert "note: not portable" in out and "its reset by subtraction" in out
     assert read_metadata(read_graph(output)).reader == "nir"
+    assert export.main(["--explain", str(output)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "a file for rockpool," in told and "a file for spyx," in told
+
+
+def test_a_timestep_that_no_portable_file_has_is_told(conv, tmp_path, capsys) -> None:
+    output = tmp_path / "model.nir"
+    words = [str(conv), "--samples", "10", "--dt", "1e-3", "--output", str(output)]
+    assert export.main(words) == 0
+    assert "they compute with dt 0.0001 s, not 0.001 s." in capsys.readouterr().out
+    assert read_metadata(read_graph(output)).reader == "nir"
+
+
+def test_a_run_remembers_the_reader_it_was_trained_for(dense, tmp_path, capsys) -> None:
+    """Through the start that is noted in environment.json, and until another one is named."""
+    assert open_run(dense).reader == "rockpool"
+    assert read_environment(dense)["starts"]
+    for words, reader in (([], "rockpool"), (["--reader", "nirtorch"], "nirtorch")):
+        output = tmp_path / f"{reader}.nir"
+        assert export.main([str(dense), *words, "--samples", "10", "--output", str(output)]) == 0
+        assert read_metadata(read_graph(output)).reader == reader
+    words = f"{SMALL} {DENSE} --reader norse".split()
+    assert train.main([*words, "--output", str(tmp_path / "run")]) == 0
+    assert f"next: mpo-export {tmp_path / 'run'} --reader norse" in capsys.readouterr().out
 
 
 def test_settings_given_by_hand_are_not_changed(tmp_path, capsys) -> None:
@@ -88,9 +117,29 @@ def test_settings_given_by_hand_are_not_changed(tmp_path, capsys) -> None:
     error = capsys.readouterr().err
     assert error.startswith("mpo-train: error: cannot train for norse 1.1.0: ")
     assert not (tmp_path / "run").exists()
+    words = f"{SMALL} {DENSE} --reader rockpool --neuron.reset zero --print_config".split()
+    assert train.main(words) == 2, "given by hand, although the recipe says the same"
+    assert "train with neuron.reset subtract" in capsys.readouterr().err
     words = f"{SMALL} {DENSE} --reader rockpool --print_config".split()
     assert train.main(words) == 0
     assert "neuron.reset is subtract, not zero: rockpool" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ("--neuron.reset=zero", '--neuron={"reset": "zero"}'))
+def test_every_spelling_counts_as_given(given) -> None:
+    assert "neuron.reset" in given_keys(load_recipe("digits"), ["digits", given])
+    assert given_keys(load_recipe("digits"), ["digits", "--reader", "norse"]) == []
+
+
+def test_a_refusal_tells_what_no_change_of_a_setting_mends(capsys) -> None:
+    """The reset is not among it: it would be changed. The network is, with its setting."""
+    assert train.main([*SMALL.split(), "--reader", "rockpool"]) == 2
+    error = capsys.readouterr().err
+    assert "network.name mlp" in error and "reset" not in error
+    words = f"{SMALL} --network.name mlp --reader spyx --print_config".split()
+    assert train.main(words) == 2
+    assert "one size in network.hidden" in capsys.readouterr().err
+    assert train.main([*words, "--network.hidden", "[12]"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,16 @@ def test_what_each_reader_does_with_a_plain_file() -> None:
         assert severities(name, decay) == second, name
 
 
+def test_a_leak_per_channel_is_one_finding_that_names_the_setting() -> None:
+    rng = np.random.default_rng(0)
+    tau = np.linspace(2, 6, 7) * DT
+    mixed = chain(dense(rng, 12, 7, True), with_fields(lif((7,)), tau=tau, r=np.ones(7)))
+    with pytest.raises(ExportError) as refused:
+        READERS["portable"].fold(mixed)
+    (finding,) = refused.value.findings
+    assert "differ in tau (SpikingJelly); one leak per layer (neuron.granularity" in finding
+
+
 def test_values_that_a_reader_ignores_or_refuses() -> None:
     rng = np.random.default_rng(0)
     neuron = lif((7,))
