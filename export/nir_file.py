@@ -18,10 +18,6 @@ from mpo_snn.errors import ExportError
 from mpo_snn.files import write_file
 
 NIR_VERSIONS = ("1.0.8", "1.0.4")
-LEGACY_NOTE = (
-    "written for nir 1.0.4, without v_reset: that version's documentation reads LIF and IF as reset"
-    " by subtraction, the network resets to zero."
-)
 
 
 def write_nir(path: str | Path, graph: nir.NIRGraph, nir_version: str = "1.0.8") -> None:
@@ -40,6 +36,15 @@ def write_nir(path: str | Path, graph: nir.NIRGraph, nir_version: str = "1.0.8")
     if nir_version == "1.0.4":
         _drop_v_reset(buffer)
     write_file(path, buffer.getvalue())
+
+
+def legacy_note(reset: str) -> str:
+    """What a file for nir 1.0.4 leaves open, for a network with this `neuron.reset`."""
+    network = "subtracts too" if reset == "subtract" else "resets to zero"
+    return (
+        "written for nir 1.0.4, without v_reset: that version's documentation reads LIF, IF and"
+        f" CubaLIF as reset by subtraction, the network {network}."
+    )
 
 
 def _drop_v_reset(buffer: io.BytesIO) -> None:

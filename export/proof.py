@@ -28,7 +28,7 @@ from .for_reader import (
     reader_named,
 )
 from .nir_export import DEFAULT_DT, Export, export_nir
-from .nir_file import LEGACY_NOTE, write_nir
+from .nir_file import legacy_note, write_nir
 from .parameters import have_same_form, parameter_differences
 from .sources import GraphSource, NetworkSource
 
@@ -87,7 +87,7 @@ def metadata_of(
     about, recipe = run.about, run.recipe
     resets = any(hasattr(node, "v_reset") for node in export.graph.nodes.values())
     legacy = nir_version == "1.0.4" and resets
-    notes = (*export.notes, LEGACY_NOTE) if legacy else export.notes
+    notes = (*export.notes, legacy_note(recipe.neuron.reset)) if legacy else export.notes
     return GraphMetadata(
         dt=dt,
         timesteps=recipe.timesteps,

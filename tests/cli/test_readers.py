@@ -68,8 +68,12 @@ def test_trained_for_rockpool_and_run_by_it(dense, tmp_path, capsys) -> None:
     output = tmp_path / "model.nir"
     words = [str(dense), "--reader", "rockpool", "--samples", "30", "--output", str(output)]
     assert export.main(words) == 0
-    assert "max_spikes_per_dt" in capsys.readouterr().out
-    assert read_metadata(read_graph(output)).reset == "subtract"
+    out = capsys.readouterr().out
+    assert "max_spikes_per_dt" in out
+    metadata = read_metadata(read_graph(output))
+    assert metadata.reset == "subtract"
+    assert "the network subtracts too." in out and "resets to zero" not in out
+    assert any("the network subtracts too." in note for note in metadata.notes)
     assert verify.main([str(dense), str(output), "--samples", "30"]) == 0
     assert export.main(["--explain", str(output)]) == 0
     lines = capsys.readouterr().out.splitlines()
