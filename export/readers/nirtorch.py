@@ -1,7 +1,7 @@
 """nirtorch 2.6 with a map of one's own from every node kind to torch.
 
 Its default map leaves the bias of an Affine random, flattens the batch axis, drops the padding of
-sum pools and has no neurons: give it `interop/runners/nirtorch_map.py` or the like. What a loop
+sum pools and has no neurons: give it `nirtorch_map.py` or the like. What a loop
 feeds back comes one step late as a whole, so a bias behind the loop's neuron must move.
 """
 
@@ -14,7 +14,7 @@ from mpo_snn.graph.kinds import SUPPORTED
 
 from . import wiring
 from .finding import Finding
-from .reader import Reader
+from .reader import STEP_BY_STEP, Reader
 
 
 def _structure(flow: Flow) -> list[Finding]:
@@ -34,6 +34,10 @@ NIRTORCH = Reader(
     dialect=(),
     structure=_structure,
     as_read=_as_read,
-    load="import nirtorch  # neuron_map: every node kind, as in interop/runners/nirtorch_map.py\n"
-    'network = nirtorch.nir_to_torch(nir.read("{path}"), neuron_map)',
+    load="import sys\nimport nirtorch\nimport torch\n"
+    "sys.path.append({folder})  # nirtorch_map.py was written beside the file\n"
+    "from nirtorch_map import full_map\n"
+    "network = nirtorch.nir_to_torch({path}, full_map(dt={dt!r}))",
+    run=STEP_BY_STEP,
+    beside=("nirtorch_map.py",),
 )

@@ -25,7 +25,7 @@ from mpo_snn.export.foldings.subtraction import reset_to_zero
 
 from . import wiring
 from .finding import Finding
-from .reader import Reader
+from .reader import STEP_BY_STEP, Reader
 
 KINDS = ("Affine", "Linear", "Conv2d", "SumPool2d", "Flatten", "IF", "LIF", "CubaLIF")
 
@@ -81,6 +81,8 @@ NORSE = Reader(
     dialect=(),
     structure=_structure,
     as_read=_as_read,
-    load='import norse\nnetwork = norse.torch.from_nir(nir.read("{path}"), dt={dt:g})',
+    load="import nir\nimport norse.torch\nimport torch\n"
+    "network = norse.torch.from_nir(nir.read({path}), dt={dt!r})  # its own default is 1e-3",
+    run=STEP_BY_STEP,
     help="r = 1 with the threshold divided by the old r, reset to 0",
 )

@@ -25,5 +25,6 @@ PLAIN = Reader(
     dialect=(),
     structure=_structure,
     as_read=_as_read,
-    load='import nir\ngraph = nir.read("{path}")',
+    load="import nir\ngraph = nir.read({path})",
+    run="",
 )

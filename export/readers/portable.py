@@ -76,5 +76,7 @@ PORTABLE = Reader(
     dialect=(),
     structure=_structure,
     as_read=_as_read,
-    load="\n".join(reader.load for reader in MEMBERS),
+    load="",
+    run="",
+    members=MEMBERS,
 )

@@ -13,6 +13,14 @@ from .dynamics import differences
 from .finding import Finding, merged
 
 Pass = Callable[[Flow], Flow]
+STEP_BY_STEP = """\
+state, outputs = None, []
+for x_t in x:
+    output, state = network(x_t, state)  # each step gets the state of the one before
+    outputs.append(output)
+
+outputs = torch.stack(outputs)"""
+"""`Reader.run` of torch networks that take one timestep and the state of the one before."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,11 @@ class Reader:
         structure: what it refuses, drops or runs in a wrong order, whatever the dynamics.
         as_read: the graph in reference semantics that states what it computes, with the step
             after loading where one is needed.
-        load: code that loads `path`.
+        load: code that loads `path` at `dt` as `network`.
+        run: code that runs the network on `x` of the file's `input` shape, (timesteps, samples,
+            ...), and gives `outputs` in this order.
+        beside: modules of this package that its code needs, written beside the file.
+        members: the readers that one file is for; each has its own code.
         after: code of the step after loading, by what plain LIF stand for; "" without one.
         late: by how many steps its output comes late.
         help: the way out where its dynamics differ.
@@ -44,6 +56,9 @@ class Reader:
     structure: Callable[[Flow], list[Finding]]
     as_read: Callable[[Flow], Flow]
     load: str
+    run: str
+    beside: tuple[str, ...] = ()
+    members: tuple[Reader, ...] = ()
     after: Callable[[Timing | None], str] = lambda timing: ""
     late: Callable[[Flow], int] = lambda flow: 0
     help: str = ""

@@ -41,6 +41,14 @@ for layer in network.modules():
     if hasattr(layer, "max_spikes_per_dt"):
         layer.max_spikes_per_dt = torch.tensor(1.0)"""
 
+_RUN = """\
+for layer in network.modules():
+    if hasattr(layer, "reset_state"):
+        layer.reset_state()  # the membranes stay between calls
+
+outputs, state = network(x.transpose(0, 1))  # samples first
+outputs = outputs.transpose(0, 1)"""
+
 
 def _structure(flow: Flow) -> list[Finding]:
     neurons = flow.named("LIF", "IF")
@@ -105,8 +113,9 @@ ROCKPOOL = Reader(
     dialect=(raise_thresholds, write_lif_as_synaptic),
     structure=_structure,
     as_read=_as_read,
-    load="from rockpool.nn.modules.torch.nir import from_nir\n"
-    'network = from_nir(nir.read("{path}"))  # input (B, T, N), flat',
+    load="import nir\nimport torch\nfrom rockpool.nn.modules.torch.nir import from_nir\n"
+    "network = from_nir(nir.read({path}))",
+    run=_RUN,
     after=_after,
     help="train with neuron.reset subtract and neuron.reset_timing step",
 )

@@ -42,6 +42,14 @@ for layer in network.modules():
         layer.min_v_mem = None"""
 _RESET = "        layer.reset_fn = sinabs.activation.MembraneReset()"
 
+_RUN = """\
+for layer in network.modules():
+    if isinstance(layer, sinabs.layers.StatefulLayer):
+        layer.reset_states()  # the membranes stay between calls
+
+outputs, state = network(x.transpose(0, 1).flatten(0, 1))  # samples first, in one axis with time
+outputs = outputs.unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)"""
+
 
 def _structure(flow: Flow) -> list[Finding]:
     taken = (*KINDS, "Conv1d")
@@ -109,8 +117,9 @@ SINABS = Reader(
     dialect=(raise_thresholds, write_tau_in_steps, write_linear_as_affine),
     structure=_structure,
     as_read=_as_read,
-    load="from sinabs.nir import from_nir\n"
-    'network = from_nir(nir.read("{path}"), batch_size=B)  # input (B * T, ...), samples first',
+    load="import nir\nimport torch\nfrom sinabs.nir import from_nir\n"
+    "network = from_nir(nir.read({path}), batch_size={samples})  # as many as in x",
+    run=_RUN,
     after=_after,
     help="a file of its own: tau in steps, -1 / ln(beta)",
 )

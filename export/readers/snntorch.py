@@ -29,7 +29,7 @@ from mpo_snn.export.foldings.subtraction import (
 
 from . import wiring
 from .finding import Finding
-from .reader import Reader
+from .reader import STEP_BY_STEP, Reader
 
 DT = 1e-4
 KINDS = (
@@ -153,8 +153,9 @@ SNNTORCH = Reader(
     dialect=(),
     structure=_structure,
     as_read=_as_read,
-    load="from snntorch.import_nir import import_from_nir\n"
-    'network = import_from_nir(nir.read("{path}"))',
+    load="import nir\nimport torch\nfrom snntorch.import_nir import import_from_nir\n"
+    "network = import_from_nir(nir.read({path}))",
+    run=STEP_BY_STEP,
     after=_after,
     help="reset to 0, r = tau / dt, dt = 1e-4",
 )

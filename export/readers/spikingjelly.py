@@ -25,7 +25,7 @@ from mpo_snn.export.foldings.scales import fold_scales
 
 from . import wiring
 from .finding import Finding
-from .reader import Reader
+from .reader import STEP_BY_STEP, Reader
 
 KINDS = (
     "Affine",
@@ -121,7 +121,7 @@ SPIKINGJELLY = Reader(
     dialect=(raise_thresholds, split_by_tau, sort_edges),
     structure=_structure,
     as_read=_as_read,
-    load="from spikingjelly.activation_based.nir_exchange import import_from_nir\n"
-    'network = import_from_nir("{path}", dt={dt:g}, step_mode="s")\n'
-    "# output, state = network(x, state): give each step the state of the one before",
+    load="import torch\nfrom spikingjelly.activation_based.nir_exchange import import_from_nir\n"
+    'network = import_from_nir({path}, dt={dt!r}, step_mode="s")',
+    run=STEP_BY_STEP,
 )

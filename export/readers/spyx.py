@@ -38,6 +38,11 @@ KINDS = ("Affine", "Linear", "Conv2d", "SumPool2d", "Flatten", "IF", "LIF", "LI"
 NEURONS = ("IF", "LIF", "CubaLIF")
 _NO_LOOPS = "no recurrent layers"
 _RESET_HELP = "a file for spyx, trained with neuron.reset subtract and neuron.reset_timing next"
+_RUN = """\
+late = {late}  # steps: one for each spiking layer
+x = np.concatenate([x, np.zeros((late, *x.shape[1:]), np.float32)])
+network, outputs = from_nir(graph, np.moveaxis(x, 2, -1), dt={dt!r})  # channels last
+outputs = np.moveaxis(np.asarray(outputs), -1, 2)[late:]"""
 
 
 def _structure(flow: Flow) -> list[Finding]:
@@ -183,8 +188,8 @@ SPYX = Reader(
     dialect=(write_channels_last,),
     structure=_structure,
     as_read=_as_read,
-    load="from spyx.nir import from_nir\n"
-    'network, output = from_nir(nir.read("{path}"), x, dt={dt:g})  # x (T, B, ...), channels last',
+    load="import nir\nimport numpy as np\nfrom spyx.nir import from_nir\ngraph = nir.read({path})",
+    run=_RUN,
     late=_late,
     help="train with neuron.reset subtract and neuron.reset_timing next",
 )

@@ -159,7 +159,7 @@ def _export_nir(args: Any) -> int:
         return _refused()
     _tell_written(output, output.with_suffix(".equivalence.json"), proof)
     print_next(run, output)
-    print_loading(export, output)
+    print_loading(run, export, output)
     return OK if proof.is_equal else ANSWER_IS_NO
 
 

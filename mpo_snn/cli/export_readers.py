@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from rich.table import Table
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, print_names
 from mpo_snn.errors import ExportError
 from mpo_snn.export.for_reader import ReaderExport, export_for_reader
+from mpo_snn.export.loading_code import loading_code
 from mpo_snn.export.nir_export import DEFAULT_DT
 from mpo_snn.export.nir_file import write_nir
 from mpo_snn.export.proof import Proof, export_run, metadata_of, prove_export
@@ -51,6 +53,9 @@ def prove_and_write(
     write_file(
         output.with_suffix(".equivalence.json"), json.dumps(proof.to_dict(), indent=1) + "\n"
     )
+    for module in export.reader.beside:
+        code = files("mpo_snn.export.readers").joinpath(module).read_text(encoding="utf-8")
+        write_file(output.with_name(module), code)
     return proof, metadata, True
 
 
@@ -83,9 +88,10 @@ def export_all(run: Run, args: Any, output: Path) -> int:
     console.width = max(console.width, _WIDTH)
     console.print(table)
     for export, file in exports:
-        if export.after:
-            print(f"\n{export.reader.title}")
-            print_loading(export, file)
+        if export.reader.members:
+            print(f"\n{file.name} loads as the files of {export.reader.title} do.")
+        else:
+            print_loading(run, export, file)
     return code
 
 
@@ -97,13 +103,11 @@ def print_next(run: Run, output: Path) -> None:
     print(f"next   mpo-evaluate {output} --data {data.name}{where}")
 
 
-def print_loading(export: ReaderExport, output: Path) -> None:
-    """Print the code that loads the file in its reader, with the step behind it."""
-    if export.reader.name in ("nir", "portable"):
-        return
-    code = export.reader.load.format(path=output, dt=export.dt)
-    lines = [*code.splitlines(), *export.after.splitlines()]
-    print("load   " + "\n       ".join(lines))
+def print_loading(run: Run, export: ReaderExport, output: Path) -> None:
+    """Print the code that loads the file in each of its readers and runs it."""
+    for title, code in loading_code(export, output, run.recipe.timesteps).items():
+        print(f"\n# in {title}")
+        print(code)
 
 
 def timestep_for(reader: Reader, args: Any) -> float:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import re
+
 import pytest
 
 from mpo_snn.cli import export, train, verify
@@ -113,6 +117,42 @@ def test_a_run_remembers_the_reader_it_was_trained_for(dense, tmp_path, capsys) 
     words = f"{SMALL} {DENSE} --reader norse".split()
     assert train.main([*words, "--output", str(tmp_path / "run")]) == 0
     assert f"next: mpo-export {tmp_path / 'run'} --reader norse" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("run", ("conv", "dense"))
+def test_the_code_for_loading_needs_nothing_else(run, tmp_path, capsys, request) -> None:
+    """Every name in a block is imported or assigned in it; it states input and output."""
+    output = tmp_path / "model.nir"
+    words = [str(request.getfixturevalue(run)), "--reader", "all", "--samples", "10"]
+    assert export.main([*words, "--output", str(output)]) == 0
+    blocks = capsys.readouterr().out.split("\n# in ")[1:]
+    titles = [block.splitlines()[0] for block in blocks]
+    expected = ["snntorch", "norse", "spikingjelly", "nirtorch"]
+    if run == "dense":
+        expected = ["snntorch", "sinabs", "rockpool", "nirtorch"]
+    assert titles == [READERS[name].title for name in expected]
+    for name, block in zip(expected, blocks, strict=True):
+        code = block.partition("\nmodel.portable")[0].partition("\n")[2]
+        assert str(tmp_path / f"model.{name}.nir") in code
+        assert not _undefined(code), name
+        assert re.search(r"^outputs = .*  # \(4, 2, 10(, 1, 1)?\)$", code, re.MULTILINE)
+    assert (tmp_path / "nirtorch_map.py").is_file()
+
+
+def test_a_portable_file_has_code_for_each_of_its_readers(conv, tmp_path, capsys) -> None:
+    output = tmp_path / "model.nir"
+    assert export.main([str(conv), "--samples", "10", "--output", str(output)]) == 0
+    out = capsys.readouterr().out
+    assert all(f"# in {READERS[n].title}\n" in out for n in ("snntorch", "norse", "spikingjelly"))
+    assert f'from_nir(nir.read("{output}"), dt=0.0001)' in out, "norse's own default is 1e-3"
+
+
+def _undefined(code: str) -> set[str]:
+    names = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)]
+    imports = [n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Import | ast.ImportFrom)]
+    known = {(a.asname or a.name).partition(".")[0] for n in imports for a in n.names}
+    known |= {name.id for name in names if isinstance(name.ctx, ast.Store)} | set(dir(builtins))
+    return {name.id for name in names} - known
 
 
 def test_settings_given_by_hand_are_not_changed(tmp_path, capsys) -> None:

@@ -161,7 +161,9 @@ def test_one_dt_for_snntorch() -> None:
 
 def test_code_after_loading_compiles() -> None:
     for reader in READERS.values():
-        compile(reader.load.format(path="model.nir", dt=DT), reader.name, "exec")
+        code = f"{reader.load}\n{reader.run}"
+        values = {"path": '"model.nir"', "folder": '"."', "dt": DT, "samples": 2, "late": 1}
+        compile(code.format(**values), reader.name, "exec")
         for timing in (None, "next", "step"):
             compile(reader.after(timing), reader.name, "exec")
 
