@@ -54,6 +54,11 @@ def _body(argv: list[str] | None) -> int:
         return _explain(args)
     if args.run is None:
         raise UsageError("which run? mpo-export RUN --format nir; --help has an example.")
+    if Path(args.run).is_file():
+        raise UsageError(
+            f"'{args.run}' is a file, and mpo-export writes the files of runs; what readers do with"
+            f" this one: mpo-export --explain {args.run}"
+        )
     if args.format not in FORMATS:
         raise UsageError(f"unknown format '{args.format}': choose one of {', '.join(FORMATS)}.")
     for option in ("samples", "unrolled"):

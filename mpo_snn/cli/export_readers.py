@@ -32,7 +32,8 @@ _WIDTH = 110
 def print_readers() -> None:
     """Print every reader's name and version."""
     print("readers:")
-    print_names({f"  {name}": reader.title for name, reader in READERS.items()})
+    titles = {f"  {name}": reader.title for name, reader in READERS.items()}
+    print_names({**titles, "  all": "one file for each of them"})
 
 
 def prove_and_write(

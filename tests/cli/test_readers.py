@@ -147,6 +147,15 @@ def test_a_portable_file_has_code_for_each_of_its_readers(conv, tmp_path, capsys
     assert f'from_nir(nir.read("{output}"), dt=0.0001)' in out, "norse's own default is 1e-3"
 
 
+def test_a_file_is_explained_and_all_is_listed(tmp_path, capsys) -> None:
+    file = tmp_path / "foreign.nir"
+    file.touch()
+    assert export.main([str(file), "--reader", "norse"]) == 2
+    assert f"mpo-export --explain {file}" in capsys.readouterr().err
+    assert export.main(["--list"]) == 0
+    assert "all" in capsys.readouterr().out.split()
+
+
 def _undefined(code: str) -> set[str]:
     names = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)]
     imports = [n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Import | ast.ImportFrom)]
