@@ -49,6 +49,14 @@ def set_gain(flow: Flow, form: Form) -> Flow:
     return flow
 
 
+def read_if_as_adding(flow: Flow) -> Flow:
+    """What a reader computes that adds the input of an IF, whatever its r: r = 1 / dt."""
+    for name in flow.named("IF"):
+        node = flow.nodes[name]
+        flow = flow.with_node(name, with_fields(node, r=np.full_like(node.r, 1.0 / flow.dt)))
+    return flow
+
+
 def _change(node: nir.NIRNode, dt: float, form: Form) -> tuple[Array, dict[str, Array]]:
     """The factor f and the fields that set the gain."""
     with np.errstate(divide="ignore", over="ignore"):

@@ -21,10 +21,6 @@ def _structure(flow: Flow) -> list[Finding]:
     return [*wiring.unknown_kinds(flow, SUPPORTED, "fails"), *wiring.late_loops(flow)]
 
 
-def _as_read(flow: Flow) -> Flow:
-    return flow
-
-
 NIRTORCH = Reader(
     name="nirtorch",
     title="nirtorch 2.6",
@@ -33,7 +29,7 @@ NIRTORCH = Reader(
     folds=(move_loop_bias, sort_edges),
     dialect=(),
     structure=_structure,
-    as_read=_as_read,
+    as_read=lambda flow: flow,
     load="import sys\nimport nirtorch\nimport torch\n"
     "sys.path.append({folder})  # nirtorch_map.py was written beside the file\n"
     "from nirtorch_map import full_map\n"

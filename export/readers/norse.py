@@ -12,7 +12,7 @@ import numpy as np
 
 from mpo_snn.export.foldings.dense_as_convolution import write_dense_as_convolution
 from mpo_snn.export.foldings.flow import Flow, with_fields
-from mpo_snn.export.foldings.gain import set_gain
+from mpo_snn.export.foldings.gain import read_if_as_adding, set_gain
 from mpo_snn.export.foldings.loops import move_loop_bias
 from mpo_snn.export.foldings.one_way import drop_zero_layers, put_branches_in_order
 from mpo_snn.export.foldings.pools import (
@@ -53,14 +53,8 @@ def _as_read(flow: Flow) -> Flow:
     for name in flow.named("LIF"):
         node = flow.nodes[name]
         flow = flow.with_node(name, with_fields(node, r=np.ones_like(node.r)))
-    for name in flow.named("IF"):
-        node = flow.nodes[name]
-        flow = flow.with_node(name, with_fields(node, r=np.full_like(node.r, 1.0 / flow.dt)))
+    flow = read_if_as_adding(flow)
     return flow
-
-
-def _gain(flow: Flow) -> Flow:
-    return set_gain(flow, "one")
 
 
 NORSE = Reader(
@@ -73,7 +67,7 @@ NORSE = Reader(
         write_average_as_sum,
         fold_scales,
         write_dense_as_convolution,
-        _gain,
+        lambda flow: set_gain(flow, "one"),
         fold_resting_potential,
         move_loop_bias,
         put_branches_in_order,

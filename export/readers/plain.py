@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from mpo_snn.export.foldings.flow import Flow
-
-from .finding import Finding
 from .reader import Reader
-
-
-def _structure(flow: Flow) -> list[Finding]:
-    return []
-
-
-def _as_read(flow: Flow) -> Flow:
-    return flow
-
 
 PLAIN = Reader(
     name="nir",
@@ -23,8 +11,8 @@ PLAIN = Reader(
     dt=None,
     folds=(),
     dialect=(),
-    structure=_structure,
-    as_read=_as_read,
+    structure=lambda flow: [],
+    as_read=lambda flow: flow,
     load="import nir\ngraph = nir.read({path})",
     run="",
 )

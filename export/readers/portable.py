@@ -47,14 +47,6 @@ def _structure(flow: Flow) -> list[Finding]:
     ]
 
 
-def _as_read(flow: Flow) -> Flow:
-    return drop_zero_layers(flow)
-
-
-def _gain(flow: Flow) -> Flow:
-    return set_gain(flow, "one")
-
-
 PORTABLE = Reader(
     name="portable",
     title="snnTorch, norse, SpikingJelly",
@@ -66,7 +58,7 @@ PORTABLE = Reader(
         fold_scales,
         write_dense_as_convolution,
         write_if_as_lif,
-        _gain,
+        lambda flow: set_gain(flow, "one"),
         fold_resting_potential,
         fold_threshold,
         move_loop_bias,
@@ -75,7 +67,7 @@ PORTABLE = Reader(
     ),
     dialect=(),
     structure=_structure,
-    as_read=_as_read,
+    as_read=drop_zero_layers,
     load="",
     run="",
     members=MEMBERS,

@@ -72,7 +72,7 @@ class Reader:
         folded, meant = self.folded(flow)
         wrong = [f for f in self.findings(folded, meant) if f.severity != "note"]
         if wrong:
-            raise ExportError(f"cannot write for {self.title}", [f"{f}." for f in wrong])
+            raise ExportError(f"cannot write for {self.title}", [f"{f}." for f in merged(wrong)])
         return folded
 
     def folded(self, flow: Flow) -> tuple[Flow, Flow]:
@@ -85,7 +85,7 @@ class Reader:
         return flow, meant
 
     def findings(self, flow: Flow, meant: Flow | None = None) -> list[Finding]:
-        """What it would do with a graph other than is meant.
+        """What it would do with a graph other than is meant, node by node.
 
         Args:
             flow: the graph of the file.
@@ -95,4 +95,4 @@ class Reader:
         failing = {f.node for f in found if f.severity == "fails"}
         read = differences(meant or meaning(flow), self.as_read(flow))
         found += [replace(f, help=self.help) for f in read if f.node not in failing]
-        return merged(found)
+        return found

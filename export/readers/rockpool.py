@@ -14,7 +14,7 @@ import numpy as np
 from mpo_snn.export.foldings.above_threshold import lower_thresholds, raise_thresholds
 from mpo_snn.export.foldings.edge_order import sort_edges
 from mpo_snn.export.foldings.flat_input import drop_input_flatten
-from mpo_snn.export.foldings.flow import Flow, Timing
+from mpo_snn.export.foldings.flow import Flow
 from mpo_snn.export.foldings.gain import set_gain
 from mpo_snn.export.foldings.hidden_synapse import (
     read_synaptic,
@@ -83,18 +83,6 @@ def _as_read(flow: Flow) -> Flow:
     return read_lif_as_subtraction(read_synaptic(lower_thresholds(flow)), "step")
 
 
-def _after(timing: Timing | None) -> str:
-    return _AFTER
-
-
-def _subtraction(flow: Flow) -> Flow:
-    return write_subtraction_as_lif(flow, "step")
-
-
-def _gain(flow: Flow) -> Flow:
-    return set_gain(flow, "step")
-
-
 ROCKPOOL = Reader(
     name="rockpool",
     title="rockpool 3.1.0",
@@ -102,10 +90,10 @@ ROCKPOOL = Reader(
     dt=None,
     folds=(
         drop_input_flatten,
-        _subtraction,
+        lambda flow: write_subtraction_as_lif(flow, "step"),
         fold_scales,
         write_if_as_lif,
-        _gain,
+        lambda flow: set_gain(flow, "step"),
         fold_resting_potential,
         write_small_gain,
         sort_edges,
@@ -116,6 +104,6 @@ ROCKPOOL = Reader(
     load="import nir\nimport torch\nfrom rockpool.nn.modules.torch.nir import from_nir\n"
     "network = from_nir(nir.read({path}))",
     run=_RUN,
-    after=_after,
+    after=lambda timing: _AFTER,
     help="train with neuron.reset subtract and neuron.reset_timing step",
 )

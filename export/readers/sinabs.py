@@ -15,8 +15,8 @@ from mpo_snn.export.foldings.above_threshold import lower_thresholds, raise_thre
 from mpo_snn.export.foldings.affine import write_linear_as_affine
 from mpo_snn.export.foldings.edge_order import sort_edges
 from mpo_snn.export.foldings.exponential import read_tau_in_steps, write_tau_in_steps
-from mpo_snn.export.foldings.flow import Flow, Timing, with_fields
-from mpo_snn.export.foldings.gain import set_gain
+from mpo_snn.export.foldings.flow import Flow, Timing
+from mpo_snn.export.foldings.gain import read_if_as_adding, set_gain
 from mpo_snn.export.foldings.pools import (
     write_average_as_sum,
     write_padded_pools_as_convolutions,
@@ -80,9 +80,7 @@ def _structure(flow: Flow) -> list[Finding]:
 def _as_read(flow: Flow) -> Flow:
     timing = flow.stands_for
     flow = read_tau_in_steps(lower_thresholds(reset_to_zero(flow)))
-    for name in flow.named("IF"):
-        node = flow.nodes[name]
-        flow = flow.with_node(name, with_fields(node, r=np.full_like(node.r, 1.0 / flow.dt)))
+    flow = read_if_as_adding(flow)
     if timing is None:
         return flow
     return read_lif_as_subtraction(flow, "step")
@@ -92,25 +90,17 @@ def _after(timing: Timing | None) -> str:
     return _SINGLE if timing == "step" else f"{_SINGLE}\n{_RESET}"
 
 
-def _subtraction(flow: Flow) -> Flow:
-    return write_subtraction_as_lif(flow, "step")
-
-
-def _gain(flow: Flow) -> Flow:
-    return set_gain(flow, "step")
-
-
 SINABS = Reader(
     name="sinabs",
     title="sinabs 3.1.3",
     nir_version="1.0.4",
     dt=1.0,
     folds=(
-        _subtraction,
+        lambda flow: write_subtraction_as_lif(flow, "step"),
         write_padded_pools_as_convolutions,
         write_average_as_sum,
         fold_scales,
-        _gain,
+        lambda flow: set_gain(flow, "step"),
         fold_resting_potential,
         sort_edges,
     ),

@@ -120,30 +120,18 @@ def _as_read(flow: Flow) -> Flow:
     return read_lif_as_subtraction(flow, timing)
 
 
-def _after(timing: Timing | None) -> str:
-    return _AFTER[timing]
-
-
-def _subtraction(flow: Flow) -> Flow:
-    return write_subtraction_as_lif(flow, "next", "step")
-
-
-def _gain(flow: Flow) -> Flow:
-    return set_gain(flow, "step")
-
-
 SNNTORCH = Reader(
     name="snntorch",
     title="snnTorch 1.0.0",
     nir_version="1.0.8",
     dt=DT,
     folds=(
-        _subtraction,
+        lambda flow: write_subtraction_as_lif(flow, "next", "step"),
         fold_scales,
         write_padded_pools_as_convolutions,
         write_dense_as_convolution,
         write_if_as_lif,
-        _gain,
+        lambda flow: set_gain(flow, "step"),
         fold_resting_potential,
         fold_threshold,
         move_loop_bias,
@@ -156,6 +144,6 @@ SNNTORCH = Reader(
     load="import nir\nimport torch\nfrom snntorch.import_nir import import_from_nir\n"
     "network = import_from_nir(nir.read({path}))",
     run=STEP_BY_STEP,
-    after=_after,
+    after=_AFTER.__getitem__,
     help="reset to 0, r = tau / dt, dt = 1e-4",
 )

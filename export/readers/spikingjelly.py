@@ -101,10 +101,6 @@ def _as_read(flow: Flow) -> Flow:
     return join_split_layers(lower_thresholds(flow))
 
 
-def _gain(flow: Flow) -> Flow:
-    return set_gain(flow, "step")
-
-
 SPIKINGJELLY = Reader(
     name="spikingjelly",
     title="SpikingJelly 2.0.0",
@@ -113,7 +109,7 @@ SPIKINGJELLY = Reader(
     folds=(
         fold_scales,
         write_padded_pools_as_convolutions,
-        _gain,
+        lambda flow: set_gain(flow, "step"),
         fold_resting_potential,
         fold_threshold,
         move_loop_bias,

@@ -17,7 +17,7 @@ import numpy as np
 
 from mpo_snn.export.foldings.channels_last import read_channels_last, write_channels_last
 from mpo_snn.export.foldings.flow import Flow, with_fields
-from mpo_snn.export.foldings.gain import set_gain
+from mpo_snn.export.foldings.gain import read_if_as_adding, set_gain
 from mpo_snn.export.foldings.pools import (
     write_average_as_sum,
     write_padded_pools_as_convolutions,
@@ -144,10 +144,6 @@ def _neurons(flow: Flow) -> list[str]:
     return [name for name in _chain(flow)[0] if flow.kind(name) in NEURONS]
 
 
-def _late(flow: Flow) -> int:
-    return len(_neurons(flow))
-
-
 def _as_read(flow: Flow) -> Flow:
     for subtraction in find_subtractions(flow).values():
         edges = [edge for edge in flow.edges if subtraction.feedback not in edge]
@@ -159,18 +155,8 @@ def _as_read(flow: Flow) -> Flow:
             name,
             with_fields(node, r=node.tau / flow.dt, v_leak=np.zeros_like(node.v_leak)),
         )
-    for name in flow.named("IF"):
-        node = flow.nodes[name]
-        flow = flow.with_node(name, with_fields(node, r=np.full_like(node.r, 1.0 / flow.dt)))
+    flow = read_if_as_adding(flow)
     return read_channels_last(read_lif_as_subtraction(flow, "next"))
-
-
-def _subtraction(flow: Flow) -> Flow:
-    return write_subtraction_as_lif(flow, "next")
-
-
-def _gain(flow: Flow) -> Flow:
-    return set_gain(flow, "step")
 
 
 SPYX = Reader(
@@ -179,17 +165,17 @@ SPYX = Reader(
     nir_version="1.0.8",
     dt=None,
     folds=(
-        _subtraction,
+        lambda flow: write_subtraction_as_lif(flow, "next"),
         write_padded_pools_as_convolutions,
         write_average_as_sum,
         fold_scales,
-        _gain,
+        lambda flow: set_gain(flow, "step"),
     ),
     dialect=(write_channels_last,),
     structure=_structure,
     as_read=_as_read,
     load="import nir\nimport numpy as np\nfrom spyx.nir import from_nir\ngraph = nir.read({path})",
     run=_RUN,
-    late=_late,
+    late=lambda flow: len(_neurons(flow)),
     help="train with neuron.reset subtract and neuron.reset_timing next",
 )
