@@ -9,7 +9,7 @@ from mpo_snn.errors import RecipeError
 from mpo_snn.graph.metadata import known_timestep
 from mpo_snn.training.rundir import Run
 
-from .equivalence import compare
+from .compare import compare
 from .pairing import PairedSource, RelativeSource, pair_layers
 from .parameters import has_float32_weights, have_same_form, parameter_differences
 from .proof import Proof, export_run, load_test_split

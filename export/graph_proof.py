@@ -15,7 +15,8 @@ from mpo_snn.graph.metadata import GraphMetadata, known_timestep, read_metadata
 from mpo_snn.graph.shapes import input_shape
 from mpo_snn.inference import Inference, resolve_inference
 
-from .equivalence import Equivalence, compare
+from .compare import compare
+from .equivalence import Equivalence
 from .for_reader import meaning_of
 from .pairing import PairedSource, pair_layers
 from .parameters import have_same_form, parameter_differences

@@ -11,7 +11,9 @@ from dataclasses import fields
 
 import nir
 import numpy as np
+from numpy.typing import NDArray
 
+Array = NDArray[np.float64]
 RELATIVE_TOLERANCE = 1e-9
 _NOT_PARAMETERS = {"input_type", "output_type", "metadata", "nodes", "edges"}
 
@@ -55,13 +57,17 @@ def _difference(a: object, b: object) -> str:
     if one.dtype.kind not in "fiu" or other.dtype.kind not in "fiu":
         return "" if np.array_equal(one, other) else f"is {b}, expected {a}."
     one, other = one.astype(np.float64), other.astype(np.float64)
-    tolerance = RELATIVE_TOLERANCE * float(np.abs(one).max(initial=0.0))
-    wrong = ~(np.abs(one - other) <= tolerance)
+    return values_beyond(one, other, RELATIVE_TOLERANCE * float(np.abs(one).max(initial=0.0)))
+
+
+def values_beyond(expected: Array, found: Array, tolerance: float | Array) -> str:
+    """How many values differ by more than the tolerance, and the first; "" where none does."""
+    wrong = ~(np.abs(expected - found) <= tolerance)
     if not wrong.any():
         return ""
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
-    where = f"[{', '.join(map(str, index))}]" if index else ""
+    where = f"[{', '.join(map(str, index))}]" if index else "the only one"
     return (
-        f"differs in {int(wrong.sum())} of {one.size} values, first {where or 'the only one'}:"
-        f" {other[index]:.9g}, expected {one[index]:.9g}."
+        f"differs in {int(wrong.sum())} of {expected.size} values, first {where}:"
+        f" {found[index]:.9g}, expected {expected[index]:.9g}."
     )

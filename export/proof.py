@@ -19,7 +19,8 @@ from mpo_snn.graph.metadata import GraphMetadata, read_metadata, write_metadata
 from mpo_snn.graph.read import read_graph
 from mpo_snn.training.rundir import Run
 
-from .equivalence import Equivalence, compare
+from .compare import compare
+from .equivalence import Equivalence
 from .for_reader import (
     ReaderExport,
     export_for_reader,

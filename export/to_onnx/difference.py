@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from mpo_snn.export.parameters import RELATIVE_TOLERANCE
+from mpo_snn.export.parameters import RELATIVE_TOLERANCE, values_beyond
 
 
 def have_same_form(expected: ModelProto, found: ModelProto) -> bool:
@@ -48,13 +48,5 @@ def _difference(expected: TensorProto, found: TensorProto) -> str:
     roundoff = float(np.finfo(a.dtype).eps)
     a, b = a.astype(np.float64), b.astype(np.float64)
     largest = float(np.abs(a).max(initial=0.0))
-    tolerance = roundoff * np.abs(a) + RELATIVE_TOLERANCE * largest
-    wrong = ~(np.abs(a - b) <= tolerance)
-    if not wrong.any():
-        return ""
-    index = tuple(int(i) for i in np.argwhere(wrong)[0])
-    where = f"[{', '.join(map(str, index))}]" if index else "the only one"
-    return (
-        f"'{expected.name}' differs in {int(wrong.sum())} of {a.size} values, first {where}:"
-        f" {b[index]:.6g}, expected {a[index]:.6g}."
-    )
+    what = values_beyond(a, b, roundoff * np.abs(a) + RELATIVE_TOLERANCE * largest)
+    return f"'{expected.name}' {what}" if what else ""

@@ -14,7 +14,7 @@ import nir
 from onnx import ModelProto
 
 from mpo_snn.errors import ExportError, RecipeError
-from mpo_snn.export.equivalence import compare
+from mpo_snn.export.compare import compare
 from mpo_snn.export.graph_proof import GraphInput, compare_paired, graph_source, load_input
 from mpo_snn.export.nir_export import DEFAULT_DT
 from mpo_snn.export.proof import (

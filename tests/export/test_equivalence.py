@@ -11,7 +11,7 @@ from torch import nn
 
 from mpo_snn.encoding import encode
 from mpo_snn.errors import ExportError
-from mpo_snn.export.equivalence import compare
+from mpo_snn.export.compare import compare
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.export.parameters import have_same_form, parameter_differences
 from mpo_snn.export.rounding import membrane_bounds
@@ -78,7 +78,7 @@ def test_the_batch_follows_the_memory_and_changes_nothing(monkeypatch):
     source = GraphSource(export.graph, 1e-4, export.spiking)
     whole = compare(NetworkSource(Unrolled(network, T)), source, samples, T)
     assert sizes == [16, 16]
-    monkeypatch.setattr("mpo_snn.export.equivalence.BATCH_BYTES", 6 * 48 * neurons * T)
+    monkeypatch.setattr("mpo_snn.export.compare.BATCH_BYTES", 6 * 48 * neurons * T)
     parts = compare(NetworkSource(Unrolled(network, T)), source, samples, T)
     assert sizes[2:] == [6, 6, 4] * 2
     assert parts.to_dict() == whole.to_dict()

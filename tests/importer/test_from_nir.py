@@ -13,7 +13,7 @@ import torch
 
 import mpo_snn
 from interop.paper import LIF_SPIKES, single_lif
-from mpo_snn.export.equivalence import compare
+from mpo_snn.export.compare import compare
 from mpo_snn.export.for_reader import export_for_reader, reader_named
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.export.sources import GraphSource, NetworkSource

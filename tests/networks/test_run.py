@@ -15,7 +15,7 @@ from mpo_snn.encoding import encode
 from mpo_snn.errors import ExportError
 from mpo_snn.evaluation.evaluate import evaluate_graph
 from mpo_snn.evaluation.setting import Setting
-from mpo_snn.export.equivalence import compare
+from mpo_snn.export.compare import compare
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.export.nir_file import write_nir
 from mpo_snn.export.sources import GraphSource, NetworkSource

@@ -14,7 +14,7 @@ from onnx import ModelProto, helper, numpy_helper
 from mpo_snn.cli import verify
 from mpo_snn.encoding import encode
 from mpo_snn.errors import GraphError, ShapeError
-from mpo_snn.export.equivalence import compare
+from mpo_snn.export.compare import compare
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.export.sources import GraphSource, NetworkSource
 from mpo_snn.export.to_onnx.build import build_onnx
