@@ -18,12 +18,13 @@ from torch import Tensor
 from mpo_snn.errors import GraphError, ShapeError
 
 from .check import check_graph
-from .execute import Execution, Program, Transmit, Watch
+from .execute import Execution, Transmit, Watch
 from .inline import inline
 from .kinds import is_spiking, is_stateful
 from .neurons import layer
 from .ops import operation
 from .order import schedule
+from .program import Program
 from .record import Record, Recorder
 from .shapes import infer_shapes
 
