@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .page_svg import FONT_PT, INK, SERIES, SOFT, TRACK, bare_axes, page_figure, page_svg
+from .page_svg import SERIES, TRACK, bare_axes, page_figure, page_svg
+from .rows import write_row
 
 ROW_PT = 38.0
 BAR_PT = 7.0
-LONGEST_NAME = 26
 
 
 @dataclass(frozen=True)
@@ -58,18 +58,3 @@ def _draw(axes: Any, bar: Bar, *, top: float, scale: float) -> None:
     for part, colour in zip(bar.parts, SERIES, strict=False):
         axes.barh(middle, part * scale, left=left, height=BAR_PT, color=colour, linewidth=0)
         left += part * scale
-
-
-def write_row(axes: Any, name: str, label: str, top: float) -> None:
-    """Write a name at the left and a value at the right, on the first line below `top`."""
-    text: dict[str, Any] = {"fontsize": FONT_PT, "va": "baseline", "parse_math": False}
-    axes.text(0, top + 14, shorten(name), color=INK, ha="left", **text)
-    axes.text(1, top + 14, label, color=SOFT, ha="right", **text)
-
-
-def shorten(name: str, longest: int = LONGEST_NAME) -> str:
-    """A name that fits, with its middle left out if it is too long."""
-    if len(name) <= longest:
-        return name
-    keep = longest - 1
-    return f"{name[: keep // 2]}\N{HORIZONTAL ELLIPSIS}{name[-(keep - keep // 2) :]}"

@@ -50,6 +50,7 @@ def curve_chart(
         axes.tick_params(length=0, colors=SOFT, labelcolor=SOFT)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=max(x) > 1.0))
         axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
         if within is not None:
             axes.set_ylim(*within)
         axes.yaxis.set_major_locator(MaxNLocator(5))

@@ -11,8 +11,8 @@ from typing import Any
 
 from matplotlib.patches import FancyArrowPatch
 
-from .bar_chart import shorten
 from .page_svg import INK, SERIES, SOFT, WIDTH_PT, page_figure, page_svg
+from .rows import shorten
 
 ROW_PT = 34.0
 BOX_PT = 22.0

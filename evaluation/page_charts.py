@@ -85,6 +85,9 @@ def robustness_charts(robustness: dict[str, Any] | None) -> list[tuple[str, Mark
 def _decision_charts(report: dict[str, Any]) -> dict[str, str]:
     decisions = report["decisions"]
     classes = [one for one in decisions["classes"] if one["samples"]]
+    found = [one["accuracy_percent"] for one in decisions["timesteps"] + decisions["early_exit"]]
+    lowest = min(found) - max(1.0, 0.08 * (max(found) - min(found)))
+    highest = max(found) + 0.08 * (max(found) - lowest)  # so near that no tick is above 100 %
     return {
         "timesteps": curve_chart(
             [(one["timestep"], one["accuracy_percent"]) for one in decisions["timesteps"]],
@@ -92,6 +95,7 @@ def _decision_charts(report: dict[str, Any]) -> dict[str, str]:
             "timesteps",
             "Accuracy over timesteps, and with an early exit",
             "timesteps",
+            (lowest, highest),
         ),
         "classes": bar_chart(
             [

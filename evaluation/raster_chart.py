@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from matplotlib.ticker import MaxNLocator
 
-from .bar_chart import shorten
-from .page_svg import INK, SERIES, SOFT, TRACK, WIDTH_PT, page_figure, page_svg
+from .page_svg import SERIES, TRACK, page_figure, page_svg
+from .rows import AXIS_PT, axes_below_rows, write_row
 
 ROW_PT = 3.4
 TITLE_PT = 20.0
-AXIS_PT = 40.0
 
 
 @dataclass(frozen=True)
@@ -45,20 +43,17 @@ def raster_chart(layers: Sequence[RasterLayer], timesteps: int, title: str, pref
     Returns:
         an `<svg>` element, without references to anything outside.
     """
-    height = sum(TITLE_PT + ROW_PT * layer.neurons for layer in layers) + AXIS_PT
-    with page_figure(height, prefix) as figure:
-        axes = figure.add_axes(
-            (4 / WIDTH_PT, AXIS_PT / height, 1 - 8 / WIDTH_PT, 1 - AXIS_PT / height), frameon=False
-        )
-        axes.set(xlim=(0.4, timesteps + 0.6), ylim=(height - AXIS_PT, 0))
+    height = sum(TITLE_PT + ROW_PT * layer.neurons for layer in layers)
+    ends = (0.4, timesteps + 0.6)
+    with page_figure(height + AXIS_PT, prefix) as figure:
+        axes = axes_below_rows(figure, height, ends, "timestep")
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         top = 0.0
-        text: dict[str, Any] = {"fontsize": 11.5, "va": "baseline", "parse_math": False}
         for layer in layers:
-            axes.text(0.4, top + 13, shorten(layer.name), color=INK, ha="left", **text)
-            axes.text(timesteps + 0.6, top + 13, layer.note, color=SOFT, ha="right", **text)
+            write_row(axes, layer.name, layer.note, top)
             top += TITLE_PT
             rows = ROW_PT * layer.neurons
-            axes.fill_between((0.4, timesteps + 0.6), top, top + rows, color=TRACK, linewidth=0)
+            axes.fill_between(ends, top, top + rows, color=TRACK, linewidth=0)
             if layer.spikes:
                 times, neurons = zip(*layer.spikes, strict=True)
                 width = min(0.8, 0.12 * timesteps / 4 + 0.08)
@@ -71,8 +66,4 @@ def raster_chart(layers: Sequence[RasterLayer], timesteps: int, title: str, pref
                     linewidth=0,
                 )
             top += rows
-        axes.set_yticks([])
-        axes.tick_params(length=0, colors=SOFT, labelcolor=SOFT)
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        axes.set_xlabel("timestep", color=INK)
         return page_svg(figure, title, prefix)

@@ -44,7 +44,7 @@ def _groups(part: dict[str, Any], title: str) -> list[Group]:
             isinstance(inner, dict) or _is_table(inner) for inner in value.values()
         ):
             nested += _groups(value, f"{title}, {name}" if title else name)
-        elif value is not None and value != [] and value != {}:
+        elif not _is_empty(value):
             group.facts.append((name, _text(value)))
     return [group, *nested]
 
@@ -53,8 +53,12 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
+def _is_empty(value: Any) -> bool:
+    return value is None or value == [] or value == {}
+
+
 def _table(rows: list[dict[str, Any]]) -> Rows:
-    found = {key: value for row in rows for key, value in row.items() if value is not None}
+    found = {key: value for row in rows for key, value in row.items() if not _is_empty(value)}
     columns = [key for key, value in found.items() if not isinstance(value, dict)]
     return Rows(
         [column.replace("_", " ") for column in columns],

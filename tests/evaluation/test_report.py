@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mpo_snn.cli.evaluate import main
 from mpo_snn.errors import OutputError
-from mpo_snn.evaluation.bar_chart import Bar, bar_chart, shorten
+from mpo_snn.evaluation.bar_chart import Bar, bar_chart
 from mpo_snn.evaluation.console import console_view
 from mpo_snn.evaluation.evaluate import evaluate_graph
 from mpo_snn.evaluation.one_sample import look_at_sample
@@ -22,6 +22,7 @@ from mpo_snn.evaluation.page import look_up, render_page
 from mpo_snn.evaluation.record import groups_of
 from mpo_snn.evaluation.report import build_report, verdict
 from mpo_snn.evaluation.robustness import measure_robustness, report_robustness
+from mpo_snn.evaluation.rows import shorten
 from mpo_snn.evaluation.setting import Setting
 from mpo_snn.evaluation.write import write_report
 from mpo_snn.graph.metadata import GraphMetadata
@@ -289,6 +290,11 @@ def test_pictures_of_the_record_are_on_the_page(make_report):
 def test_a_divergence_is_one_fact():
     record = {"equal": False, "first_divergence": {"layer": "lif1", "neuron": [1, 2]}}
     assert groups_of(record)[0].facts[1] == ("first divergence", "layer lif1, neuron 1, 2")
+
+
+def test_columns_that_are_empty_in_every_row_are_left_out():
+    record = {"layers": [{"layer": "lif1", "roots": 0, "listed": []}, {"layer": "b", "roots": 2}]}
+    assert groups_of(record)[0].tables[0].columns == ["layer", "roots"]
 
 
 def test_foreign_file(make_report):
