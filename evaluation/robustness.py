@@ -11,12 +11,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import nir
-from torch import Tensor
 
-from mpo_snn.data.corruptions import corrupt, data_range
+from mpo_snn.data.corruptions import DataRange, corrupt, data_range
 from mpo_snn.encoding import encode
 from mpo_snn.errors import RecipeError
 from mpo_snn.graph.execute import Transmit
@@ -94,12 +94,9 @@ def measure_robustness(
             loop that the simulator cannot change spikes in.
     """
     check_faults(kinds, dataset)
+    bench = _Bench(graph, dataset, setting, progress)
     return [
-        Level(
-            kind,
-            level,
-            tuple(_correct(graph, dataset, setting, kind, level, seed, progress) for seed in seeds),
-        )
+        Level(kind, level, tuple(bench.correct(kind, level, seed) for seed in seeds))
         for kind in kinds
         for level in LEVELS[kind]
     ]
@@ -133,33 +130,49 @@ def check_faults(kinds: Sequence[str], dataset: Dataset) -> None:
         )
 
 
-def _correct(
-    graph: nir.NIRGraph,
-    dataset: Dataset,
-    setting: Setting,
-    kind: str,
-    level: float,
-    seed: int,
-    progress: Callable[[int], None] | None,
-) -> int:
-    if kind in GRAPH_FAULTS:
-        graph = faulty_graph(graph, cast("Any", kind), level, seed)
-    simulator = Simulator(graph, setting.dt, device=setting.device)
-    within = data_range(dataset.test_x[:]) if kind in INPUT_FAULTS else None
-    correct = 0
-    for index, (x, y) in enumerate(batches(dataset.test_x, dataset.test_y, setting.batch_size)):
-        if within is not None:
-            x = corrupt(x, cast("InputFault", kind), level, within, seed, index)
-        wires: Transmit | None = None
-        if kind in SPIKE_FAULTS:
-            wires = FaultyWires(kind, level, seed, index)
-        encoded: Tensor = encode(x.to(setting.device), setting.timesteps, setting.encoding)
-        output = simulator.run(encoded, transmit=wires).output.flatten(2)
-        answers = read_out(output, setting.readout).argmax(1).cpu()
-        correct += int((answers == y.cpu()).sum())
-        if progress is not None:
-            progress(len(y))
-    return correct
+class _Bench:
+    """A graph and its data, ready to be run with any fault."""
+
+    def __init__(
+        self,
+        graph: nir.NIRGraph,
+        dataset: Dataset,
+        setting: Setting,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        """Make ready what all faults share."""
+        self._graph, self._dataset, self._setting = graph, dataset, setting
+        self._progress = progress
+        self._whole = self._simulator(graph)
+
+    @cached_property
+    def _within(self) -> DataRange:
+        return data_range(self._dataset.test_x[:])
+
+    def correct(self, kind: str, level: float, seed: int) -> int:
+        """Right answers under one fault."""
+        dataset, setting, simulator = self._dataset, self._setting, self._whole
+        if kind in GRAPH_FAULTS:
+            faulty = faulty_graph(self._graph, cast("Any", kind), level, seed)
+            simulator = self._simulator(faulty)
+        correct = 0
+        parts = batches(dataset.test_x, dataset.test_y, setting.batch_size)
+        for index, (x, y) in enumerate(parts):
+            if kind in INPUT_FAULTS:
+                x = corrupt(x, cast("InputFault", kind), level, self._within, seed, index)
+            wires: Transmit | None = None
+            if kind in SPIKE_FAULTS:
+                wires = FaultyWires(kind, level, seed, index)
+            encoded = encode(x.to(setting.device), setting.timesteps, setting.encoding)
+            output = simulator.run(encoded, transmit=wires).output.flatten(2)
+            answers = read_out(output, setting.readout).argmax(1).cpu()
+            correct += int((answers == y.cpu()).sum())
+            if self._progress is not None:
+                self._progress(len(y))
+        return correct
+
+    def _simulator(self, graph: nir.NIRGraph) -> Simulator:
+        return Simulator(graph, self._setting.dt, device=self._setting.device)
 
 
 def report_robustness(
