@@ -29,7 +29,6 @@ from .faults import (
     INPUT_FAULTS,
     SPIKE_FAULTS,
     FaultyWires,
-    InputFault,
     faulty_graph,
 )
 
@@ -159,7 +158,7 @@ class _Bench:
         parts = batches(dataset.test_x, dataset.test_y, setting.batch_size)
         for index, (x, y) in enumerate(parts):
             if kind in INPUT_FAULTS:
-                x = corrupt(x, cast("InputFault", kind), level, self._within, seed, index)
+                x = corrupt(x, kind, level, self._within, seed, index)
             wires: Transmit | None = None
             if kind in SPIKE_FAULTS:
                 wires = FaultyWires(kind, level, seed, index)
