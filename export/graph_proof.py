@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import nir
 
-from mpo_snn.data import load_dataset
 from mpo_snn.data.dataset import Dataset
-from mpo_snn.data.fit import fit_dataset
-from mpo_snn.data.settings import settings_shown
+from mpo_snn.data.for_graph import load_for_graph
 from mpo_snn.errors import RecipeError
 from mpo_snn.graph.metadata import GraphMetadata, known_timestep, read_metadata
 from mpo_snn.graph.shapes import input_shape
@@ -20,7 +18,7 @@ from .equivalence import Equivalence
 from .for_reader import meaning_of
 from .pairing import PairedSource, pair_layers
 from .parameters import have_same_form, parameter_differences
-from .proof import Proof, limited
+from .proof import Proof
 from .sources import GraphSource, Replayable
 
 
@@ -118,12 +116,16 @@ def load_input(
         readout=given.readout or (None if metadata else "mean"),
         what=f"'{title}'",
     )
-    shown = (metadata.dataset, metadata.data) if metadata else (None, None)
-    settings = settings_shown(inference.dataset, given.path, *shown)
-    if given.normalize:
-        settings = replace(settings, normalize=True)
-    dataset = load_dataset(limited(settings, given.samples), inference.timesteps, train=False)
-    return inference, fit_dataset(dataset, shape, given.scale)
+    dataset = load_for_graph(
+        inference,
+        metadata,
+        shape,
+        path=given.path,
+        samples=given.samples,
+        normalize=given.normalize,
+        scale=given.scale,
+    )
+    return inference, dataset
 
 
 def compare_paired(

@@ -190,7 +190,7 @@ def load_test_split(
     recipe = run.recipe
     settings = recipe.data if data in (None, recipe.data.name) else DataSettings(data, path)
     settings = settings if path is None else replace(settings, path=path)
-    dataset = load_dataset(limited(settings, samples), timesteps, train=False)
+    dataset = load_dataset(settings.limited(samples), timesteps, train=False)
     if dataset.input_shape != tuple(run.about.input_shape):
         raise DataError(
             f"cannot run {run.path} on {dataset.name}: its samples have shape"
@@ -214,17 +214,6 @@ def _expected(
     except ExportError:
         return None, {}
     return export.graph, membrane_units(plain, export, metadata)
-
-
-def limited(settings: DataSettings, samples: int | None) -> DataSettings:
-    """The settings with so many samples of the test split at most.
-
-    Raises:
-        RecipeError: if samples is below 1.
-    """
-    if samples is None:
-        return settings
-    return replace(settings, test_limit=min(samples, settings.test_limit or samples))
 
 
 def settings_differences(run: Run, metadata: GraphMetadata) -> list[str]:

@@ -10,7 +10,6 @@ from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run
 
 if TYPE_CHECKING:
     from mpo_snn.export.for_reader import ReaderExport
-    from mpo_snn.export.proof import Proof
     from mpo_snn.training.rundir import Run
 
 FORMATS = ("nir", "onnx")
@@ -100,6 +99,7 @@ def _export_onnx(args: Any) -> int:
     from mpo_snn.export.nir_export import DEFAULT_DT
     from mpo_snn.export.to_onnx.onnx_file import write_onnx
     from mpo_snn.export.to_onnx.onnx_proof import export_onnx
+    from mpo_snn.files import write_file
     from mpo_snn.training.rundir import open_run
 
     run = open_run(args.run)
@@ -112,8 +112,10 @@ def _export_onnx(args: Any) -> int:
     print_proof(export.proof)
     if not export.proof.is_equal and not args.allow_different:
         return _refused()
+    record = output.with_name(f"{output.name}.equivalence.json")
     write_onnx(output, export.model)
-    _tell_written(output, output.with_name(f"{output.name}.equivalence.json"), export.proof)
+    write_file(record, json.dumps(export.proof.to_dict(), indent=1) + "\n")
+    print(f"\nwrote  {output}\n       {record}")
     print(f"next   mpo-verify {run.path} {output}")
     return OK if export.proof.is_equal else ANSWER_IS_NO
 
@@ -121,13 +123,6 @@ def _export_onnx(args: Any) -> int:
 def _refused() -> int:
     print("Nothing was written. --allow-different writes the file and marks it as different.")
     return ANSWER_IS_NO
-
-
-def _tell_written(output: Path, record: Path, proof: Proof) -> None:
-    from mpo_snn.files import write_file
-
-    write_file(record, json.dumps(proof.to_dict(), indent=1) + "\n")
-    print(f"\nwrote  {output}\n       {record}")
 
 
 def _export_nir(args: Any) -> int:
@@ -162,7 +157,7 @@ def _export_nir(args: Any) -> int:
         print(f"note: {note}")
     if not is_written:
         return _refused()
-    _tell_written(output, output.with_suffix(".equivalence.json"), proof)
+    print(f"\nwrote  {output}\n       {output.with_suffix('.equivalence.json')}")
     print_next(run, output)
     print_loading(run, export, output)
     return OK if proof.is_equal else ANSWER_IS_NO

@@ -70,10 +70,9 @@ def export_all(run: Run, args: Any, output: Path) -> int:
     exports = []
     for reader in READERS.values():
         file = output.with_suffix(f".{reader.name}{output.suffix}")
+        dt = timestep_for(reader, args)
         try:
-            export = export_for_reader(
-                export_run(run, timestep_for(reader, args)), reader, timestep_for(reader, args)
-            )
+            export = export_for_reader(export_run(run, dt), reader, dt)
         except ExportError as error:
             for i, finding in enumerate(error.findings or (str(error),)):
                 table.add_row(*(("", "", "") if i else (reader.title, "-", "-")), escape(finding))

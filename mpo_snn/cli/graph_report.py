@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from mpo_snn.cli.command import UsageError
@@ -36,9 +36,7 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
     """
     profile = load_energy_profile(args.profile)
 
-    from mpo_snn.data import load_dataset
-    from mpo_snn.data.fit import fit_dataset
-    from mpo_snn.data.settings import settings_shown
+    from mpo_snn.data.for_graph import load_for_graph
     from mpo_snn.evaluation.evaluate import evaluate_graph
     from mpo_snn.evaluation.neurobench import EnteringValues, neurobench_results
     from mpo_snn.evaluation.one_sample import check_sample, look_at_sample
@@ -64,21 +62,18 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
         device=args.device,
         recompute_input=args.recompute_input,
     )
-    path = args.data_path or data_path_beside(graph_file, setting.dataset)
-    stated = (metadata.dataset, metadata.data) if metadata else (None, None)
-    settings = settings_shown(setting.dataset, path, *stated)
-    if args.data_validation is not None:
-        settings = replace(settings, validation=args.data_validation)
-    if args.samples is not None:
-        if args.samples < 1:
-            raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
-        settings = replace(
-            settings, test_limit=min(args.samples, settings.test_limit or args.samples)
-        )
-    if args.data_normalize:
-        settings = replace(settings, normalize=True)
-    dataset = load_dataset(settings, setting.timesteps, train=False)
-    dataset = fit_dataset(dataset, input_shape(graph), args.input_scale)
+    if args.samples is not None and args.samples < 1:
+        raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
+    dataset = load_for_graph(
+        setting,
+        metadata,
+        input_shape(graph),
+        path=args.data_path or data_path_beside(graph_file, setting.dataset),
+        samples=args.samples,
+        normalize=args.data_normalize,
+        scale=args.input_scale,
+        validation=args.data_validation,
+    )
     kinds = _faults(args, dataset)
     if len(dataset.test_x):
         check_sample(args.sample, dataset)

@@ -51,8 +51,7 @@ def recipe_for_reader(recipe: Recipe, name: str, kept: Collection[str]) -> tuple
         RecipeError: with the reasons that are left under the change that helps most.
     """
     reader = reader_named(name)
-    data = replace(recipe.data, test_limit=min(SAMPLES, recipe.data.test_limit or SAMPLES))
-    dataset = load_dataset(data, recipe.timesteps, train=False)
+    dataset = load_dataset(recipe.data.limited(SAMPLES), recipe.timesteps, train=False)
     shape, classes = dataset.input_shape, len(dataset.class_names)
     reasons = _obstacles(recipe, reader, shape, classes)
     if not reasons:

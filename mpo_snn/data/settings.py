@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mpo_snn.data import dataset_names
@@ -78,6 +78,16 @@ class DataSettings:
     def shown(self) -> dict[str, Any]:
         """The values of `SHOWN`."""
         return {key: getattr(self, key) for key in SHOWN}
+
+    def limited(self, samples: int | None) -> DataSettings:
+        """With so many samples of the test split at most; None leaves them as they are.
+
+        Raises:
+            RecipeError: if samples is below 1.
+        """
+        if samples is None:
+            return self
+        return replace(self, test_limit=min(samples, self.test_limit or samples))
 
     def __post_init__(self) -> None:
         """Refuse what is unknown or out of range."""

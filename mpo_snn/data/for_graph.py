@@ -1,0 +1,52 @@
+"""The test split of a data set as a graph takes it: with the file's own settings of the data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mpo_snn.data import load_dataset
+from mpo_snn.data.fit import fit_dataset
+from mpo_snn.data.settings import settings_shown
+
+if TYPE_CHECKING:
+    from mpo_snn.data.dataset import Dataset
+    from mpo_snn.graph.metadata import GraphMetadata
+    from mpo_snn.inference import Inference
+
+
+def load_for_graph(
+    inference: Inference,
+    metadata: GraphMetadata | None,
+    input_shape: tuple[int, ...],
+    *,
+    path: str | None = None,
+    samples: int | None = None,
+    normalize: bool = False,
+    scale: float = 1.0,
+    validation: float | None = None,
+) -> Dataset:
+    """Load what a graph is to be run on.
+
+    Args:
+        inference: how it is run, and the name of the data set.
+        metadata: what its file says, of this data set or another; None for a foreign file.
+        input_shape: of one sample as the graph takes it.
+        path: where the data is.
+        samples: how many of the split at most, every class in its share; None takes all.
+        normalize: as `data.normalize` in a recipe, also where the file does not say so.
+        scale: what the samples are multiplied by.
+        validation: as `data.validation` in a recipe; None leaves what the file says.
+
+    Raises:
+        RecipeError: if a setting is out of range.
+        DataError: if the data cannot be had, or the scale is out of range.
+    """
+    stated = (metadata.dataset, metadata.data) if metadata else (None, None)
+    settings = settings_shown(inference.dataset, path, *stated).limited(samples)
+    if validation is not None:
+        settings = replace(settings, validation=validation)
+    if normalize:
+        settings = replace(settings, normalize=True)
+    dataset = load_dataset(settings, inference.timesteps, train=False)
+    return fit_dataset(dataset, input_shape, scale)
