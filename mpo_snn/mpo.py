@@ -19,15 +19,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError
-from mpo_snn.gradient_scale import HEIGHT_RAILS, adjust_heights, neuron_gain
+from mpo_snn.gradient_scale import adjust_heights, neuron_gain
 from mpo_snn.membrane import MembraneRecord, Moments, Sample
+from mpo_snn.membrane_totals import Totals
 from mpo_snn.neurons import MPONeuron, neurons_of
 from mpo_snn.objective import kl_normal, reach, width_scale_at
 from mpo_snn.settings import MPOSettings
@@ -39,8 +40,7 @@ class _Layer:
 
     neuron: MPONeuron
     sigma_of_neurons: Tensor | None = None
-    total: dict[str, Tensor] | None = None
-    batches: int = 0
+    totals: Totals = field(default_factory=Totals)
 
 
 class MPO:
@@ -155,7 +155,8 @@ class MPO:
             self._follow_rms(layer.neuron, sample)
         self._follow_heights(samples)
         for name, sample in samples.items():
-            self._add_to_totals(self.layers[name], sample)
+            layer = self.layers[name]
+            layer.totals.add(sample, layer.neuron.width, layer.neuron.height)
 
     def statistics(self, clear: bool = True) -> dict[str, dict[str, float]]:
         """Per layer, the mean over the steps since the last clearing call.
@@ -168,9 +169,9 @@ class MPO:
         """
         table = {}
         for name, layer in self.layers.items():
-            if layer.total is None:
+            if layer.totals.batches == 0:
                 continue
-            table[name] = {k: float(v) / layer.batches for k, v in layer.total.items()}
+            table[name] = layer.totals.means()
             if table[name]["sigma"] == 0.0:
                 warnings.warn(
                     f"the membrane of layer '{name}' does not move (sigma = 0): its input is"
@@ -178,7 +179,7 @@ class MPO:
                     stacklevel=2,
                 )
             if clear:
-                layer.total, layer.batches = None, 0
+                layer.totals = Totals()
         return table
 
     def state_dict(self) -> dict[str, Any]:
@@ -272,23 +273,6 @@ class MPO:
         adjusted = adjust_heights(heights, rho, self.settings)
         for neuron, height in zip(neurons, adjusted, strict=True):
             neuron.height.copy_(height)
-
-    def _add_to_totals(self, layer: _Layer, sample: Sample) -> None:
-        height = layer.neuron.height
-        low, high = HEIGHT_RAILS
-        now = {
-            "mu": sample.layer.mean.mean(),
-            "sigma": sample.layer.sigma.mean(),
-            "width": layer.neuron.width.detach().mean(),
-            "height": height.clone(),
-            "rho": sample.rho,
-            "coverage": sample.coverage,
-            "density": sample.density,
-            "rails": ((height <= low) | (height >= high)).float(),
-        }
-        old = layer.total
-        layer.total = now if old is None else {key: old[key] + now[key] for key in now}
-        layer.batches += 1
 
 
 def _threshold(neuron: MPONeuron, per_channel: bool) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
-from mpo_snn.errors import RecipeError
+from mpo_snn.errors import RecipeError, ShapeError
 from mpo_snn.lif import InputGain, Reset, ResetTiming
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.surrogate import Shape, WidthForm
@@ -108,6 +108,31 @@ def start_value(
     if channels is None:
         raise RecipeError("neuron.granularity is channel, but the number of channels is not given.")
     return torch.full((channels,), value)
+
+
+def for_features(what: str, value: Tensor, step: Tensor) -> Tensor:
+    """A parameter, shaped to broadcast against one step of input (batch, *features).
+
+    Args:
+        what: the parameter and its neuron, for the message.
+        value: one number, one per channel or one per feature.
+        step: the input.
+
+    Raises:
+        ShapeError: if it is none of these.
+    """
+    if value.numel() == 1:
+        return value.reshape(())
+    features = step.shape[1:]
+    channels = features[0] if features else 0
+    if value.shape == (channels,):
+        return value.reshape(-1, *[1] * (len(features) - 1))
+    if value.shape in (features, (channels, *[1] * (len(features) - 1))):
+        return value
+    raise ShapeError(
+        f"{what} has shape {tuple(value.shape)}, expected () or ({channels},) to match the"
+        f" {channels} channels of its input {tuple(step.shape)}."
+    )
 
 
 def own_copy(value: float | Tensor) -> Tensor:

@@ -17,7 +17,14 @@ from mpo_snn.errors import MpoError, ShapeError
 from mpo_snn.kernels import lif_scan, lif_scan_observed
 from mpo_snn.lif import InputGain, LIFParameters, Reset, ResetTiming, lif_step
 from mpo_snn.membrane import MembraneRecord
-from mpo_snn.neuron_values import THRESHOLD_FLOOR, own_copy, short, start_value, within
+from mpo_snn.neuron_values import (
+    THRESHOLD_FLOOR,
+    for_features,
+    own_copy,
+    short,
+    start_value,
+    within,
+)
 from mpo_snn.settings import HeightNorm, NeuronSettings
 from mpo_snn.surrogate import (
     Shape,
@@ -168,10 +175,11 @@ class MPONeuron(nn.Module):
                 " neuron does not fit; keep the shape, or use MPOSettings(neuron_gain=False)."
             )
         beta, threshold = self.values()
-        slope = self.per_channel("width", self.slope, step)
+        kind = type(self).__name__
+        slope = for_features(f"width of {kind}", self.slope, step)
         return LIFParameters(
-            beta=self.per_channel("beta", beta, step),
-            threshold=self.per_channel("threshold", threshold, step),
+            beta=for_features(f"beta of {kind}", beta, step),
+            threshold=for_features(f"threshold of {kind}", threshold, step),
             slope=slope,
             scale=self.surrogate_scale(slope),
             reset=self.reset_kind,
@@ -180,30 +188,11 @@ class MPONeuron(nn.Module):
             surrogate=self.surrogate,
         )
 
-    def per_channel(self, name: str, value: Tensor, step: Tensor) -> Tensor:
-        """A parameter, shaped to broadcast against one step of input (batch, *features).
-
-        Raises:
-            ShapeError: if it is neither one number nor one per channel or feature.
-        """
-        if value.numel() == 1:
-            return value.reshape(())
-        features = step.shape[1:]
-        channels = features[0] if features else 0
-        if value.shape == (channels,):
-            return value.reshape(-1, *[1] * (len(features) - 1))
-        if value.shape in (features, (channels, *[1] * (len(features) - 1))):
-            return value
-        raise ShapeError(
-            f"{name} of {type(self).__name__} has shape {tuple(value.shape)}, expected () or"
-            f" ({channels},) to match the {channels} channels of its input {tuple(step.shape)}."
-        )
-
     def in_units_of_nir(self, v: Tensor) -> Tensor:
         """Membranes, (time, batch, *features), in the volts of the NIR file they came from."""
         if self.membrane_unit is None:
             return v
-        return v * self.per_channel("membrane_unit", self.membrane_unit, v[0])
+        return v * for_features("membrane_unit", self.membrane_unit, v[0])
 
     def scan(self, current: Tensor) -> tuple[Tensor, Tensor]:
         """All timesteps at once, from the membrane at rest; the kept state is not touched.

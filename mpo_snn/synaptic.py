@@ -14,7 +14,15 @@ from torch import Tensor
 
 from mpo_snn.kernels import synapse_scan
 from mpo_snn.lif import InputGain, Reset, ResetTiming
-from mpo_snn.neuron_values import check_choices, check_values, own_copy, short, start_value, within
+from mpo_snn.neuron_values import (
+    check_choices,
+    check_values,
+    for_features,
+    own_copy,
+    short,
+    start_value,
+    within,
+)
 from mpo_snn.neurons import MPONeuron
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.surrogate import Shape, SpikeGrad, WidthForm, width_of_slope
@@ -147,7 +155,7 @@ class MPOSynaptic(MPONeuron, snntorch.Synaptic):  # type: ignore[misc]
         return synapse_scan(x, self._alpha_for(x[0]), self.input_gain, self.backend)
 
     def _alpha_for(self, step: Tensor) -> Tensor:
-        return self.per_channel("alpha", self.synapse_leak(), step)
+        return for_features(f"alpha of {type(self).__name__}", self.synapse_leak(), step)
 
     def _leaks(self) -> str:
         return f"alpha={short(self.alpha)}, {super()._leaks()}"
