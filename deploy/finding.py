@@ -1,0 +1,63 @@
+"""What stands between a network and a chip, and how much of the chip it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the chip cannot do.
+
+    Attributes:
+        where: node or layer, or `network`.
+        found: what is there, e.g. `kernel of 3x5`.
+        allowed: what may be there, e.g. `square kernels up to 16x16`.
+        fix: what would help, e.g. `train with kernel 3`.
+        source: what says so: manual, paper, file.
+    """
+
+    where: str
+    found: str
+    allowed: str
+    fix: str
+    source: str = ""
+
+    def __str__(self) -> str:
+        """In one line."""
+        return f"{self.where}: {self.found}; allowed is {self.allowed}: {self.fix}."
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How much of a resource is taken.
+
+    Attributes:
+        resource: what it is, with its place, e.g. `core 3 kernel memory`.
+        used: so much.
+        available: out of so much, > 0.
+        unit: of both, e.g. `words`.
+    """
+
+    resource: str
+    used: float
+    available: float
+    unit: str
+
+    @property
+    def share(self) -> float:
+        """Used out of available; above 1 it does not fit."""
+        return self.used / self.available
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """All findings and the resources taken.
+
+    Attributes:
+        findings: empty if the network fits.
+        usage: of each resource.
+    """
+
+    findings: tuple[Finding, ...]
+    usage: tuple[Usage, ...]

@@ -1,0 +1,100 @@
+"""What a quantizer leaves behind, and what a run in a chip's integers gives, for every chip alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """What rounding did to a layer.
+
+    Attributes:
+        layer: its name.
+        scale: units of the chip for one unit of the network's membrane.
+        weight_error: root mean square of rounded minus real weights, relative to that of the
+            weights.
+        largest_error: largest of |rounded - real| weights, in units of the chip.
+        dead_weights: weights that were not zero and are now.
+        weights: weights in all.
+        saturated: values that the format clipped.
+        threshold: |rounded - real| threshold, relative, the largest.
+        decay: |rounded - real| leak per step, absolute, the largest (synapse and membrane).
+        note: what else was changed, for people; may be empty.
+    """
+
+    layer: str
+    scale: float
+    weight_error: float
+    largest_error: float
+    dead_weights: int
+    weights: int
+    saturated: int
+    threshold: float
+    decay: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class IntegerRun:
+    """What a run in the chip's integers gave.
+
+    Attributes:
+        output: spikes of the last layer, (T, B, outputs), delays of the chip taken off: timestep t
+            is the answer to timestep t of the input.
+        spikes: of each layer, summed over time and samples.
+        events: what the chip does without a word, counted: `saturated`, `overflows`, ...
+        synaptic_events: spikes times the synapses that each reaches, summed over all layers.
+        updates: neurons times timesteps times samples.
+    """
+
+    output: Tensor
+    spikes: Mapping[str, int]
+    events: Mapping[str, int]
+    synaptic_events: int
+    updates: int
+
+
+class IntegerNetwork(Protocol):
+    """A network in the numbers that a chip is loaded with."""
+
+    errors: tuple[LayerError, ...]
+
+    def run(self, events: Tensor) -> IntegerRun:
+        """Run input events, int64 (T, B, *input_shape), from rest."""
+        ...
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that is loaded, by name, in the narrowest integer type that holds it."""
+        ...
+
+    def on_grid(self) -> dict[str, LayerOnGrid]:
+        """Per layer: the rounded values, back in the units of the network."""
+        ...
+
+
+@dataclass(frozen=True)
+class LayerOnGrid:
+    """A layer with the values that the chip has, in units of the network.
+
+    Attributes:
+        weights: one for every projection, in its shape.
+        bias: of shape `shape` of the layer.
+        threshold: likewise.
+        beta: likewise.
+        alpha: likewise; None without a synapse.
+        lower: the lowest membrane; None if there is none.
+        facts: what else a reader of the file should know (scale, shifts, exponents).
+    """
+
+    weights: tuple[Tensor, ...]
+    bias: Tensor
+    threshold: Tensor
+    beta: Tensor
+    alpha: Tensor | None
+    lower: float | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
