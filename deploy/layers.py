@@ -12,7 +12,7 @@ with a unit gain, one timestep (:math:`n_j` are the spikes that arrive from each
         \;(\text{zero}); \quad v \leftarrow \max(v, \text{lower})
 
 `mpo_snn.deploy.read_layers` makes it from a NIR graph. Scales are free: a layer whose W, b,
-threshold and lower are multiplied by one number fires the same spikes, which is what quantizers use.
+threshold and lower are multiplied by one number fires the same spikes; quantizers use that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a quantizer leaves behind, and what a run in a chip's integers gives, for every chip alike."""
+"""What a quantizer leaves, and what a run in a chip's integers gives, alike for all chips."""
 
 from __future__ import annotations
 
