@@ -1,0 +1,284 @@
+r"""A NIR graph as layers of neurons (`mpo_snn.deploy.layers`), or what stands in the way.
+
+With the step dt, NIR's membrane is :math:`v = \beta v + g x`. In units of its gain it has a unit
+gain and the threshold :math:`\theta / g`; a synapse likewise. What NIR cannot state of a neuron
+stands in the file's metadata (`mpo_snn.graph.neuron_behaviour`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import networkx as nx
+import nir
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mpo_snn.graph.inline import inline
+from mpo_snn.graph.kinds import kind_of
+from mpo_snn.graph.loops import walk
+from mpo_snn.graph.neuron_behaviour import NeuronBehaviour, ResetKind
+from mpo_snn.graph.ops import per_element
+from mpo_snn.graph.shapes import infer_shapes
+from mpo_snn.importer.composites import NeuronNodes, Wiring, find_neurons
+from mpo_snn.importer.neurons import NeuronOptions, read_neuron
+from mpo_snn.neurons import MPONeuron
+from mpo_snn.synaptic import MPOSynaptic
+
+from .finding import Finding
+from .layers import INPUT, ChipGraph, Layer, Projection
+from .linear_path import NoPath, bias_of, fold_path, scale_behind
+
+Array = NDArray[np.float64]
+EVENTS = ("counts", "rows", "rate", "latency", "frames")
+"""Encodings that show whole numbers of events."""
+MOST_PATHS = 64
+"""Ways into one layer, beyond which a graph is no network of layers."""
+
+
+@dataclass(frozen=True)
+class ReadGraph:
+    """What was read.
+
+    Attributes:
+        graph: None where there are findings.
+        findings: what no chip has.
+    """
+
+    graph: ChipGraph | None
+    findings: tuple[Finding, ...]
+
+
+def read_layers(
+    graph: nir.NIRGraph,
+    dt: float,
+    timesteps: int,
+    encoding: str,
+    behaviour: Mapping[str, NeuronBehaviour] | None = None,
+) -> ReadGraph:
+    """Read a checked graph (`mpo_snn.graph.check`).
+
+    Args:
+        graph: is not changed.
+        dt: timestep in seconds.
+        timesteps: T.
+        encoding: of the input.
+        behaviour: of the nodes that spike, by name; NIR's own for those that are absent.
+    """
+    return _Reading(graph, dt, behaviour or {}).read(timesteps, encoding)
+
+
+class _Reading:
+    def __init__(
+        self, graph: nir.NIRGraph, dt: float, behaviour: Mapping[str, NeuronBehaviour]
+    ) -> None:
+        self.flat = inline(graph)
+        self.shapes = infer_shapes(self.flat).outputs
+        self.wiring = Wiring(self.flat)
+        self.neurons, unread = find_neurons(self.wiring)
+        self.behaviour = behaviour
+        self.options = NeuronOptions(dt, torch.float64, False, False, "sigmoid", 0.5)
+        (self.start,), (self.end,) = self.flat.inputs, self.flat.outputs
+        self.findings = [
+            Finding("network", line, "IF, LIF and CubaLIF neurons", "train with such neurons")
+            for line in unread
+        ]
+
+    def read(self, timesteps: int, encoding: str) -> ReadGraph:
+        if encoding not in EVENTS:
+            self._find(
+                self.start,
+                f"input of encoding {encoding}, analog values",
+                f"whole numbers of events: encoding {', '.join(EVENTS)}",
+                "train with --encoding counts, or on frames of events",
+            )
+        output = self._output()
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            layers = [self._layer(name) for name in self._order(output)]
+        finally:
+            torch.set_default_dtype(default)
+        if self.findings or not layers:
+            return ReadGraph(None, tuple(self.findings))
+        found = tuple(layer for layer in layers if layer is not None)
+        return ReadGraph(ChipGraph(found, self.shapes[self.start], timesteps, encoding), ())
+
+    def _find(self, where: str, found: str, allowed: str, fix: str) -> None:
+        self.findings.append(Finding(where, found, allowed, fix))
+
+    def _order(self, output: str | None) -> list[str]:
+        """The layers in the order in which they run, that of the output last."""
+        ahead = nx.DiGraph()
+        ahead.add_nodes_from(self.flat.nodes)
+        ahead.add_edges_from(self.flat.edges)
+        ahead.remove_edges_from(walk(self.flat.nodes, self.flat.edges).back_edges)
+        names = [name for name in nx.topological_sort(ahead) if name in self.neurons]
+        if output is not None:
+            names.remove(output)
+            names.append(output)
+        return names
+
+    def _output(self) -> str | None:
+        """The layer whose spikes leave the graph."""
+        name = self.end
+        while True:
+            sources = self.wiring.sources[name]
+            if len(sources) != 1 or (
+                sources[0] not in self.neurons and self.wiring.kind(sources[0]) != "Flatten"
+            ):
+                kinds = ", ".join(self.wiring.kind(source) for source in sources)
+                self._find(
+                    self.end,
+                    f"an output that comes from {kinds}",
+                    "an output of spikes, from one layer of neurons",
+                    "train with --readout spike_count, which ends in neurons",
+                )
+                return None
+            name = sources[0]
+            if name in self.neurons:
+                return name
+
+    def _layer(self, name: str) -> Layer | None:
+        nodes, shape = self.neurons[name], self.shapes[name]
+        read = read_neuron(nodes, self.flat.nodes, shape, self.options)
+        for line in read.findings:
+            self._find(name, line, "neurons with reset to 0 or by subtraction", "retrain it so")
+        bias = read.offset * np.ones(shape)
+        projections, has_bias = self._projections(name, nodes, bias)
+        if read.layer is None or projections is None:
+            return None
+        layer = _layer(name, shape, projections, read.layer, bias)
+        if layer.alpha is not None and has_bias and bool(layer.alpha.any()):
+            self._find(
+                name,
+                "a bias in front of a synapse, which filters it",
+                "no bias: chips add theirs behind the synapse",
+                "train with --network.bias false and without batchnorm",
+            )
+        return self._behaving(layer, read.layer)
+
+    def _behaving(self, layer: Layer, neuron: MPONeuron) -> Layer:
+        """The layer with its reset, number of spikes and lowest membrane."""
+        given = self.behaviour.get(layer.name)
+        if given is not None:
+            fires_at = per_element(self._fires_at(layer.name), layer.shape)
+            factor = layer.threshold / torch.from_numpy(fires_at.copy())
+            lower = None
+            if given.lower is not None:
+                lower = given.lower * float(factor.flatten()[0])
+                if not bool((factor == factor.flatten()[0]).all()):
+                    self._find(
+                        layer.name,
+                        "a lowest membrane, with gains that differ between neurons",
+                        "one gain for a layer",
+                        "train one leak per layer",
+                    )
+            return _with(layer, given.reset, given.most_spikes, lower)
+        if neuron.reset_kind == "none":
+            self._find(
+                layer.name,
+                "neurons without reset",
+                "reset to 0 or by subtraction",
+                "train with --neuron.reset zero or subtract",
+            )
+            return layer
+        if neuron.reset_kind == "subtract" and neuron.reset_timing == "next":
+            self._find(
+                layer.name,
+                "a reset one step after the spike",
+                "a reset in the step of the spike",
+                "train with --neuron.reset_timing step",
+            )
+        return _with(layer, "subtract" if neuron.reset_kind == "subtract" else "zero", 1, None)
+
+    def _fires_at(self, name: str) -> Any:
+        node = self.flat.nodes[name]
+        return node.threshold if kind_of(node) == "Threshold" else node.v_threshold
+
+    def _projections(
+        self, name: str, nodes: NeuronNodes, bias: Array
+    ) -> tuple[tuple[Projection, ...] | None, bool]:
+        """What drives a layer; biases on the way, each once, are added to `bias`."""
+        shape, found, has_bias = self.shapes[name], [], bool(bias.any())
+        paths = self._paths(nodes.entry, nodes.feedback)
+        counted: set[str] = set()
+        for source, path in paths:
+            label = INPUT if source == self.start else source
+            steps = [(node, self.flat.nodes[node]) for node in path]
+            try:
+                found.append(fold_path(label, self.shapes[source], steps, name, shape))
+            except NoPath as error:
+                where = path[-1] if path else name
+                self._find(where, error.found, error.allowed, error.fix)
+                continue
+            for node in path:
+                of_node = bias_of(self.flat.nodes[node], self.shapes[node])
+                if of_node is None or node in counted or not of_node.any():
+                    continue
+                counted.add(node)
+                has_bias = True
+                bias += (of_node * scale_behind(steps, node, self.shapes[node])).reshape(shape)
+        return (tuple(found) if len(found) == len(paths) else None), has_bias
+
+    def _paths(self, entry: str, feedback: str | None) -> list[tuple[str, list[str]]]:
+        """Every way from a source (a layer, the input) to a node: the nodes between."""
+        ways: list[tuple[str, list[str]]] = []
+        waiting: list[tuple[str, list[str]]] = [
+            (source, []) for source in self.wiring.sources[entry] if source != feedback
+        ]
+        while waiting:
+            node, behind = waiting.pop(0)
+            if node in self.neurons or node == self.start:
+                ways.append((node, behind))
+                continue
+            waiting += [(source, [node, *behind]) for source in self.wiring.sources[node]]
+            if len(ways) + len(waiting) > MOST_PATHS or len(behind) > MOST_PATHS:
+                self._find(
+                    entry,
+                    f"more than {MOST_PATHS} ways into one layer",
+                    f"up to {MOST_PATHS}",
+                    "merge what adds up",
+                )
+                return ways
+        return ways
+
+
+def _layer(
+    name: str,
+    shape: tuple[int, ...],
+    projections: tuple[Projection, ...],
+    neuron: MPONeuron,
+    bias: Array,
+) -> Layer:
+    beta, threshold = (_spread(value, shape) for value in neuron.values())
+    alpha = _spread(neuron.synapse_leak(), shape) if isinstance(neuron, MPOSynaptic) else None
+    if neuron.input_gain == "decay":
+        threshold = threshold / (1.0 - beta)
+        if alpha is not None:
+            threshold = threshold / (1.0 - alpha)
+    return Layer(
+        name=name,
+        shape=shape,
+        projections=projections,
+        alpha=alpha,
+        beta=beta,
+        threshold=threshold,
+        bias=torch.from_numpy(np.ascontiguousarray(bias)),
+    )
+
+
+def _with(layer: Layer, reset: ResetKind, most_spikes: int, lower: float | None) -> Layer:
+    return replace(layer, reset=reset, most_spikes=most_spikes, lower=lower)
+
+
+def _spread(value: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A parameter of a neuron, one value per neuron, float64."""
+    value = value.detach().to(torch.float64)
+    if value.dim() == 1 and value.shape[:1] == shape[:1]:
+        value = value.reshape(-1, *[1] * (len(shape) - 1))
+    return value.expand(shape).clone()
