@@ -128,8 +128,8 @@ def measure_activity(
     class_spikes = {name: torch.zeros(classes, dtype=torch.float64) for name in spike_counts}
     decisions: Decisions | None = None
     for x, y in data:
-        _check_batch(x, y, simulator)
         encoded = encode(x.to(device), timesteps, encoding)
+        _check_batch(encoded, y, simulator)
         run = simulator.run(encoded, record="counts", watch=watch)
         for name, counts in run.counts.items():
             spike_counts[name] += counts.cpu()
@@ -144,7 +144,7 @@ def measure_activity(
 
 
 def _check_batch(x: Tensor, y: Tensor, simulator: Simulator) -> None:
-    shape, expected = tuple(x.shape[1:]), tuple(simulator.input_shape)
+    shape, expected = tuple(x.shape[2:]), tuple(simulator.input_shape)
     if shape != expected:
         raise ShapeError(
             f"samples of shape {shape} do not fit the graph, whose input has shape {expected}. "

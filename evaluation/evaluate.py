@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mpo_snn.encoding import shape_of_step
 from mpo_snn.errors import DataError, RecipeError, ShapeError
 from mpo_snn.graph.kinds import kind_of
 from mpo_snn.graph.simulate import Simulator
@@ -162,7 +163,8 @@ def _check_fit(simulator: Simulator, dataset: Dataset, setting: Setting) -> None
     name = f"data set '{dataset.name}'"
     if len(dataset.test_x) == 0:
         raise DataError(f"cannot evaluate on {name}: its test split has no samples.")
-    expected, found = tuple(simulator.input_shape), tuple(dataset.input_shape)
+    expected = tuple(simulator.input_shape)
+    found = shape_of_step(dataset.input_shape, setting.encoding, setting.timesteps)
     if expected != found:
         raise ShapeError(
             f"{name} does not fit the graph: its samples have shape {found}, the graph's input "

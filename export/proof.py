@@ -70,7 +70,7 @@ class Proof:
 
 def export_run(run: Run, dt: float = DEFAULT_DT, plain_reset: bool = False) -> Export:
     """Export the network of a finished run."""
-    return export_nir(run.load_network().network, run.about.input_shape, dt, plain_reset)
+    return export_nir(run.load_network().network, run.step_shape, dt, plain_reset)
 
 
 def metadata_of(

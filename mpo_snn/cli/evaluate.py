@@ -159,7 +159,7 @@ def _parser() -> CommandParser:
     add(
         "--encoding",
         metavar="NAME",
-        help="input over time: direct, rate, latency or frames",
+        help="input over time: direct, rate, latency, frames, counts, rows",
     )
     add("--readout", metavar="NAME", help="mean, sum or last of the outputs, or spike_count")
     add(

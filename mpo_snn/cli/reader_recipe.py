@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from mpo_snn.data import load_dataset
+from mpo_snn.encoding import shape_of_step
 from mpo_snn.errors import ExportError, RecipeError
 from mpo_snn.export.for_reader import export_for_reader, reader_named
 from mpo_snn.export.nir_export import DEFAULT_DT, export_nir
@@ -52,7 +53,8 @@ def recipe_for_reader(recipe: Recipe, name: str, kept: Collection[str]) -> tuple
     """
     reader = reader_named(name)
     dataset = load_dataset(recipe.data.limited(SAMPLES), recipe.timesteps, train=False)
-    shape, classes = dataset.input_shape, len(dataset.class_names)
+    shape = shape_of_step(dataset.input_shape, recipe.encoding, recipe.timesteps)
+    classes = len(dataset.class_names)
     reasons = _obstacles(recipe, reader, shape, classes)
     if not reasons:
         return recipe, []

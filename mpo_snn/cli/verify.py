@@ -174,7 +174,7 @@ def _parser() -> CommandParser:
     add = parser.add_argument_group("NIR files of other programs").add_argument
     add("--timesteps", type=int, metavar="N", help="timesteps of one inference")
     add("--dt", type=float, metavar="SECONDS", help="timestep of files that do not state theirs")
-    add("--encoding", metavar="NAME", help="input over time: direct, rate, latency or frames")
+    add("--encoding", metavar="NAME", help="input over time, e.g. direct or counts (docs/data.md)")
     add("--readout", metavar="NAME", help="outputs to a prediction: mean, sum, last, spike_count")
     add_scaling_options(add)
     parser.add_argument(

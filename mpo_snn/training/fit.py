@@ -22,6 +22,7 @@ from rich.console import Console
 from mpo_snn.data import load_dataset
 from mpo_snn.data.augment import augmentation
 from mpo_snn.data.dataset import Dataset
+from mpo_snn.encoding import shape_of_step
 from mpo_snn.errors import RecipeError
 from mpo_snn.networks import build_network
 from mpo_snn.operators import declare_torchvision_operators
@@ -140,8 +141,9 @@ def resume(
 def _module(recipe: Recipe, dataset: Dataset) -> TrainingModule:
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
     classes = len(dataset.class_names)
+    shape = shape_of_step(dataset.input_shape, recipe.encoding, recipe.timesteps)
     network = build_network(
-        recipe.network, recipe.trained_neuron, dataset.input_shape, classes, recipe.output_neuron
+        recipe.network, recipe.trained_neuron, shape, classes, recipe.output_neuron
     )
     steps = -(-len(dataset.train_y) // recipe.optimizer.batch_size)
     return TrainingModule(recipe, network, classes, steps)

@@ -95,7 +95,7 @@ class Recipe:
     seed: int = 0
     epochs: int
     timesteps: int = 4
-    encoding: Literal["direct", "rate", "latency", "frames"] = "direct"
+    encoding: Literal["direct", "rate", "latency", "frames", "counts", "rows"] = "direct"
     readout: Literal["mean", "sum", "last", "spike_count"] = "mean"
     batchnorm: Literal["folded", "per_step"] = "folded"
     loss: Literal["ce", "tet"] = "ce"
@@ -124,7 +124,7 @@ class Recipe:
             found.append(
                 f"encoding is {self.encoding}, but the samples of {self.data.name} are {kind}."
             )
-        if self.encoding in ("rate", "latency") and self.data.normalize:
+        if self.encoding in ("rate", "latency", "counts", "rows") and self.data.normalize:
             found.append(
                 f"encoding is {self.encoding}, which takes values from 0 to 1; leave out"
                 " data.normalize."

@@ -55,6 +55,14 @@ class Run:
         return describe_weights(self.path / WEIGHTS)
 
     @property
+    def step_shape(self) -> tuple[int, ...]:
+        """Shape of the network's input at one timestep."""
+        from mpo_snn.encoding import shape_of_step
+
+        recipe = self.recipe
+        return shape_of_step(self.about.input_shape, recipe.encoding, recipe.timesteps)
+
+    @property
     def reader(self) -> str | None:
         """Name of the NIR reader that it was trained for; None for none."""
         name = read_environment(self.path).get("reader")
@@ -87,6 +95,7 @@ class Run:
         Raises:
             RunError: if the weights cannot be read or belong to another network.
         """
+        from mpo_snn.encoding import shape_of_step
         from mpo_snn.networks import build_network
         from mpo_snn.unroll import Unrolled
 
@@ -95,7 +104,7 @@ class Run:
         network = build_network(
             recipe.network,
             recipe.trained_neuron,
-            about.input_shape,
+            shape_of_step(about.input_shape, recipe.encoding, recipe.timesteps),
             len(about.class_names),
             recipe.output_neuron,
         )

@@ -25,7 +25,7 @@ class InputDescription:
     """What the network of a run takes and what its outputs mean.
 
     Attributes:
-        input_shape: shape of a sample, (channels, height, width).
+        input_shape: shape of a sample, (channels, height, width); of one frame for events.
         class_names: what each output is called.
         input_scaling: how raw values became the samples, in words.
     """

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mpo_snn.encoding import DARK, encode
-from mpo_snn.errors import DataError, ShapeError
+from mpo_snn.encoding import DARK, MOST_EVENTS, encode, shape_of_step
+from mpo_snn.errors import DataError, RecipeError, ShapeError
 
 
 def samples() -> torch.Tensor:
@@ -18,7 +22,7 @@ def test_rate_is_the_probability_of_a_spike() -> None:
     assert (spk.mean(0) - x).abs().max() < 5 * (0.25 / 4000) ** 0.5
 
 
-@pytest.mark.parametrize("kind", ["rate", "latency"])
+@pytest.mark.parametrize("kind", ["rate", "latency", "counts"])
 def test_a_sample_looks_the_same_in_any_batch_and_at_any_time(kind: str) -> None:
     x = samples()
     whole = encode(x, 6, kind)
@@ -52,7 +56,55 @@ def test_frames_are_shown_one_a_step() -> None:
         encode(x, 5, "frames")
 
 
-@pytest.mark.parametrize("kind", ["rate", "latency"])
+@given(st.floats(0.0, 1.0), st.integers(1, 40))
+def test_counts_are_the_value_in_events_evenly_spread(value: float, timesteps: int) -> None:
+    events = encode(torch.tensor([[value]], dtype=torch.float64), timesteps, "counts")
+    assert events.shape == (timesteps, 1, 1)
+    shown = events.flatten().tolist()
+    assert set(shown) <= {0.0, 1.0}
+    number = round(value * timesteps)  # halves to the even number, as torch rounds
+    assert sum(shown) == number
+    at = [t for t, n in enumerate(shown) if n]
+    gaps = {b - a for a, b in pairwise(at)}
+    assert number < 2 or gaps <= {timesteps // number, -(-timesteps // number)}
+
+
+def test_counts_of_a_few_values_by_hand() -> None:
+    x = torch.tensor([[0.0, 0.25, 0.5, 0.75, 1.0]])
+    assert encode(x, 4, "counts")[:, 0].T.tolist() == [
+        [0, 0, 0, 0],
+        [0, 0, 0, 1],
+        [0, 1, 0, 1],
+        [0, 1, 1, 1],
+        [1, 1, 1, 1],
+    ]
+
+
+def test_rows_are_shown_one_a_step_and_then_nothing() -> None:
+    x = torch.rand(3, 1, 4, 5, generator=torch.Generator().manual_seed(1))
+    events = encode(x, 6, "rows")
+    assert events.shape == (6, 3, 5)
+    for t in range(4):
+        for b in range(3):
+            for column in range(5):
+                assert events[t, b, column] == round(MOST_EVENTS * float(x[b, 0, t, column]))
+    assert not events[4:].any()
+    assert shape_of_step((1, 4, 5), "rows", 6) == (5,)
+    assert shape_of_step((2, 4, 5), "counts", 1) == (2, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [((1, 7, 5), "takes timesteps 7 or more"), ((2, 4, 5), "images of one channel")],
+)
+def test_rows_want_an_image_of_as_many_rows(shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        encode(torch.zeros(2, *shape), 6, "rows")
+    with pytest.raises(RecipeError, match=message):
+        shape_of_step(shape, "rows", 6)
+
+
+@pytest.mark.parametrize("kind", ["rate", "latency", "counts", "rows"])
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
 def test_values_out_of_range_are_refused(kind: str, value: float) -> None:
     with pytest.raises(DataError, match="allowed is 0 to 1"):

@@ -45,7 +45,7 @@ def test_foreign_files_are_asked_for_all_that_is_missing():
         resolve_setting(None, readout="sum")
     assert str(caught.value) == (
         "the graph's file does not say how to run it; please give --data NAME, --timesteps N, "
-        "--dt SECONDS, --encoding direct|rate|latency|frames."
+        "--dt SECONDS, --encoding direct|rate|latency|frames|counts|rows."
     )
 
 
