@@ -179,7 +179,7 @@ class _Reading:
                         "train one leak per layer",
                     )
             return _with(layer, given.reset, given.most_spikes, lower)
-        if neuron.reset_kind == "none":
+        if neuron.reset_kind == "none" and bool(layer.beta.any()):  # else nothing is left to reset
             self._find(
                 layer.name,
                 "neurons without reset",
