@@ -1,0 +1,128 @@
+"""One constant of a chip profile: its value, and who says so."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .chip_keys import ENERGY_UNITS, STATUSES, Rule
+from .energy import KINDS
+
+_KEYS = {"value", "unit", "status", "source", "notes"}
+_ENERGY_KEYS = _KEYS | {"kind", "low", "high"}
+
+Value = int | float | str | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ChipConstant:
+    """One value, with its provenance.
+
+    Attributes:
+        value: a number, a word, or whole numbers one for each core.
+        unit: of the value; empty for a word.
+        status: one of `STATUSES`.
+        source: citation.
+        notes: what the value contains or leaves out; may be empty.
+        kind: of an energy, one of `mpo_snn.profiles.energy.KINDS`; else empty.
+        low: of an energy, the lowest that sources give; the value itself where they agree.
+        high: of an energy, the highest.
+    """
+
+    value: Value
+    unit: str
+    status: str
+    source: str
+    notes: str = ""
+    kind: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+def read_constant(
+    entry: dict[str, Any], part: str, rule: Rule | None, findings: list[str]
+) -> ChipConstant:
+    """The constant of one table `[part]`; of no use where it adds to `findings`.
+
+    Args:
+        entry: what the table has.
+        part: its name, such as `limit.hidden`.
+        rule: what the value may be; any number >= 0 where it is None.
+        findings: takes a line for everything that is wrong.
+    """
+    table, _, name = part.partition(".")
+    is_energy = table == "energy"
+    findings += unknown_keys(entry, _ENERGY_KEYS if is_energy else _KEYS, part)
+    value: Any = entry.get("value")
+    if rule is None:
+        value = _number(entry, "value", part, findings)
+    elif not rule.is_right(value):
+        findings.append(f"[{part}] value is {_shown(value)}, expected {rule}")
+    unit = _unit(entry, part, rule, findings)
+    status = text_of(entry, "status", part, findings)
+    if status and status not in STATUSES:
+        findings.append(f"[{part}] status is '{status}', expected one of {', '.join(STATUSES)}")
+    source = text_of(entry, "source", part, findings)
+    notes = text_of(entry, "notes", part, findings, default="")
+    if not is_energy:
+        plain = tuple(value) if isinstance(value, list) else value
+        return ChipConstant(plain, unit, status, source, notes)
+    kind = text_of(entry, "kind", part, findings)
+    if kind and kind not in KINDS:
+        findings.append(f"[{part}] kind is '{kind}', expected one of {', '.join(KINDS)}")
+    low = _number(entry, "low", part, findings, value)
+    high = _number(entry, "high", part, findings, value)
+    if not low <= value <= high:
+        findings.append(f"[{part}] goes from {low} over {value} to {high}, which is no order")
+    return ChipConstant(value, unit, status, source, notes, kind, low, high)
+
+
+def _unit(entry: dict[str, Any], part: str, rule: Rule | None, findings: list[str]) -> str:
+    """The unit, which is that of the key; words have none, and timings are free to choose."""
+    if rule is not None and not rule.unit:
+        if "unit" in entry:
+            findings.append(f"[{part}] unit is {_shown(entry['unit'])}, a word has none")
+        return ""
+    unit = text_of(entry, "unit", part, findings)
+    table, _, name = part.partition(".")
+    expected = rule.unit if rule else ENERGY_UNITS[name] if table == "energy" else unit
+    if unit and unit != expected:
+        findings.append(f"[{part}] unit is '{unit}', expected '{expected}'")
+    return unit
+
+
+def _number(
+    entry: dict[str, Any], key: str, part: str, findings: list[str], default: float | None = None
+) -> float:
+    """The number under `key`; the default, or else 0 with a finding, where it is none."""
+    value = entry.get(key, default)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if math.isfinite(value) and value >= 0:
+            return float(value)
+    findings.append(f"[{part}] {key} is {_shown(value)}, expected a number >= 0")
+    return 0.0 if default is None else default
+
+
+def text_of(
+    entry: dict[str, Any], key: str, part: str, findings: list[str], default: str | None = None
+) -> str:
+    """The text under `key`; "" with a finding where it is absent, empty or not text."""
+    value = entry.get(key, default)
+    if isinstance(value, str) and (value.strip() or default is not None):
+        return " ".join(value.split())
+    findings.append(f"{f'[{part}] ' if part else ''}{key} is {_shown(value)}, expected text")
+    return ""
+
+
+def unknown_keys(entry: dict[str, Any], known: set[str], part: str) -> list[str]:
+    """A finding for each key that is not known."""
+    begin = f"[{part}] has the " if part else ""
+    return [
+        f"{begin}unknown key '{key}', allowed: {', '.join(sorted(known))}"
+        for key in sorted(entry.keys() - known)
+    ]
+
+
+def _shown(value: Any) -> str:
+    return "missing" if value is None else repr(value)
