@@ -12,8 +12,8 @@ One timestep, with :math:`\text{shr0}(x, n) = \text{sign}(x)(|x| \gg n)`:
 :math:`d_u` is the stored decay plus one, 4096 of them delete the current at once: then u is the
 input of this step and the neuron a plain LIF. Two emulators that call themselves bit-accurate agree
 with this while nothing overflows; at the rails they differ from each other (lava 0.10.0 wraps u
-once and lets +2^23 stand, nengo-loihi 1.1.0 is two's complement, as here). `LoihiRun` therefore
-counts every overflow.
+once and lets +2^23 stand, nengo-loihi 1.1.0 is two's complement, as here). `LoihiState`
+therefore counts every overflow.
 """
 
 from __future__ import annotations
@@ -51,6 +51,50 @@ class LoihiNeurons:
     v_max: int = V_MAX
 
 
+class LoihiState:
+    """Currents and membranes of a population while it runs, from rest.
+
+    Attributes:
+        u: currents, (B, N).
+        v: membranes after the reset, (B, N).
+        overflows: times that a sum of weights, a current or a current with its bias did not fit.
+        clamped: times that a membrane was clamped.
+    """
+
+    def __init__(self, neurons: LoihiNeurons, batch: int, count: int) -> None:
+        """Put `count` neurons of `batch` samples to rest."""
+        self.neurons = neurons
+        self.u = self.v = torch.zeros(batch, count, dtype=torch.int64)
+        self.overflows = self.clamped = 0
+
+    def step(self, total: Tensor) -> Tensor:
+        """Advance by one timestep.
+
+        Args:
+            total: sum of the stored weights that spikes reach each neuron with, int64 (B, N);
+                stored weights carry their shift by 6 bits and the weight exponent.
+
+        Returns:
+            spikes, bool (B, N).
+        """
+        neurons = self.neurons
+        q = self._wrapped(total, SUM_BITS)
+        kept = shift_to_zero(self.u * (DECAY_ONE - 1 - neurons.decay_u), 12)
+        self.u = self._wrapped(kept + q, CURRENT_BITS)
+        drive = self._wrapped(self.u + neurons.bias, CURRENT_BITS)
+        wanted = shift_to_zero(self.v * (DECAY_ONE - neurons.decay_v), 12) + drive
+        v = wanted.clamp(neurons.v_min, neurons.v_max)
+        self.clamped += int((v != wanted).sum())
+        spikes = v > neurons.threshold
+        self.v = v.masked_fill(spikes, 0)
+        return spikes
+
+    def _wrapped(self, x: Tensor, bits: int) -> Tensor:
+        low, high = limits(bits)
+        self.overflows += int(((x < low) | (x > high)).sum())
+        return wrap(x, bits)
+
+
 @dataclass
 class LoihiRun:
     """What a run gave.
@@ -59,8 +103,8 @@ class LoihiRun:
         spikes: (T, B, N), 0 and 1.
         u: currents, (T, B, N).
         v: membranes after the reset, (T, B, N).
-        overflows: times that a sum of weights, a current or a current with its bias did not fit.
-        clamped: times that a membrane was clamped.
+        overflows: as in `LoihiState`.
+        clamped: likewise.
     """
 
     spikes: Tensor
@@ -75,26 +119,12 @@ def run_loihi(neurons: LoihiNeurons, total: Tensor) -> LoihiRun:
 
     Args:
         neurons: its parameters.
-        total: sum of the stored weights that spikes reach each neuron with, (T, B, N); stored
-            weights carry their shift by 6 bits and the weight exponent.
+        total: as in `LoihiState.step`, for every timestep: (T, B, N).
     """
     run = LoihiRun(torch.zeros_like(total), torch.zeros_like(total), torch.zeros_like(total))
-    u = v = total.new_zeros(total.shape[1:])
+    state = LoihiState(neurons, *total.shape[1:])
     for t, q in enumerate(total):
-        q = _counted(run, q, SUM_BITS)
-        kept = shift_to_zero(u * (DECAY_ONE - 1 - neurons.decay_u), 12)
-        u = _counted(run, kept + q, CURRENT_BITS)
-        drive = _counted(run, u + neurons.bias, CURRENT_BITS)
-        wanted = shift_to_zero(v * (DECAY_ONE - neurons.decay_v), 12) + drive
-        v = wanted.clamp(neurons.v_min, neurons.v_max)
-        run.clamped += int((v != wanted).sum())
-        spikes = v > neurons.threshold
-        v = v.masked_fill(spikes, 0)
-        run.spikes[t], run.u[t], run.v[t] = spikes.to(total.dtype), u, v
+        run.spikes[t] = state.step(q)
+        run.u[t], run.v[t] = state.u, state.v
+    run.overflows, run.clamped = state.overflows, state.clamped
     return run
-
-
-def _counted(run: LoihiRun, x: Tensor, bits: int) -> Tensor:
-    low, high = limits(bits)
-    run.overflows += int(((x < low) | (x > high)).sum())
-    return wrap(x, bits)
