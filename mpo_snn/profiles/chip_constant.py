@@ -51,8 +51,7 @@ def read_constant(
         rule: what the value may be; any number >= 0 where it is None.
         findings: takes a line for everything that is wrong.
     """
-    table, _, name = part.partition(".")
-    is_energy = table == "energy"
+    is_energy = part.startswith("energy.")
     findings += unknown_keys(entry, _ENERGY_KEYS if is_energy else _KEYS, part)
     value: Any = entry.get("value")
     if rule is None:
