@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.lif import InputGain, Reset, ResetTiming
-from mpo_snn.neuron_values import check_choices, check_values, own_copy
+from mpo_snn.neuron_values import check_choices, check_firing, check_values, own_copy
 from mpo_snn.neurons import MPONeuron
 from mpo_snn.surrogate import Shape, SpikeGrad, WidthForm, width_of_slope
 
@@ -40,6 +40,9 @@ class MPOLeaky(MPONeuron, snntorch.Leaky):  # type: ignore[misc]
         spike_grad: one of `snntorch.surrogate` in place of a shape. It is fixed: MPO does not
             adapt its width, and its coverage is not known (NaN).
         backend: LIF kernel of `scan`; None takes the fastest.
+        most_spikes: of one neuron in one step (`mpo_snn.multi_spike`), >= 1; more than 1 needs a
+            reset in the step.
+        lower: lowest membrane in volt, <= 0, likewise; None for none.
 
     Raises:
         RecipeError: if a value is out of range.
@@ -68,9 +71,12 @@ class MPOLeaky(MPONeuron, snntorch.Leaky):  # type: ignore[misc]
         slope: float | None = None,
         spike_grad: SpikeGrad | None = None,
         backend: str | None = None,
+        most_spikes: int = 1,
+        lower: float | None = None,
     ) -> None:
         """Check the values and hand them to `snntorch.Leaky`."""
         check_choices("MPOLeaky", reset, reset_timing, input_gain, surrogate, width_form)
+        check_firing("MPOLeaky", reset, reset_timing, most_spikes, lower)
         if slope is not None:
             width = width_of_slope(torch.tensor(float(slope)), width_form, surrogate)
         check_values("MPOLeaky", {"beta": beta}, threshold, width, input_gain)
@@ -86,7 +92,17 @@ class MPOLeaky(MPONeuron, snntorch.Leaky):  # type: ignore[misc]
             # Not used here; snnTorch's default is a closure, which cannot be pickled.
             spike_grad=snntorch.SpikingNeuron._surrogate_bypass,
         )
-        self._set_up(reset_timing, input_gain, surrogate, width, width_form, spike_grad, backend)
+        self._set_up(
+            reset_timing,
+            input_gain,
+            surrogate,
+            width,
+            width_form,
+            spike_grad,
+            backend,
+            most_spikes,
+            lower,
+        )
 
     def forward(self, input_: Tensor, mem: Tensor | None = None) -> Any:
         """One timestep, called as snnTorch's Leaky is.

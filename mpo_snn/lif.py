@@ -17,7 +17,8 @@ kind           ``step``: in the step of the spike          ``next``: one step la
 
 :math:`v` is the membrane before any reset within the step. The spike in the reset term is detached
 from the gradient, as snnTorch does; the threshold in it is not. beta = 1 is an IF neuron and needs
-the unit gain.
+the unit gain. Neurons that fire several times in a step, or have a lowest membrane, follow
+`mpo_snn.multi_spike` from v on.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mpo_snn.multi_spike import fire, reset_after
 from mpo_snn.surrogate import Spike, Surrogate
 
 Reset = Literal["zero", "subtract", "none"]
@@ -48,6 +50,8 @@ class LIFParameters:
         reset_timing: whether it acts in the step of the spike or one later.
         input_gain: whether the input is multiplied by 1 - beta.
         surrogate: shape of the surrogate, or a function as snnTorch has them.
+        most_spikes: of one neuron in one step, >= 1.
+        lower: lowest membrane after a step in volt, <= 0; None if there is none.
     """
 
     beta: Tensor
@@ -58,6 +62,13 @@ class LIFParameters:
     reset_timing: ResetTiming = "step"
     input_gain: InputGain = "decay"
     surrogate: Surrogate = "sigmoid"
+    most_spikes: int = 1
+    lower: float | None = None
+
+    @property
+    def fires_once(self) -> bool:
+        """Whether the neurons are those of this module: one spike a step and no lowest membrane."""
+        return self.most_spikes == 1 and self.lower is None
 
 
 def lif_step(current: Tensor, state: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor, Tensor]:
@@ -70,9 +81,11 @@ def lif_step(current: Tensor, state: Tensor, p: LIFParameters) -> tuple[Tensor, 
         p: parameters.
 
     Returns:
-        spikes of 0 and 1, the membrane before reset, and the state to carry, each of the shape
-        of current.
+        spikes (0 and 1, or their number), the membrane before reset, and the state to carry, each
+        of the shape of current.
     """
+    if not p.fires_once:
+        return _several_spikes_step(current, state, p)
     late = p.reset_timing == "next"
     fired = (state > p.threshold).to(state.dtype) if late else None
     if fired is not None and p.reset == "zero":
@@ -88,6 +101,16 @@ def lif_step(current: Tensor, state: Tensor, p: LIFParameters) -> tuple[Tensor, 
     if p.reset == "zero":
         return spk, v, (1.0 - spk.detach()) * v
     return spk, v, v - spk.detach() * p.threshold
+
+
+def _several_spikes_step(
+    current: Tensor, state: Tensor, p: LIFParameters
+) -> tuple[Tensor, Tensor, Tensor]:
+    drive = current if p.input_gain == "unit" else (1.0 - p.beta) * current
+    v = p.beta * state + drive
+    n = fire(v, p.threshold, p.most_spikes, p.slope, p.scale, p.surrogate)
+    assert p.reset != "none", "neurons of several spikes reset"
+    return n, v, reset_after(v, n.detach(), p.threshold, p.reset, p.lower)
 
 
 def lif_scan_reference(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.lif import LIFParameters
+from mpo_snn.multi_spike import nearest_multiple
 from mpo_snn.surrogate import coverage, surrogate_derivative
 
 Granularity = Literal["layer", "channel"]
@@ -147,13 +148,19 @@ def take_sample(
 
 @torch.no_grad()
 def count_shares(v: Tensor, spk: Tensor, p: LIFParameters, power: bool = False) -> Tensor:
-    """Coverage, density and (if wanted, else 0) the surrogate's mean square, (3,)."""
+    """Coverage, density and (if wanted, else 0) the surrogate's mean square, (3,).
+
+    The surrogate of neurons that fire several times sits at the nearest multiple of the threshold.
+    """
     nothing = v.new_zeros((), dtype=torch.float32)
+    center = p.threshold
+    if p.most_spikes > 1:
+        center = center * nearest_multiple(v, p.threshold, p.most_spikes)
     covered = nothing + float("nan")
     if not callable(p.surrogate):
-        covered = coverage(v, p.threshold, p.slope, p.surrogate)
+        covered = coverage(v, center, p.slope, p.surrogate)
     if power:
-        s = surrogate_derivative(v - p.threshold, p.slope, p.surrogate)
+        s = surrogate_derivative(v - center, p.slope, p.surrogate)
         nothing = s.float().square_().mean()
     return torch.stack((covered, spk.float().mean(), nothing))
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mpo_snn.errors import RecipeError, ShapeError
 from mpo_snn.lif import InputGain, Reset, ResetTiming
-from mpo_snn.settings import NeuronSettings
+from mpo_snn.settings import NeuronSettings, firing_findings
 from mpo_snn.surrogate import Shape, WidthForm
 
 THRESHOLD_FLOOR = 1e-3
@@ -61,6 +61,19 @@ def check_choices(
         words = get_args(allowed)
         if found not in words:
             raise RecipeError(f"{kind}: {name} is '{found}', allowed are {', '.join(words)}.")
+
+
+def check_firing(
+    kind: str, reset: str, reset_timing: str, most_spikes: int, lower: float | None
+) -> None:
+    """Refuse numbers of spikes and lowest membranes that a neuron of class `kind` cannot have.
+
+    Raises:
+        RecipeError: with all findings.
+    """
+    found = firing_findings("", reset, reset_timing, most_spikes, lower)
+    if found:
+        raise RecipeError(f"cannot build {kind}", found)
 
 
 def check_values(

@@ -51,6 +51,8 @@ class MPONeuron(nn.Module):
         width: width of the surrogate in volt, a number or one per channel.
         height: height of the surrogate, one a layer.
         gain: gradient gain of each neuron, or one number.
+        most_spikes: of one neuron in one step (`mpo_snn.multi_spike`).
+        lower: lowest membrane in volt; None for none.
         rms: root mean square of the surrogate over the membranes, for `height_norm`.
         membrane_unit: what one volt of the membrane is in the NIR file that the layer came from
             (`mpo_snn.importer.neurons`); None is one volt. Nothing that runs here depends on it.
@@ -81,6 +83,8 @@ class MPONeuron(nn.Module):
         width_form: WidthForm,
         spike_grad: SpikeGrad | None,
         backend: str | None,
+        most_spikes: int = 1,
+        lower: float | None = None,
     ) -> None:
         """Add what snnTorch's neuron, built before, does not have."""
         _forget_instance(self)
@@ -92,6 +96,7 @@ class MPONeuron(nn.Module):
         self.height_norm: HeightNorm = "none"
         self.channels: int | None = None
         self.backend = backend
+        self.most_spikes, self.lower = most_spikes, lower
         self.record: MembraneRecord | None = None
         self.register_buffer("width", own_copy(width))
         self.register_buffer("height", torch.tensor(1.0))
@@ -131,6 +136,8 @@ class MPONeuron(nn.Module):
             "width_form": settings.width_form,
             "slope": settings.slope,
             "backend": settings.backend,
+            "most_spikes": settings.most_spikes,
+            "lower": settings.lower,
         }
 
     @property
@@ -186,6 +193,8 @@ class MPONeuron(nn.Module):
             reset_timing=self.reset_timing,
             input_gain=self.input_gain,
             surrogate=self.surrogate,
+            most_spikes=self.most_spikes,
+            lower=self.lower,
         )
 
     def in_units_of_nir(self, v: Tensor) -> Tensor:
@@ -302,10 +311,13 @@ class MPONeuron(nn.Module):
     def extra_repr(self) -> str:
         """Settings in one line, for `print(network)`."""
         shape = self.surrogate_shape if self.own_spike_grad is None else "spike_grad"
+        several = "" if self.most_spikes == 1 else f" most_spikes={self.most_spikes},"
+        floor = "" if self.lower is None else f" lower={self.lower:g},"
         return (
             f"{self._leaks()}, threshold={short(self.threshold)},"
             f" reset={self.reset_kind}/{self.reset_timing}, input_gain={self.input_gain},"
-            f" {shape}, width={float(self.width.detach().mean()):.3g} ({self.width_form})"
+            f"{several}{floor} {shape},"
+            f" width={float(self.width.detach().mean()):.3g} ({self.width_form})"
         )
 
 

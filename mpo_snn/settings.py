@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mpo_snn.errors import RecipeError
@@ -12,6 +12,8 @@ from mpo_snn.errors import RecipeError
 LEAST_GAMMA = 1e-3
 """The share of a normal distribution within gamma sigmas divides in Eq. 22: it must not vanish."""
 SMALLEST, LARGEST = 1e-30, 1e30
+MOST_SPIKES = 1000
+"""Of one neuron in one step, beyond which a number is a slip of the pen."""
 HeightNorm = Literal["none", "peak", "rms"]
 
 
@@ -37,6 +39,11 @@ class NeuronSettings:
         width_form: how the slope follows from the width.
         slope: slope of the surrogate at the start, in 1/volt, > 0; null takes that of the width,
             any other value stands in its place.
+        most_spikes: spikes of one neuron in one step, >= 1 (`mpo_snn.multi_spike`); more than 1 is
+            for chips, and needs a reset in the step.
+        output_spikes: the same for the neurons of the output (read-out `spike_count`); null takes
+            most_spikes.
+        lower: lowest membrane in volt, <= 0, likewise; null for none.
         backend: LIF kernel; null takes the fastest there is.
     """
 
@@ -55,6 +62,9 @@ class NeuronSettings:
     width: float = 0.5
     width_form: Literal["paper", "scale", "matched"] = "matched"
     slope: float | None = None
+    most_spikes: int = 1
+    output_spikes: int | None = None
+    lower: float | None = None
     backend: Literal["in_place", "triton", "reference"] | None = None
 
     def findings(self) -> list[str]:
@@ -88,8 +98,41 @@ class NeuronSettings:
                 "neuron.granularity is channel, but nothing is trained per channel: set"
                 " learn_alpha, learn_beta or learn_threshold."
             )
+        found += self._firing_findings()
         slope = () if self.slope is None else ("slope",)
         found += _positive(self, "neuron", "threshold", "width", *slope)
+        return found
+
+    @property
+    def fires_once(self) -> bool:
+        """Whether every neuron fires once a step at most and has no lowest membrane."""
+        return self.most_spikes == 1 and self.output_spikes in (None, 1) and self.lower is None
+
+    def of_output(self) -> NeuronSettings:
+        """The settings of the neurons of the output."""
+        return replace(self, most_spikes=self.output_spikes or self.most_spikes, output_spikes=None)
+
+    def _firing_findings(self) -> list[str]:
+        if self.fires_once:
+            return []
+        found, most, output = [], self.most_spikes, self.output_spikes
+        if output is not None and not 1 <= output <= MOST_SPIKES:
+            found.append(
+                f"neuron.output_spikes is {output}, allowed is 1 to {MOST_SPIKES}, or null."
+            )
+        elif output is not None and most == 1:
+            most = output
+        found += firing_findings("neuron.", self.reset, self.reset_timing, most, self.lower)
+        if self.model == "klif":
+            found.append(
+                "neuron.most_spikes and neuron.lower are not for neuron.model klif, whose equation"
+                " has neither: use leaky or synaptic."
+            )
+        if self.backend not in (None, "reference"):
+            found.append(
+                f"neuron.backend is {self.backend} with neuron.most_spikes or neuron.lower, allowed"
+                " is reference: leave it out."
+            )
         return found
 
     def __post_init__(self) -> None:
@@ -176,6 +219,32 @@ class MPOSettings:
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         refuse("MPO settings", self.findings())
+
+
+def firing_findings(
+    prefix: str, reset: str, reset_timing: str, most_spikes: int, lower: float | None
+) -> list[str]:
+    """Why neurons cannot fire so many times in a step or have this lowest membrane.
+
+    Args:
+        prefix: stands before the names, e.g. `neuron.`.
+        reset: what a spike does.
+        reset_timing: when.
+        most_spikes: of one neuron in one step.
+        lower: lowest membrane in volt; None for none.
+    """
+    found = []
+    if not 1 <= most_spikes <= MOST_SPIKES:
+        found.append(f"{prefix}most_spikes is {most_spikes}, allowed is 1 to {MOST_SPIKES}.")
+    if lower is not None and not -LARGEST <= lower <= 0.0:
+        found.append(f"{prefix}lower is {lower:g}, allowed is {-LARGEST:g} to 0, in volt.")
+    is_plain = most_spikes == 1 and lower is None
+    if not is_plain and (reset == "none" or reset_timing != "step"):
+        found.append(
+            f"{prefix}reset is {reset}/{reset_timing} with {prefix}most_spikes or {prefix}lower,"
+            " which need a reset in the step of the spike: zero or subtract, and step."
+        )
+    return found
 
 
 def refuse(what: str, findings: Sequence[str]) -> None:

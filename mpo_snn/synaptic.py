@@ -16,6 +16,7 @@ from mpo_snn.kernels import synapse_scan
 from mpo_snn.lif import InputGain, Reset, ResetTiming
 from mpo_snn.neuron_values import (
     check_choices,
+    check_firing,
     check_values,
     for_features,
     own_copy,
@@ -55,6 +56,9 @@ class MPOSynaptic(MPONeuron, snntorch.Synaptic):  # type: ignore[misc]
         slope: slope of the surrogate in 1/volt, > 0; where given, it stands in place of the width.
         spike_grad: one of `snntorch.surrogate` in place of a shape, as in `MPOLeaky`.
         backend: kernels of `scan`; None takes the fastest.
+        most_spikes: of one neuron in one step (`mpo_snn.multi_spike`), >= 1; more than 1 needs a
+            reset in the step.
+        lower: lowest membrane in volt, <= 0, likewise; None for none.
 
     Raises:
         RecipeError: if a value is out of range.
@@ -93,9 +97,12 @@ class MPOSynaptic(MPONeuron, snntorch.Synaptic):  # type: ignore[misc]
         slope: float | None = None,
         spike_grad: SpikeGrad | None = None,
         backend: str | None = None,
+        most_spikes: int = 1,
+        lower: float | None = None,
     ) -> None:
         """Check the values and hand them to `snntorch.Synaptic`."""
         check_choices("MPOSynaptic", reset, reset_timing, input_gain, surrogate, width_form)
+        check_firing("MPOSynaptic", reset, reset_timing, most_spikes, lower)
         if slope is not None:
             width = width_of_slope(torch.tensor(float(slope)), width_form, surrogate)
         check_values("MPOSynaptic", {"alpha": alpha, "beta": beta}, threshold, width, input_gain)
@@ -113,7 +120,17 @@ class MPOSynaptic(MPONeuron, snntorch.Synaptic):  # type: ignore[misc]
             # Not used here; snnTorch's default is a closure, which cannot be pickled.
             spike_grad=snntorch.SpikingNeuron._surrogate_bypass,
         )
-        self._set_up(reset_timing, input_gain, surrogate, width, width_form, spike_grad, backend)
+        self._set_up(
+            reset_timing,
+            input_gain,
+            surrogate,
+            width,
+            width_form,
+            spike_grad,
+            backend,
+            most_spikes,
+            lower,
+        )
 
     @classmethod
     def _arguments(cls, settings: NeuronSettings, channels: int | None) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The scans over time, each behind one function, by backends that give the same spikes.
 
 `reference` is the definition (`mpo_snn.lif`, `mpo_snn.synapse`); `in_place` is plain torch, several
-times faster; `triton` is for GPUs (leaky neurons whose leak and threshold are not learnt).
+times faster; `triton` is for GPUs (leaky neurons whose leak and threshold are not learnt). Neurons
+that fire several times in a step (`mpo_snn.multi_spike`) have the definition alone.
 """
 
 from __future__ import annotations
@@ -108,6 +109,13 @@ def _choose(current: Tensor, p: LIFParameters, backend: str | None) -> str:
     wanted = backend or default_backend(current.device.type)
     if wanted not in BACKENDS:
         raise RecipeError(f"unknown LIF backend '{wanted}': choose one of {', '.join(BACKENDS)}.")
+    if not p.fires_once:
+        if backend in (None, "reference"):
+            return "reference"
+        raise RecipeError(
+            f"cannot run a layer on the backend {backend}: its neurons fire several times in a step"
+            " or have a lowest membrane. Use reference, or leave the backend out."
+        )
     if wanted != "triton":
         return wanted
     reason = _why_not_triton(current, p)

@@ -29,5 +29,5 @@ def build_neuron(settings: NeuronSettings, channels: int) -> MPONeuron:
 
 def with_output_neuron(network: nn.Module, settings: NeuronSettings, classes: int) -> nn.Module:
     """The network with a layer of neurons behind its outputs, one a class."""
-    layers = [("network", network), ("output_neuron", build_neuron(settings, classes))]
+    layers = [("network", network), ("output_neuron", build_neuron(settings.of_output(), classes))]
     return nn.Sequential(OrderedDict(layers))

@@ -37,6 +37,11 @@ def findings_of(method: Method, neuron: NeuronSettings) -> list[str]:
             f"neuron.reset_timing is {neuron.reset_timing} with method klif, which resets in the"
             " step of the spike: use step."
         )
+    if method == "klif" and not neuron.fires_once:
+        found.append(
+            "neuron.most_spikes and neuron.lower are not for method klif, whose equation has"
+            " neither: use another method."
+        )
     if method in ("klif", "lsg") and neuron.model == "synaptic":
         found.append(
             f"neuron.model is synaptic with method {method}, whose equation has no synapse: use"

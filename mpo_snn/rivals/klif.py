@@ -80,6 +80,11 @@ class KLIF(MPOLeaky):
                 f"KLIF: reset_timing is '{self.reset_timing}', allowed is step: it resets in the"
                 " step of the spike."
             )
+        if self.most_spikes != 1 or self.lower is not None:
+            raise RecipeError(
+                "KLIF: most_spikes and lower are not for this neuron, whose equation has neither:"
+                " leave them out."
+            )
         if not k > 0.0:
             raise RecipeError(f"KLIF: k is {k:g}, allowed is above 0.")
         self.k = nn.Parameter(torch.tensor(float(k)))

@@ -143,6 +143,11 @@ class Recipe:
                 f"optimizer.warmup_epochs is {self.optimizer.warmup_epochs:g},"
                 f" allowed is less than epochs, {self.epochs}."
             )
+        if self.neuron.output_spikes is not None and not self.output_neuron:
+            found.append(
+                f"neuron.output_spikes is {self.neuron.output_spikes} with readout {self.readout},"
+                " whose output has no neurons: use readout spike_count, or leave it out."
+            )
         found += findings_of(self.method, self.neuron)
         refuse("recipe", found)
 
