@@ -8,7 +8,7 @@ front and behind, groups and dilation of a kernel (as zeros).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from mpo_snn.graph.geometry import convolution_window, flatten_axes, pooling_win
 from mpo_snn.graph.kinds import kind_of
 from mpo_snn.graph.ops import per_element
 
-from .layers import Projection
+from .layers import ChipGraph, Projection
+from .project import project
 
 Array = NDArray[np.float64]
 
@@ -280,8 +281,25 @@ def dense_matrix(projection: Projection) -> Tensor:
 
     Made by sending every unit vector through the map: what a chip without convolutions holds.
     """
-    from .project import project
-
     size = int(np.prod(projection.source_shape))
     units = torch.eye(size, dtype=torch.float64).reshape(size, *projection.source_shape)
     return project(projection, projection.weight, units).flatten(1).T.contiguous()
+
+
+def as_dense(graph: ChipGraph) -> ChipGraph:
+    """The same network with a matrix in the place of every pooling and convolution."""
+    layers = []
+    for layer in graph:
+        dense = tuple(
+            replace(
+                projection,
+                kind="dense",
+                weight=dense_matrix(projection),
+                pool=(1, 1),
+                stride=(1, 1),
+                padding=(0, 0),
+            )
+            for projection in layer.projections
+        )
+        layers.append(replace(layer, projections=dense))
+    return replace(graph, layers=tuple(layers))

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from .layers import ChipGraph
+
 
 @dataclass(frozen=True)
 class LayerError:
@@ -60,8 +62,14 @@ class IntegerRun:
 
 
 class IntegerNetwork(Protocol):
-    """A network in the numbers that a chip is loaded with."""
+    """A network in the numbers that a chip is loaded with.
 
+    Attributes:
+        graph: its layers in real numbers, in the form that the chip holds them.
+        errors: what rounding did to each.
+    """
+
+    graph: ChipGraph
     errors: tuple[LayerError, ...]
 
     def run(self, events: Tensor) -> IntegerRun:

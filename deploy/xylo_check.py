@@ -1,0 +1,205 @@
+"""What Xylo cannot do of a network, and how much of the chip it takes.
+
+Of these rules the vendor's mapper leaves out: reach of inputs and outputs, fan-out, more inputs or
+outputs than there are (a warning there), and Audio 3's 32 outputs (it warns above 16).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mpo_snn.profiles.chip import ChipProfile
+
+from .delays import delay_findings
+from .finding import CheckResult, Finding, Usage
+from .layers import INPUT, ChipGraph, Layer
+from .linear_path import dense_matrix
+
+NEAR = 1e-6
+"""How far a leak may be from one that bit shifts have: what float32 leaves of it."""
+
+
+def check_xylo(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
+    """Every rule of the family; a `Finding` for each that is broken, a `Usage` per resource.
+
+    Args:
+        graph: the network.
+        profile: of family xylo.
+    """
+    findings = [
+        *_neuron_findings(graph, profile),
+        *_structure_findings(graph, profile),
+        *delay_findings(graph),
+    ]
+    usage = _usage(graph, profile)
+    findings += [
+        Finding(
+            "network",
+            f"{one.used:g} {one.resource}",
+            f"up to {one.available:g}",
+            _FIXES.get(one.resource, "use smaller layers (--network.hidden)"),
+            profile.constant(_KEYS[one.resource]).source,
+        )
+        for one in usage
+        if one.share > 1
+    ]
+    return CheckResult(tuple(findings), tuple(usage))
+
+
+_KEYS = {
+    "input channels": "limit.inputs",
+    "hidden neurons": "limit.hidden",
+    "output neurons": "limit.outputs",
+    "largest fan-out": "limit.fan_out",
+    "recurrent and output weights": "limit.recurrent_weights",
+    "hidden neurons that inputs reach": "limit.input_reach",
+    "hidden neurons that outputs read": "limit.output_reach",
+}
+_FIXES = {
+    "input channels": "show images row by row (--encoding rows), or reduce the input",
+    "output neurons": "use fewer classes, or Audio 3 or IMU",
+    "largest fan-out": "use smaller layers, or prune weights",
+    "recurrent and output weights": "use smaller layers, or prune weights",
+}
+
+
+def representable(leak: Tensor, dash_bits: int) -> Tensor:
+    """The nearest leaks per step that bit shifts have: 1 - 2^-dash, dash from 1 on."""
+    return 1.0 - torch.exp2(-dash_of(leak, dash_bits).to(torch.float64))
+
+
+def dash_of(leak: Tensor, dash_bits: int) -> Tensor:
+    """Bit shifts whose leaks are the nearest; int64, 1 to 2^dash_bits - 1."""
+    dashes = torch.arange(1, 1 << dash_bits, dtype=torch.float64)
+    distance = (leak[..., None] - (1.0 - torch.exp2(-dashes))).abs()
+    return distance.argmin(-1) + 1
+
+
+def _neuron_findings(graph: ChipGraph, profile: ChipProfile) -> list[Finding]:
+    dash_bits = int(profile.value("format.dash_bits"))
+    source = profile.constant("format.dash_bits").source
+    findings = []
+    for layer in graph:
+        if layer.alpha is None or not bool((layer.alpha > 0).all()):
+            findings.append(
+                Finding(
+                    layer.name,
+                    "neurons without a synapse",
+                    "CubaLIF: the synapse decays before it acts, without one an input is lost",
+                    "train with --neuron.model synaptic, or --target",
+                    source,
+                )
+            )
+        leaks = {"membrane": layer.beta} | ({} if layer.alpha is None else {"synapse": layer.alpha})
+        for name, leak in leaks.items():
+            wrong = (leak - representable(leak, dash_bits)).abs() > NEAR
+            if bool(wrong.any()) and not (name == "synapse" and bool((leak == 0).any())):
+                first = float(leak[wrong].flatten()[0])
+                nearest = float(representable(leak[wrong].flatten()[:1], dash_bits))
+                findings.append(
+                    Finding(
+                        layer.name,
+                        f"leak of the {name} {first:g} ({int(wrong.sum())} of {wrong.numel()})",
+                        "1 - 2^-k: 0.5, 0.75, 0.875, 0.9375, ...",
+                        f"train with {nearest:g}, and do not learn leaks",
+                        source,
+                    )
+                )
+        findings += _firing_findings(graph, layer, profile)
+    return findings
+
+
+def _firing_findings(graph: ChipGraph, layer: Layer, profile: ChipProfile) -> list[Finding]:
+    findings, is_output = [], layer is graph.output
+    key = "neuron.output_spikes" if is_output else "neuron.hidden_spikes"
+    most = int(profile.value(key))
+    if layer.reset != "subtract":
+        findings.append(
+            Finding(
+                layer.name,
+                f"reset to {layer.reset}",
+                "by subtraction",
+                "train with --neuron.reset subtract, or --target",
+                profile.constant(key).source,
+            )
+        )
+    if layer.most_spikes != most:
+        findings.append(
+            Finding(
+                layer.name,
+                f"at most {layer.most_spikes} spikes of a neuron in a step",
+                f"{most}, as the chip fires",
+                f"train with --neuron.{'output' if is_output else 'most'}_spikes {most}, or"
+                " --target",
+                profile.constant(key).source,
+            )
+        )
+    if layer.lower is not None:
+        findings.append(
+            Finding(
+                layer.name,
+                f"a lowest membrane of {layer.lower:g}",
+                "none but that of 16 bits",
+                "train with --neuron.lower null",
+                profile.constant("format.state_bits").source,
+            )
+        )
+    return findings
+
+
+def _structure_findings(graph: ChipGraph, profile: ChipProfile) -> list[Finding]:
+    source, findings, output = profile.constant("limit.hidden").source, [], graph.output
+    if len(graph.layers) < 2:
+        findings.append(
+            Finding("network", "one layer of neurons", "two or more", "add a hidden layer", source)
+        )
+    if output.name in output.sources:
+        findings.append(
+            Finding(
+                output.name,
+                "output neurons that feed each other",
+                "recurrence among hidden neurons",
+                "leave it out",
+                source,
+            )
+        )
+    if INPUT in output.sources and len(graph.layers) > 1:
+        findings.append(
+            Finding(
+                output.name,
+                "inputs that reach output neurons",
+                "hidden neurons in between",
+                "leave the skip out",
+                source,
+            )
+        )
+    return findings
+
+
+def _usage(graph: ChipGraph, profile: ChipProfile) -> list[Usage]:
+    *inner, output = graph.layers
+    reached = sum(layer.size for layer in inner if INPUT in layer.sources)
+    read = sum(layer.size for layer in inner if layer.name in output.sources)
+    fan_out, recurrent = 0, 0
+    for layer in inner:
+        targets = torch.zeros(layer.size, dtype=torch.int64)
+        for reader in graph.readers(layer.name):
+            for projection in reader.projections:
+                if projection.source == layer.name:
+                    targets += (dense_matrix(projection) != 0).sum(0)
+        fan_out = max(fan_out, int(targets.max()))
+        recurrent += int(targets.sum())
+    amounts = {
+        "input channels": int(torch.tensor(graph.input_shape).prod()),
+        "hidden neurons": sum(layer.size for layer in inner),
+        "output neurons": output.size,
+        "largest fan-out": fan_out,
+        "recurrent and output weights": recurrent,
+        "hidden neurons that inputs reach": reached,
+        "hidden neurons that outputs read": read,
+    }
+    return [
+        Usage(name, used, float(profile.value(_KEYS[name])), profile.constant(_KEYS[name]).unit)
+        for name, used in amounts.items()
+    ]
