@@ -1,7 +1,7 @@
 r"""A network in Xylo's integers: one scale per neuron, and a bit shift for all.
 
 Neuron j has the scale :math:`s_j = 127 / \max |w|` over everything that reaches it, so that its
-weights fill eight bits; its threshold is :math:`\theta s_j 2^{n}` and its bias likewise, in 16 bits.
+weights fill eight bits; its threshold is :math:`\theta s_j 2^{n}`, its bias likewise, of 16 bits.
 The shift n of the weights gives the state n more bits, and with them leaks that round less: it is
 the largest with which nothing saturates on the calibration events. (The vendor's quantizer has one
 scale for all neurons and no shift.)
@@ -23,7 +23,7 @@ from .linear_path import as_dense, dense_matrix
 from .quantized import IntegerRun, LayerError, LayerOnGrid
 from .xylo_check import dash_of
 from .xylo_core import MOST_INPUT_EVENTS, XyloNetwork, XyloNeurons, run_xylo
-from .xylo_layout import Population, XyloLayout, lay_out
+from .xylo_layout import Population, lay_out
 
 MOST_SHIFT = 7
 """Bits by which weights are shifted at most; beyond, thresholds of 16 bits are used up."""
