@@ -168,7 +168,7 @@ def test_more_state_bits_bring_the_chip_to_the_real_network() -> None:
         rounded = run_real(with_values(tried.graph, tried.on_grid()), events()).output
         return float((tried.run(events()).output == rounded).double().mean())
 
-    assert same(fine) > 0.97
+    assert same(fine) > 0.95
     assert same(fine) > same(without)
 
 
