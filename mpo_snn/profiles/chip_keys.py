@@ -11,7 +11,7 @@ from typing import Any
 
 STATUSES = ("exact", "measured", "source", "literature", "unsure")
 """How well a value is known: reproduced integer for integer; seen by running the vendor's package;
-read in the source that is cited; out of a paper or page; out of memory or in dispute."""
+read in the source that is cited; out of a paper or page; recalled or in dispute."""
 
 ENERGY_UNITS = {
     "synaptic_operation": "pJ/synaptic operation",
