@@ -1,0 +1,168 @@
+"""A network as Loihi holds it, and its run in the chip's integers.
+
+All neurons advance together. A spike of one timestep acts in the next one, wherever it comes from:
+the input of step t reaches the first layers at step t + 1, and a layer that is d hops away answers
+it at step t + d. The run therefore takes T + D steps, D being the hops to the output, and hands the
+output back with these D steps taken off. Biases act from step 0 on, as on the chip: a layer d hops
+away from the input has its bias alone for d steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .layers import INPUT, ChipGraph, Layer
+from .loihi_core import LoihiNeurons, LoihiState
+from .loihi_errors import layer_error
+from .loihi_format import POINT, alpha_of, beta_of
+from .project import project, targets_of
+from .quantized import IntegerRun, LayerOnGrid
+
+
+@dataclass(frozen=True)
+class StoredWeight:
+    """Weights of a projection.
+
+    Attributes:
+        mantissa: even, int64, in the shape of the projection's weight.
+        exponent: of all of them.
+    """
+
+    mantissa: Tensor
+    exponent: int
+
+    @property
+    def values(self) -> Tensor:
+        """Weights in units of the membrane, int64."""
+        return self.mantissa * (1 << (POINT + self.exponent))
+
+
+@dataclass(frozen=True)
+class LoihiLayer:
+    """A layer in the chip's numbers.
+
+    Attributes:
+        real: the layer that it stands for.
+        scale: units of the chip's membrane for one unit of the network's.
+        weights: one for every projection.
+        neurons: int64, flat.
+        bias_mantissa: of every neuron.
+        bias_exponent: of every neuron.
+        clipped: values that the format did not hold.
+    """
+
+    real: Layer
+    scale: float
+    weights: tuple[StoredWeight, ...]
+    neurons: LoihiNeurons
+    bias_mantissa: Tensor
+    bias_exponent: Tensor
+    clipped: int
+
+    def on_grid(self) -> LayerOnGrid:
+        """The rounded values in units of the network."""
+        real, shape = self.real, self.real.shape
+        return LayerOnGrid(
+            weights=tuple(weight.values / self.scale for weight in self.weights),
+            bias=self.neurons.bias.reshape(shape) / self.scale,
+            threshold=self.neurons.threshold.reshape(shape) / self.scale,
+            beta=beta_of(self.neurons.decay_v).reshape(shape),
+            alpha=None if real.alpha is None else alpha_of(self.neurons.decay_u).reshape(shape),
+            lower=None,
+            facts={
+                "scale": self.scale,
+                "weight_exponents": [weight.exponent for weight in self.weights],
+                "v_min": self.neurons.v_min,
+                "v_max": self.neurons.v_max,
+            },
+        )
+
+    def on_chip(self) -> Layer:
+        """The layer with the leak of the current that the chip has."""
+        return replace(self.real, alpha=self.on_grid().alpha)
+
+
+class LoihiNetwork:
+    """All layers in the chip's numbers; an `IntegerNetwork`.
+
+    Attributes:
+        graph: the network that they stand for.
+        layers: in its order.
+        errors: what rounding did to each.
+    """
+
+    def __init__(self, graph: ChipGraph, layers: tuple[LoihiLayer, ...]) -> None:
+        """Take the layers of a graph."""
+        self.graph, self.layers = graph, layers
+        hops = graph.depth()
+        self.errors = tuple(layer_error(layer, hops[layer.real.name]) for layer in layers)
+
+    def run(self, events: Tensor) -> IntegerRun:
+        """Run input events, int64 (T, B, *input_shape), from rest; T + D steps of the chip.
+
+        `events` of the result: `overflows` of sums and currents, `clamped` membranes, `input events
+        above 1`, which the chip would have to be sent as so many spikes.
+        """
+        timesteps, batch = events.shape[:2]
+        delay = self.graph.depth()[self.graph.output.name]
+        states = [LoihiState(layer.neurons, batch, layer.real.size) for layer in self.layers]
+        arriving = {layer.real.name: torch.zeros(batch, *layer.real.shape) for layer in self.layers}
+        arriving[INPUT] = torch.zeros(batch, *self.graph.input_shape)
+        weights = [[weight.values.double() for weight in layer.weights] for layer in self.layers]
+        sums = {name: torch.zeros(spikes.shape[1:]).double() for name, spikes in arriving.items()}
+        output = []
+        for step in range(timesteps + delay):
+            fired = {}
+            for layer, state, stored in zip(self.layers, states, weights, strict=True):
+                total = torch.zeros(batch, *layer.real.shape, dtype=torch.float64)
+                for projection, weight in zip(layer.real.projections, stored, strict=True):
+                    total += project(projection, weight, arriving[projection.source])
+                spikes = state.step(total.flatten(1).to(torch.int64))
+                fired[layer.real.name] = spikes.reshape(batch, *layer.real.shape)
+            if step >= delay:
+                output.append(fired[self.graph.output.name].flatten(1).to(torch.int64))
+            given = events[step] if step < timesteps else torch.zeros_like(events[0])
+            arriving = {INPUT: given, **fired}
+            for name, spikes in arriving.items():
+                sums[name] += spikes.sum(0)
+        return IntegerRun(
+            output=torch.stack(output),
+            spikes={layer.real.name: int(sums[layer.real.name].sum()) for layer in self.layers},
+            events={
+                "overflows": sum(state.overflows for state in states),
+                "clamped": sum(state.clamped for state in states),
+                "input events above 1": int((events > 1).sum()),
+            },
+            synaptic_events=sum(
+                targets_of(projection, weight, sums[projection.source][None])
+                for layer, stored in zip(self.layers, weights, strict=True)
+                for projection, weight in zip(layer.real.projections, stored, strict=True)
+            ),
+            updates=sum(layer.real.size for layer in self.layers) * batch * (timesteps + delay),
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Mantissas, exponents and decays of every layer; a projection is named by its source."""
+        named: dict[str, Any] = {}
+        for layer in self.layers:
+            name, neurons = layer.real.name, layer.neurons
+            for projection, weight in zip(layer.real.projections, layer.weights, strict=True):
+                part = f"{name}.{projection.source}"
+                named[f"{part}.weight_mantissa"] = weight.mantissa.to(torch.int16)
+                named[f"{part}.weight_exponent"] = torch.tensor(weight.exponent, dtype=torch.int8)
+            named |= {
+                f"{name}.threshold_mantissa": (neurons.threshold >> POINT).to(torch.int32),
+                f"{name}.bias_mantissa": layer.bias_mantissa.to(torch.int16),
+                f"{name}.bias_exponent": layer.bias_exponent.to(torch.int8),
+                f"{name}.decay_u": neurons.decay_u.to(torch.int16),
+                f"{name}.decay_v": neurons.decay_v.to(torch.int16),
+            }
+        return named
+
+    def on_grid(self) -> dict[str, LayerOnGrid]:
+        """The rounded values of every layer in units of the network."""
+        return {layer.real.name: layer.on_grid() for layer in self.layers}
