@@ -23,6 +23,7 @@ from mpo_snn.deploy.loihi_core import run_loihi
 from mpo_snn.deploy.speck_core import run_speck
 from mpo_snn.deploy.xylo_core import run_xylo
 from mpo_snn.files import write_file
+from mpo_snn.graph.neuron_behaviour import ResetKind
 
 from .networks import loihi_neurons, speck_layers, xylo_arrays, xylo_network
 
@@ -107,21 +108,22 @@ def _xylo(version: Any, large: bool) -> Callable[[int], Made]:
     return make
 
 
-def _speck(spikes: str, reset: str) -> Callable[[int], Made]:
+def _speck(most_spikes: int | None, reset: ResetKind) -> Callable[[int], Made]:
     def make(seed: int) -> Made:
-        layers = speck_layers(seed, spikes, reset)
+        layers = speck_layers(seed, most_spikes, reset)
         generator = torch.Generator().manual_seed(seed)
         events = torch.randint(0, 3, (STEPS, BATCH, 2, 12, 12), generator=generator)
         arrays: dict[str, Any] = {"events": events, "layers": len(layers)}
-        arrays |= {"spikes": spikes, "reset": reset}
+        arrays |= {"spikes": "single" if most_spikes == 1 else "multi", "reset": reset}
         for index, layer in enumerate(layers):
-            for key in ("weight", "bias", "threshold", "lower", "pool"):
+            arrays[f"pool{index}"] = layer.sources[0].pool[0]
+            for key in ("weight", "bias", "threshold", "lower"):
                 arrays[f"{key}{index}"] = getattr(layer, key)
-        run = run_speck(layers, events)
-        ours = {"output": run.output}
-        for index in range(len(layers)):
-            ours |= {f"spikes{index}": run.spikes[index], f"v{index}": run.v[index]}
-        dropped = (int((v == one.lower).sum()) for v, one in zip(run.v, layers, strict=True))
+        run = run_speck(layers, events, keep_v=True)
+        ours = {}
+        for index, layer in enumerate(layers):
+            ours |= {f"spikes{index}": run.spikes[layer.name], f"v{index}": run.v[layer.name]}
+        dropped = (int((run.v[layer.name] == layer.lower).sum()) for layer in layers)
         return arrays, ours, sum(dropped)
 
     return make
@@ -149,9 +151,9 @@ KINDS = (
     ("Xylo, core 1, large weights", *_XYLO, _xylo(1, True)),
     ("Xylo, core 2", *_XYLO, _xylo(2, False)),
     ("Xylo, core 2, large weights", *_XYLO, _xylo(2, True)),
-    ("Speck, multi, subtract", *_SPECK, _speck("multi", "subtract")),
-    ("Speck, single, subtract", *_SPECK, _speck("single", "subtract")),
-    ("Speck, multi, zero", *_SPECK, _speck("multi", "zero")),
+    ("Speck, multi, subtract", *_SPECK, _speck(None, "subtract")),
+    ("Speck, single, subtract", *_SPECK, _speck(1, "subtract")),
+    ("Speck, multi, zero", *_SPECK, _speck(None, "zero")),
     ("Loihi", *_LOIHI, _loihi(17)),
     ("Loihi, sums beyond 22 bits", *_LOIHI, _loihi(23)),
 )

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mpo_snn.deploy.layers import INPUT
 from mpo_snn.deploy.loihi_core import LoihiNeurons
-from mpo_snn.deploy.speck_core import SpeckLayer
+from mpo_snn.deploy.speck_core import SpeckLayer, SpeckSource
 from mpo_snn.deploy.xylo_core import XyloNetwork, XyloNeurons
+from mpo_snn.graph.neuron_behaviour import ResetKind
 
 
 def xylo_network(seed: int, version: Literal[1, 2], *, large: bool) -> XyloNetwork:
@@ -66,27 +68,29 @@ def xylo_arrays(network: XyloNetwork) -> dict[str, Any]:
     }
 
 
-def speck_layers(seed: int, spikes: str, reset: str) -> list[SpeckLayer]:
+def speck_layers(seed: int, most_spikes: int | None, reset: ResetKind) -> list[SpeckLayer]:
     """Three layers on 12x12 pixels, the first with pooling; thresholds that are often doubled."""
     generator = torch.Generator().manual_seed(seed)
 
     def integers(low: int, high: int, *shape: int) -> Tensor:
         return torch.randint(low, high, shape, generator=generator)
 
-    layers, channels = [], (2, 4, 4, 3)
+    layers, channels, before = [], (2, 4, 4, 3), INPUT
     for index, (into, out) in enumerate(pairwise(channels)):
         layers.append(
             SpeckLayer(
+                name=f"layer{index}",
+                sources=(SpeckSource(before, (2, 2) if index == 1 else (1, 1)),),
                 weight=integers(-128, 128, out, into, 3, 3),
                 bias=integers(-128, 128, out),
                 threshold=int(integers(60, 400, 1)),
                 lower=-int(integers(60, 400, 1)),
-                padding=1,
-                pool=2 if index == 0 else 1,
-                spikes=spikes,  # type: ignore[arg-type]
-                reset=reset,  # type: ignore[arg-type]
+                padding=(1, 1),
+                most_spikes=most_spikes,
+                reset=reset,
             )
         )
+        before = f"layer{index}"
     return layers
 
 

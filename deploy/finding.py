@@ -57,7 +57,10 @@ class CheckResult:
     Attributes:
         findings: empty if the network fits.
         usage: of each resource.
+        warnings: what the chip does otherwise than the network, or what has to be done by hand; it
+            fits nonetheless.
     """
 
     findings: tuple[Finding, ...]
     usage: tuple[Usage, ...]
+    warnings: tuple[Finding, ...] = ()

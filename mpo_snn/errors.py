@@ -57,6 +57,10 @@ class ExportError(MpoError):
     """A network has no exact form in the format that was asked for."""
 
 
+class DeployError(MpoError):
+    """A network has no form in the numbers of a chip, or does not fit on it."""
+
+
 class ProfileError(MpoError):
     """An energy, reader or chip profile is unknown or malformed."""
 
@@ -67,3 +71,7 @@ class StudyError(MpoError):
 
 class OutputError(MpoError):
     """A file could not be written; what was there before is untouched."""
+
+
+class DeployError(MpoError):
+    """A network cannot be put on a chip."""

@@ -21,6 +21,10 @@ def run(source: str, target: str) -> None:
     x = torch.from_numpy(given["events"]).float()  # (T, B, channels, height, width)
     found = {}
     for index in range(int(given["layers"])):
+        side = int(given[f"pool{index}"])
+        if side > 1:
+            pooled = torch.nn.functional.avg_pool2d(x.flatten(0, 1), side, divisor_override=1)
+            x = pooled.unflatten(0, x.shape[:2])
         weight = torch.from_numpy(given[f"weight{index}"]).float()
         bias = torch.from_numpy(given[f"bias{index}"]).float()
         neurons = sl.IAF(
@@ -35,12 +39,8 @@ def run(source: str, target: str) -> None:
         spikes = neurons(current.transpose(0, 1)).transpose(0, 1)
         found[f"spikes{index}"] = spikes.numpy()
         found[f"v{index}"] = neurons.recordings["v_mem"].transpose(0, 1).numpy()
-        side = int(given[f"pool{index}"])
-        if side > 1:
-            pooled = torch.nn.functional.avg_pool2d(spikes.flatten(0, 1), side, divisor_override=1)
-            spikes = pooled.unflatten(0, x.shape[:2])
         x = spikes
-    np.savez(target, output=x.numpy(), **found)
+    np.savez(target, **found)
 
 
 if __name__ == "__main__":
