@@ -58,6 +58,7 @@ def read_layers(
     dt: float,
     timesteps: int,
     encoding: str,
+    readout: str = "spike_count",
     behaviour: Mapping[str, NeuronBehaviour] | None = None,
 ) -> ReadGraph:
     """Read a checked graph (`mpo_snn.graph.check`).
@@ -67,9 +68,10 @@ def read_layers(
         dt: timestep in seconds.
         timesteps: T.
         encoding: of the input.
+        readout: of the output.
         behaviour: of the nodes that spike, by name; NIR's own for those that are absent.
     """
-    return _Reading(graph, dt, behaviour or {}).read(timesteps, encoding)
+    return _Reading(graph, dt, behaviour or {}).read(timesteps, encoding, readout)
 
 
 class _Reading:
@@ -88,7 +90,14 @@ class _Reading:
             for line in unread
         ]
 
-    def read(self, timesteps: int, encoding: str) -> ReadGraph:
+    def read(self, timesteps: int, encoding: str, readout: str) -> ReadGraph:
+        if readout == "last":
+            self._find(
+                self.end,
+                "the answer is read off the last timestep",
+                "counts of spikes over all timesteps",
+                "train with --readout spike_count",
+            )
         if encoding not in EVENTS:
             self._find(
                 self.start,

@@ -159,7 +159,7 @@ def test_all_findings_come_at_once() -> None:
 def test_behaviour_beyond_nir_is_in_units_of_the_layer() -> None:
     graph = graph_of(nn.Flatten(), nn.Linear(32, 3), lif())  # gain 1 - beta = 0.5
     behaviour = {name: NeuronBehaviour("subtract", 4, -0.2) for name in ("2",)}
-    read = read_layers(graph, DT, T, "counts", behaviour).graph
+    read = read_layers(graph, DT, T, "counts", behaviour=behaviour).graph
     assert read is not None
     (layer,) = read
     assert (layer.reset, layer.most_spikes) == ("subtract", 4)
