@@ -71,7 +71,3 @@ class StudyError(MpoError):
 
 class OutputError(MpoError):
     """A file could not be written; what was there before is untouched."""
-
-
-class DeployError(MpoError):
-    """A network cannot be put on a chip."""
