@@ -212,6 +212,6 @@ def _refuse_silence(graph: ChipGraph, real: Answers, chip: Answers, profile: Chi
         raise SilentError(f"cannot deploy to {profile.name}: the network falls silent", silent)
     if not sum(real.spikes.values()):
         raise SilentError(
-            f"cannot deploy to {profile.name}: no neuron of the network fires, even before rounding;"
-            " are its weights those of a trained network?"
+            f"cannot deploy to {profile.name}: no neuron of the network fires, even before"
+            " rounding; are its weights those of a trained network?"
         )

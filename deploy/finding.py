@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,10 @@ class CheckResult:
         usage: of each resource.
         warnings: what the chip does otherwise than the network, or what has to be done by hand; it
             fits nonetheless.
+        placement: where each layer goes, for chips with several cores.
     """
 
     findings: tuple[Finding, ...]
     usage: tuple[Usage, ...]
     warnings: tuple[Finding, ...] = ()
+    placement: Mapping[str, str] = field(default_factory=dict)

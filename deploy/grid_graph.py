@@ -8,6 +8,8 @@ membrane are in the metadata (`mpo_snn.graph.neuron_behaviour`).
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import nir
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +46,7 @@ def grid_graph(graph: ChipGraph, dt: float) -> tuple[nir.NIRGraph, dict[str, Neu
             way = _way(name, projection, own)
             nodes.update(way)
             names = [projection.source, *way, layer.name]
-            edges += list(zip(names, names[1:], strict=False))
+            edges += pairwise(names)
             bias = None
         nodes[layer.name] = _neurons(layer, dt)
     behaviour = {
