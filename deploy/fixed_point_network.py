@@ -1,0 +1,150 @@
+"""A network in the integers of hardware in fixed point, and its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mpo_snn.errors import DeployError
+
+from .fixed_point import limits
+from .fixed_point_core import FixedPointFormat, FixedPointNeurons, FixedPointState
+from .fixed_point_scale import beta_of, is_shifted
+from .layers import INPUT, ChipGraph, Layer
+from .project import project, targets_of
+from .quantized import IntegerRun, LayerError, LayerOnGrid
+
+
+@dataclass(frozen=True)
+class FixedPointLayer:
+    """A layer in integers.
+
+    Attributes:
+        real: the layer that it stands for.
+        scale: units of the hardware for one of the network.
+        weights: int64, one for every projection, of its shape.
+        neurons: parameters, of the layer's shape.
+    """
+
+    real: Layer
+    scale: float
+    weights: tuple[Tensor, ...]
+    neurons: FixedPointNeurons
+
+    def on_grid(self, chosen: FixedPointFormat) -> LayerOnGrid:
+        """The rounded values in units of the network.
+
+        A threshold that is higher by 1 because the hardware compares with `>=` is given halfway
+        between the whole numbers that it separates.
+        """
+        threshold = self.neurons.threshold.double()
+        if is_shifted(self.real, chosen):
+            threshold = threshold - 0.5
+        lowest = limits(chosen.state_bits)[0] / self.scale
+        facts = {"scale": self.scale, "leak": chosen.leak, "compare": chosen.compare}
+        return LayerOnGrid(
+            weights=tuple(weight.double() / self.scale for weight in self.weights),
+            bias=self.neurons.bias.double() / self.scale,
+            threshold=threshold / self.scale,
+            beta=beta_of(self.neurons.leak, chosen),
+            alpha=None,
+            lower=lowest if chosen.overflow == "saturate" else None,
+            facts=facts,
+        )
+
+
+@dataclass(frozen=True)
+class FixedPointNetwork:
+    """All layers in integers; an `IntegerNetwork`.
+
+    Attributes:
+        graph: the network in real numbers.
+        format: of the hardware.
+        layers: in the graph's order.
+        errors: what rounding did to each.
+    """
+
+    graph: ChipGraph
+    format: FixedPointFormat
+    layers: tuple[FixedPointLayer, ...]
+    errors: tuple[LayerError, ...]
+
+    def run(self, events: Tensor) -> IntegerRun:
+        """Run input events, int64 (T, B, *input_shape), from rest; layers add no delay.
+
+        `events` of the result: membranes that were `saturated` or `wrapped`.
+
+        Raises:
+            DeployError: if they have another shape or type.
+        """
+        self._require(events)
+        timesteps, batch = events.shape[:2]
+        states = [FixedPointState(self.format, layer.neurons, batch) for layer in self.layers]
+        shapes = {INPUT: self.graph.input_shape} | {one.name: one.shape for one in self.graph}
+        fired = {name: events.new_zeros(batch, *shape) for name, shape in shapes.items()}
+        totals = {name: events.new_zeros(shape) for name, shape in shapes.items()}
+        output = []
+        for given in events:
+            fired[INPUT] = given
+            for layer, state in zip(self.layers, states, strict=True):
+                fired[layer.real.name] = state.step(_current(layer, fired))
+            for name, spikes in fired.items():
+                totals[name] += spikes.sum(0)
+            output.append(fired[self.graph.output.name].flatten(1))
+        narrowed = "saturated" if self.format.overflow == "saturate" else "wrapped"
+        return IntegerRun(
+            output=torch.stack(output),
+            spikes={layer.name: int(totals[layer.name].sum()) for layer in self.graph},
+            events={narrowed: sum(state.narrowed for state in states)},
+            synaptic_events=sum(
+                targets_of(projection, weight, totals[projection.source][None])
+                for layer in self.layers
+                for projection, weight in zip(layer.real.projections, layer.weights, strict=True)
+            ),
+            updates=sum(layer.size for layer in self.graph) * timesteps * batch,
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights, leaks, thresholds and biases of every layer; a weight is named by its source."""
+        found: dict[str, Tensor] = {}
+        for layer in self.layers:
+            name, neurons = layer.real.name, layer.neurons
+            for projection, weight in zip(layer.real.projections, layer.weights, strict=True):
+                found[f"{name}.{projection.source}.weight"] = narrowest(weight)
+            found[f"{name}.threshold"] = narrowest(neurons.threshold)
+            found[f"{name}.bias"] = narrowest(neurons.bias)
+            if self.format.leak != "none":
+                found[f"{name}.leak_{self.format.leak}"] = narrowest(neurons.leak)
+        return found
+
+    def on_grid(self) -> dict[str, LayerOnGrid]:
+        """The rounded values of every layer in units of the network."""
+        return {layer.real.name: layer.on_grid(self.format) for layer in self.layers}
+
+    def _require(self, events: Tensor) -> None:
+        shape = self.graph.input_shape
+        if events.dtype != torch.int64 or tuple(events.shape[2:]) != shape:
+            raise DeployError(
+                f"cannot run events of shape {tuple(events.shape)} and type {events.dtype};"
+                f" expected int64 of shape (T, B, {', '.join(map(str, shape))})."
+            )
+
+
+def _current(layer: FixedPointLayer, fired: dict[str, Tensor]) -> Tensor:
+    """The exact sum of weights that the spikes reach, (B, *shape)."""
+    batch = len(fired[INPUT])
+    total = torch.zeros(batch, *layer.real.shape, dtype=torch.float64)
+    for projection, weight in zip(layer.real.projections, layer.weights, strict=True):
+        total += project(projection, weight.double(), fired[projection.source])
+    return total.to(torch.int64)
+
+
+def narrowest(values: Tensor) -> Tensor:
+    """The same whole numbers in the narrowest signed type that holds them."""
+    largest = max(int(values.max()), -int(values.min()) - 1) if values.numel() else 0
+    for dtype in (torch.int8, torch.int16, torch.int32):
+        if largest <= torch.iinfo(dtype).max:
+            return values.to(dtype)
+    return values
