@@ -77,7 +77,7 @@ def round_leak(beta: Tensor, chosen: FixedPointFormat) -> Tensor:
     if chosen.leak == "multiply":
         return round_half_even(beta * 2**chosen.leak_bits)
     shifts = torch.tensor([NO_LEAK, *range(min(2**chosen.leak_bits, _LONGEST_SHIFT + 1))])
-    nearest: Tensor = (beta[..., None] - beta_of(shifts, chosen)).abs().argmin(-1)
+    nearest = (beta[..., None] - beta_of(shifts, chosen)).abs().argmin(-1)
     return shifts[nearest]
 
 
@@ -85,4 +85,5 @@ def beta_of(leak: Tensor, chosen: FixedPointFormat) -> Tensor:
     """What is left of the membrane in a step, but for rounding; float64."""
     if chosen.leak == "multiply":
         return leak.double() / 2**chosen.leak_bits
-    return torch.where(leak == NO_LEAK, 1.0, 1.0 - torch.exp2(-leak.clamp(min=0).double()))
+    kept: Tensor = 1.0 - torch.exp2(-leak.clamp(min=0).double())
+    return kept.masked_fill(leak == NO_LEAK, 1.0)
