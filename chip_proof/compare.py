@@ -20,12 +20,19 @@ import numpy as np
 import torch
 
 from mpo_snn.deploy.loihi_core import run_loihi
+from mpo_snn.deploy.speck_check import placement_of
+from mpo_snn.deploy.speck_convolution import as_convolution
 from mpo_snn.deploy.speck_core import run_speck
+from mpo_snn.deploy.speck_placement import memory_of
+from mpo_snn.deploy.speck_quantize import quantize_speck
+from mpo_snn.deploy.speck_vendor import vendor_arrays
 from mpo_snn.deploy.xylo_core import run_xylo
 from mpo_snn.files import write_file
 from mpo_snn.graph.neuron_behaviour import ResetKind
+from mpo_snn.profiles.chip import load_chip_profile
 
 from .networks import loihi_neurons, speck_layers, xylo_arrays, xylo_network
+from .speck_graphs import digits_graph
 
 STEPS, BATCH, SEEDS = 200, 2, 20
 RUNNERS = Path(__file__).parent / "runners"
@@ -129,6 +136,35 @@ def _speck(most_spikes: int | None, reset: ResetKind) -> Callable[[int], Made]:
     return make
 
 
+def _speck_network(reset: ResetKind, most_spikes: int, bias: bool, skip: bool) -> Any:
+    """A float network through our quantizer and theirs: integers, memory, spikes, membranes."""
+    profile = load_chip_profile("speck-2e")
+
+    def make(seed: int) -> Made:
+        graph = digits_graph(seed, reset, most_spikes, bias=bias, skip=skip)
+        network = quantize_speck(graph, profile)
+        placement = placement_of(graph, profile)
+        generator = torch.Generator().manual_seed(seed)
+        events = torch.randint(0, 3, (STEPS, BATCH, *graph.input_shape), generator=generator)
+        run = run_speck(network.layers, events, keep_v=True)
+        ours = {"placed": torch.tensor(len(placement.cores))}
+        for k, layer in enumerate(network.layers):
+            memory = memory_of(as_convolution(graph.layers[k]), bias)
+            ours |= {
+                f"weight{k}": layer.weight,
+                f"bias{k}": layer.bias,
+                f"threshold{k}": torch.tensor(layer.threshold),
+                f"lower{k}": torch.tensor(layer.lower),
+                f"memory{k}": torch.tensor((memory.kernel, memory.neuron, memory.bias)),
+                f"spikes{k}": run.spikes[layer.name],
+                f"v{k}": run.v[layer.name],
+            }
+        dropped = (int((run.v[layer.name] == layer.lower).sum()) for layer in network.layers)
+        return vendor_arrays(network) | {"events": events}, ours, sum(dropped)
+
+    return make
+
+
 def _loihi(bits: int) -> Callable[[int], Made]:
     def make(seed: int) -> Made:
         neurons = loihi_neurons(seed)
@@ -144,6 +180,7 @@ def _loihi(bits: int) -> Callable[[int], Made]:
 
 
 _XYLO = ("xylosim 0.1.3", "chips", "run_xylosim.py")
+_NETWORK = ("sinabs 3.1.3", "legacy", "run_dynapcnn_network.py")
 _SPECK = ("sinabs 3.1.3", "legacy", "run_dynapcnn.py")
 _LOIHI = ("nengo-loihi 1.1.0", "loihi", "run_nengo_loihi.py")
 KINDS = (
@@ -154,6 +191,9 @@ KINDS = (
     ("Speck, multi, subtract", *_SPECK, _speck(None, "subtract")),
     ("Speck, single, subtract", *_SPECK, _speck(1, "subtract")),
     ("Speck, multi, zero", *_SPECK, _speck(None, "zero")),
+    ("Speck, float network", *_NETWORK, _speck_network("subtract", 32_767, False, False)),
+    ("Speck, float network, biases", *_NETWORK, _speck_network("zero", 1, True, False)),
+    ("Speck, float network, two ways", *_NETWORK, _speck_network("subtract", 3, True, True)),
     ("Loihi", *_LOIHI, _loihi(17)),
     ("Loihi, sums beyond 22 bits", *_LOIHI, _loihi(23)),
 )

@@ -7,6 +7,8 @@ Sources of unequal depth are no finding: events take no timesteps to pass a core
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from mpo_snn.profiles.chip import ChipProfile
 
 from .finding import CheckResult, Finding, Usage
@@ -30,7 +32,6 @@ def check_speck(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
     """Check every layer, the connections between them, and the placement on cores."""
     findings: list[Finding] = []
     warnings: list[Finding] = []
-    convolutions: dict[str, Convolution] = {}
     for layer in graph:
         findings += neuron_findings(layer)
         findings += recurrence_findings(graph, layer)
@@ -42,12 +43,11 @@ def check_speck(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
         except NoConvolution as error:
             findings.append(Finding(error.where, error.found, error.allowed, error.fix, EVENTS))
             continue
-        convolutions[layer.name] = convolution
         findings += map_findings(layer, convolution, profile)
         warnings += neuron_warnings(layer, convolution)
         _weigh(layer, convolution, profile, findings, warnings)
     findings += _fan_out(graph, profile)
-    placement = placement_of(graph, convolutions, profile)
+    placement = placement_of(graph, profile)
     findings += placement.findings
     warnings += _read_out(graph, profile)
     states = sum(layer.size for layer in graph), sum(profile.value("limit.neuron_memory"))
@@ -55,14 +55,12 @@ def check_speck(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
     return CheckResult(tuple(findings), usage, tuple(warnings))
 
 
-def placement_of(
-    graph: ChipGraph, convolutions: dict[str, Convolution], profile: ChipProfile
-) -> Placement:
-    """The core of every layer."""
-    needs: dict[str, Memory] = {
-        name: memory_of(convolution, bool(graph.layer(name).bias.any()))
-        for name, convolution in convolutions.items()
-    }
+def placement_of(graph: ChipGraph, profile: ChipProfile) -> Placement:
+    """The core of every layer that is one convolution."""
+    needs: dict[str, Memory] = {}
+    for layer in graph:
+        with suppress(NoConvolution):
+            needs[layer.name] = memory_of(as_convolution(layer), bool(layer.bias.any()))
     return place(needs, profile)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from mpo_snn.profiles.chip import ChipProfile
 
 from .finding import Finding
-from .layers import ChipGraph, Layer, Projection
+from .layers import INPUT, ChipGraph, Layer, Projection
 from .speck_convolution import Convolution, map_of
 
 NEURON = "synsense/sinabs@904eb89, sinabs/layers/iaf.py and docs/speck/overview.md"
@@ -135,6 +135,14 @@ def projection_findings(projection: Projection, profile: ChipProfile) -> Iterato
 def projection_warnings(projection: Projection) -> Iterator[Finding]:
     """What only the chip would show."""
     sides = map_of(projection.source_shape)[1:]
+    if projection.source == INPUT and projection.pool != (1, 1):
+        yield Finding(
+            projection.node,
+            f"input events summed over windows of {_by(projection.pool)}",
+            "pooling behind a core",
+            "sum them in front of the chip, or let its sensor do so",
+            EVENTS,
+        )
     if any(side % pool for side, pool in zip(sides, projection.pool, strict=True)):
         yield Finding(
             projection.node,

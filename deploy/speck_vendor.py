@@ -1,0 +1,152 @@
+"""What the vendor's tool takes: a model of sinabs, and files for the machine that holds the chip.
+
+sinabs rounds the float network itself; what comes out are the integers of `quantize_speck`
+(`make deploy-proof`). samna, its driver, installs itself anew when it is imported and belongs into
+an environment of its own: the files need neither it nor mpo-snn until the chip is opened.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from mpo_snn.errors import DeployError
+from mpo_snn.files import write_file
+
+from .layers import INPUT
+from .speck_convolution import as_convolution, map_of
+from .speck_quantize import SpeckNetwork
+from .speck_sinabs import SpeckModel
+
+STEPS = """\
+Speck: loading {title}
+
+1. An environment with the chip's driver (Linux, Python 3.10 to 3.12):
+       python -m venv speck && speck/bin/pip install sinabs==3.1.3
+   It brings samna, which fetches its binary part when it is imported for the first time.
+2. In this folder, with the board attached:
+       import numpy as np
+       from sinabs.backend.dynapcnn import DynapcnnNetwork
+       from speck_sinabs import SpeckModel
+
+       model = SpeckModel(np.load("speck.npz"))
+       chip = DynapcnnNetwork(model, input_shape={shape}, batch_size=1, dvs_input=False)
+       chip.to(device="{device}", monitor_layers=[-1], layer2core_map={cores})
+3. Do not run `model` or `chip` before `chip.to`: membranes that are left behind change the scale
+   and are loaded as well. `reset_states()` of every IAF layer sets them back.
+4. Count the events of each output channel; {outputs} channels, one per class. The read-out of the
+   chip itself takes up to 15 classes, and a fault of the hardware maps channel 4k to class k + 1.
+{bias}"""
+BIAS = """\
+5. The network has biases. The chip adds them on the ticks of a slow clock, not by timesteps: give
+   chip.to(..., slow_clk_frequency=HERTZ) one tick per timestep of your input.
+"""
+
+
+def vendor_arrays(network: SpeckNetwork) -> dict[str, Any]:
+    """The float network, as `mpo_snn.deploy.speck_sinabs` reads it.
+
+    Raises:
+        DeployError: if sources stand side by side or input is pooled, which sinabs cannot say.
+    """
+    names = [layer.name for layer in network.graph]
+    arrays: dict[str, Any] = {"layers": len(names)}
+    findings = []
+    for k, (layer, quantized) in enumerate(zip(network.graph, network.layers, strict=True)):
+        convolution = as_convolution(layer)
+        if any(source.shift for source in convolution.sources):
+            findings.append(
+                f"{layer.name}: sources with weights of their own, which take a shift of channels;"
+                " sinabs merges sources by adding them: give all of them one weight"
+            )
+        findings += [
+            f"{layer.name}: pooling of input events; sinabs pools behind a core alone: sum the"
+            " events over windows before they are sent"
+            for source in convolution.sources
+            if source.name == INPUT and source.pool != (1, 1)
+        ]
+        sources = [
+            -1 if source.name == INPUT else names.index(source.name)
+            for source in convolution.sources
+        ]
+        bias = layer.bias.flatten(1)[:, 0] if layer.bias.dim() > 1 else layer.bias
+        values = {
+            "name": layer.name,
+            "weight": convolution.weight.float().numpy(),
+            "bias": bias.float().numpy(),
+            "threshold": float(layer.threshold.flatten()[0]),
+            "lower": network.lower[k],
+            "stride": convolution.stride,
+            "padding": convolution.padding,
+            "most_spikes": quantized.most_spikes or 0,
+            "reset": layer.reset,
+            "sources": sources,
+            "pools": [source.pool[0] for source in convolution.sources],
+        }
+        arrays |= {f"{key}{k}": value for key, value in values.items()}
+    if findings:
+        raise DeployError("cannot write the network for sinabs", findings)
+    return arrays
+
+
+def sinabs_model(network: SpeckNetwork, batch_size: int = 1) -> nn.Module:
+    """The float network in layers of sinabs; `DynapcnnNetwork` discretises it.
+
+    Raises:
+        DeployError: if sinabs is not installed, or cannot say the network.
+    """
+    try:
+        return SpeckModel(vendor_arrays(network), batch_size)
+    except ImportError as error:
+        raise DeployError(
+            "cannot build a model of sinabs: it is not installed here; `pip install sinabs` in an"
+            " environment of its own (it brings samna), or write files with write_vendor_files."
+        ) from error
+
+
+def write_vendor_files(
+    network: SpeckNetwork, cores: Mapping[str, int], folder: Path, title: str, device: str
+) -> list[Path]:
+    """Write arrays, the module that reads them, and the steps that load them.
+
+    Args:
+        network: to be loaded.
+        cores: of each layer (`speck_placement.Placement.cores`).
+        folder: that gets ``speck.npz``, ``speck_sinabs.py`` and ``load_on_speck.txt``.
+        title: of the network, for the text.
+        device: as sinabs names it, e.g. ``speck2edevkit:0``.
+
+    Raises:
+        DeployError: as `vendor_arrays`.
+        OutputError: if a file cannot be written.
+    """
+    packed = io.BytesIO()
+    np.savez(packed, **vendor_arrays(network))
+    names = [layer.name for layer in network.graph]
+    is_one_order = all(
+        before in network.graph.layer(name).sources for before, name in pairwise(names)
+    )  # else sinabs may number layers otherwise
+    order = {k: cores[name] for k, name in enumerate(names)} if is_one_order else '"auto"'
+    text = STEPS.format(
+        title=title,
+        shape=map_of(network.graph.input_shape),
+        device=device,
+        cores=order,
+        outputs=network.graph.output.size,
+        bias=BIAS if any(bool(layer.bias.any()) for layer in network.layers) else "",
+    )
+    source = (Path(__file__).parent / "speck_sinabs.py").read_text(encoding="utf-8")
+    files: dict[str, str | bytes] = {
+        "speck.npz": packed.getvalue(),
+        "speck_sinabs.py": source,
+        "load_on_speck.txt": text,
+    }
+    for name, content in files.items():
+        write_file(folder / name, content)
+    return [folder / name for name in files]
