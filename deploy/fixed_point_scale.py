@@ -84,6 +84,6 @@ def round_leak(beta: Tensor, chosen: FixedPointFormat) -> Tensor:
 def beta_of(leak: Tensor, chosen: FixedPointFormat) -> Tensor:
     """What is left of the membrane in a step, but for rounding; float64."""
     if chosen.leak == "multiply":
-        return leak.double() / 2**chosen.leak_bits
+        return leak.double() / (1 << chosen.leak_bits)
     kept: Tensor = 1.0 - torch.exp2(-leak.clamp(min=0).double())
     return kept.masked_fill(leak == NO_LEAK, 1.0)

@@ -69,8 +69,15 @@ class IntegerNetwork(Protocol):
         errors: what rounding did to each.
     """
 
-    graph: ChipGraph
-    errors: tuple[LayerError, ...]
+    @property
+    def graph(self) -> ChipGraph:
+        """Its layers."""
+        ...
+
+    @property
+    def errors(self) -> tuple[LayerError, ...]:
+        """One for every layer, in their order."""
+        ...
 
     def run(self, events: Tensor) -> IntegerRun:
         """Run input events, int64 (T, B, *input_shape), from rest."""

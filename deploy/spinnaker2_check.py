@@ -42,7 +42,7 @@ def check_spinnaker2(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
                 CONVERTER,
             )
         )
-    elements = 0
+    elements, placement = 0, {}
     for layer in graph:
         taken = elements_of(layer, profile)
         if taken is None:
@@ -55,7 +55,10 @@ def check_spinnaker2(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
                     profile.constant("limit.memory_bytes").source,
                 )
             )
-        elements += taken or 0
+            continue
+        last = elements + taken - 1
+        placement[layer.name] = f"element {last}" if taken == 1 else f"elements {elements}-{last}"
+        elements += taken
     available = profile.value("limit.elements")
     if elements > available:
         findings.append(
@@ -68,7 +71,7 @@ def check_spinnaker2(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
             )
         )
     usage = Usage("processing elements, at least", elements, available, "processing elements")
-    return CheckResult(tuple(findings), (usage,))
+    return CheckResult(tuple(findings), (usage,), placement=placement)
 
 
 def weight_scales(graph: ChipGraph, profile: ChipProfile) -> dict[str, float]:
