@@ -9,6 +9,7 @@ away from the input has its bias alone for d steps.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -107,34 +108,22 @@ class LoihiNetwork:
         `events` of the result: `overflows` of sums and currents, `clamped` membranes, `input events
         above 1`, which the chip would have to be sent as so many spikes.
         """
-        timesteps, batch = events.shape[:2]
         delay = self.graph.depth()[self.graph.output.name]
-        states = [LoihiState(layer.neurons, batch, layer.real.size) for layer in self.layers]
-        arriving = {layer.real.name: torch.zeros(batch, *layer.real.shape) for layer in self.layers}
-        arriving[INPUT] = torch.zeros(batch, *self.graph.input_shape)
-        weights = [[weight.values.double() for weight in layer.weights] for layer in self.layers]
-        sums = {name: torch.zeros(spikes.shape[1:]).double() for name, spikes in arriving.items()}
+        weights = self._weights()
+        sums: dict[str, Tensor] = {}
         output = []
-        for step in range(timesteps + delay):
-            fired = {}
-            for layer, state, stored in zip(self.layers, states, weights, strict=True):
-                total = torch.zeros(batch, *layer.real.shape, dtype=torch.float64)
-                for projection, weight in zip(layer.real.projections, stored, strict=True):
-                    total += project(projection, weight, arriving[projection.source])
-                spikes = state.step(total.flatten(1).to(torch.int64))
-                fired[layer.real.name] = spikes.reshape(batch, *layer.real.shape)
+        states = self.rest(events.shape[1])
+        for step, fired in enumerate(self.steps(events, states)):
+            for name, spikes in fired.items():
+                sums[name] = sums.get(name, 0) + spikes.double().sum(0)
             if step >= delay:
                 output.append(fired[self.graph.output.name].flatten(1).to(torch.int64))
-            given = events[step] if step < timesteps else torch.zeros_like(events[0])
-            arriving = {INPUT: given, **fired}
-            for name, spikes in arriving.items():
-                sums[name] += spikes.sum(0)
         return IntegerRun(
             output=torch.stack(output),
             spikes={layer.real.name: int(sums[layer.real.name].sum()) for layer in self.layers},
             events={
-                "overflows": sum(state.overflows for state in states),
-                "clamped": sum(state.clamped for state in states),
+                "overflows": sum(state.overflows for state in states.values()),
+                "clamped": sum(state.clamped for state in states.values()),
                 "input events above 1": int((events > 1).sum()),
             },
             synaptic_events=sum(
@@ -142,8 +131,43 @@ class LoihiNetwork:
                 for layer, stored in zip(self.layers, weights, strict=True)
                 for projection, weight in zip(layer.real.projections, stored, strict=True)
             ),
-            updates=sum(layer.real.size for layer in self.layers) * batch * (timesteps + delay),
+            updates=sum(layer.real.size for layer in self.layers)
+            * events.shape[1]
+            * (len(events) + delay),
         )
+
+    def rest(self, batch: int) -> dict[str, LoihiState]:
+        """States of all layers, by name, before a run of so many samples."""
+        return {one.real.name: LoihiState(one.neurons, batch, one.real.size) for one in self.layers}
+
+    def steps(self, events: Tensor, states: dict[str, LoihiState]) -> Iterator[dict[str, Tensor]]:
+        """The T + D steps of the chip, one by one.
+
+        Args:
+            events: (T, B, *input_shape).
+            states: of `rest`; they advance with every step.
+
+        Yields:
+            spikes that leave the input and every layer in this step, (B, *shape), by name.
+        """
+        timesteps, batch = events.shape[:2]
+        weights = self._weights()
+        arriving = {one.name: torch.zeros(batch, *one.shape) for one in self.graph}
+        arriving[INPUT] = torch.zeros(batch, *self.graph.input_shape)
+        for step in range(timesteps + self.graph.depth()[self.graph.output.name]):
+            fired = {INPUT: events[step] if step < timesteps else torch.zeros_like(events[0])}
+            for layer, stored in zip(self.layers, weights, strict=True):
+                total = torch.zeros(batch, *layer.real.shape, dtype=torch.float64)
+                for projection, weight in zip(layer.real.projections, stored, strict=True):
+                    total += project(projection, weight, arriving[projection.source])
+                spikes = states[layer.real.name].step(total.flatten(1).to(torch.int64))
+                fired[layer.real.name] = spikes.reshape(batch, *layer.real.shape)
+            yield fired
+            arriving = fired
+
+    def _weights(self) -> list[list[Tensor]]:
+        """Stored weights in units of the membrane, float64, which holds their sums exactly."""
+        return [[weight.values.double() for weight in layer.weights] for layer in self.layers]
 
     def tensors(self) -> dict[str, Tensor]:
         """Mantissas, exponents and decays of every layer; a projection is named by its source."""
