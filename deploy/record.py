@@ -47,9 +47,7 @@ def report_of(deployment: Deployment, source: str, command: str) -> dict[str, An
         "synaptic_events_per_inference": run.synaptic_events / samples,
         "neuron_updates_per_inference": run.updates / samples,
         "energy": [asdict(one) for one in energy_per_inference(profile, run, samples)],
-        "resources": [
-            {**asdict(one), "share": one.share} for one in deployment.check.usage
-        ],
+        "resources": [{**asdict(one), "share": one.share} for one in deployment.check.usage],
         "placement": dict(deployment.check.placement),
         "warnings": [asdict(one) for one in deployment.check.warnings],
     }

@@ -78,7 +78,7 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
     if len(dataset.test_x):
         check_sample(args.sample, dataset)
     entering = EnteringValues(graph) if args.format == "neurobench" else None
-    with _progress(len(dataset.test_x)) as advance:
+    with progress(len(dataset.test_x)) as advance:
         evaluation = evaluate_graph(graph, dataset, setting, progress=advance, watch=entering)
     robustness = None
     sample = look_at_sample(graph, dataset, setting, args.sample)
@@ -121,13 +121,13 @@ def _robustness(
 ) -> dict[str, Any]:
     from mpo_snn.evaluation.robustness import measure_robustness, report_robustness, runs_of
 
-    with _progress(len(dataset.test_x) * runs_of(kinds, seeds)) as advance:
+    with progress(len(dataset.test_x) * runs_of(kinds, seeds)) as advance:
         levels = measure_robustness(graph, dataset, setting, kinds, seeds, advance)
     return report_robustness(levels, activity.samples, activity.accuracy_percent, seeds)
 
 
 @contextmanager
-def _progress(samples: int) -> Iterator[Callable[[int], None]]:
+def progress(samples: int) -> Iterator[Callable[[int], None]]:
     """A bar on stderr while samples run, gone afterwards; nothing where nobody watches."""
     from rich.console import Console
     from rich.progress import Progress

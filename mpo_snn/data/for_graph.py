@@ -1,4 +1,4 @@
-"""The test split of a data set as a graph takes it: with the file's own settings of the data."""
+"""A data set as a graph takes it: with the file's own settings of the data."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from mpo_snn.data.fit import fit_dataset
 from mpo_snn.data.settings import settings_shown
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mpo_snn.data.dataset import Dataset
     from mpo_snn.graph.metadata import GraphMetadata
     from mpo_snn.inference import Inference
@@ -50,3 +52,30 @@ def load_for_graph(
         settings = replace(settings, normalize=True)
     dataset = load_dataset(settings, inference.timesteps, train=False)
     return fit_dataset(dataset, input_shape, scale)
+
+
+def load_calibration(
+    inference: Inference,
+    metadata: GraphMetadata | None,
+    samples: int,
+    *,
+    path: str | None = None,
+    scale: float = 1.0,
+) -> Tensor:
+    """Samples of the training split, every class in its share, (N, *features) as data has them.
+
+    Args:
+        inference: how the graph is run, and the name of the data set.
+        metadata: what its file says; None for a foreign file.
+        samples: how many at most, >= 1.
+        path: where the data is.
+        scale: what the samples are multiplied by.
+
+    Raises:
+        RecipeError: if a setting is out of range.
+        DataError: if the data cannot be had.
+    """
+    stated = (metadata.dataset, metadata.data) if metadata else (None, None)
+    settings = settings_shown(inference.dataset, path, *stated)
+    dataset = load_dataset(replace(settings, train_limit=samples), inference.timesteps)
+    return dataset.train_x[: len(dataset.train_x)] * scale

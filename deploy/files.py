@@ -1,0 +1,111 @@
+"""What lies in a deployment directory, as bytes and texts by name (`mpo_snn.deploy.directory`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nir
+import numpy as np
+import torch
+from safetensors.torch import save
+
+import mpo_snn
+from mpo_snn.graph.metadata import GraphMetadata, write_metadata
+
+from .deployment import Deployment
+from .grid_graph import grid_graph
+from .real_run import with_values
+from .vendor import loading_files
+
+if TYPE_CHECKING:
+    from mpo_snn.inference import Inference
+
+NETWORK, TENSORS, REPORT = "quantized.nir", "tensors.safetensors", "report.json"
+CHIP_KEY = "mpo_snn_chip"
+"""In the metadata of the graph: target, and per layer scale, shifts and the like, as JSON."""
+
+
+def deployment_files(
+    deployment: Deployment,
+    report: Mapping[str, Any],
+    inference: Inference,
+    metadata: GraphMetadata | None,
+) -> dict[str, bytes | str]:
+    """All files but the manifest.
+
+    Args:
+        deployment: what was deployed.
+        report: what was found out (`mpo_snn.deploy.record`).
+        inference: how the network is run.
+        metadata: of the network that was deployed; None for a foreign file.
+    """
+    tensors = {name: value.contiguous() for name, value in deployment.integers.tensors().items()}
+    return {
+        NETWORK: _network(deployment, inference, metadata),
+        TENSORS: save(tensors, metadata={"target": deployment.profile.name}),
+        REPORT: json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        **loading_files(deployment),
+    }
+
+
+def manifest_of(report: Mapping[str, Any], source: Path) -> dict[str, Any]:
+    """What the manifest says besides the hashes of the files: where all this comes from."""
+    weights = source / "model.safetensors" if source.is_dir() else source
+    return {
+        "schema_version": 1,
+        "target": report["target"]["name"],
+        "source": report["source"],
+        "source_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "command": report["command"],
+        "data": report["data"],
+        "accuracy_percent": {
+            name: answers["percent"] for name, answers in report["accuracy"].items()
+        },
+        "versions": {
+            "mpo-snn": mpo_snn.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def _network(deployment: Deployment, inference: Inference, metadata: GraphMetadata | None) -> bytes:
+    """The graph on the chip's grid, as the bytes of a file."""
+    integers = deployment.integers
+    values = integers.on_grid()
+    graph, behaviour = grid_graph(with_values(integers.graph, values), inference.dt)
+    target = deployment.profile
+    resets = {one.reset for one in behaviour.values()}
+    write_metadata(
+        graph,
+        GraphMetadata(
+            dt=inference.dt,
+            timesteps=inference.timesteps,
+            encoding=inference.encoding,
+            readout=inference.readout,
+            dataset=inference.dataset,
+            input_scaling=metadata.input_scaling if metadata else "",
+            reset="mixed" if len(resets) > 1 else resets.pop(),
+            reset_timing="step",
+            class_names=metadata.class_names if metadata else (),
+            spiking={name: name for name in behaviour},
+            folds=(f"weights, thresholds, biases and leaks rounded for {target.name}",),
+            notes=(f"values on the grid of {target.title}, in real units",),
+            writer=f"mpo-snn {mpo_snn.__version__}",
+            nir_version="1.0.8",
+            data=metadata.data if metadata else None,
+            neurons={name: asdict(one) for name, one in behaviour.items()},
+        ),
+    )
+    facts = {name: dict(one.facts) for name, one in values.items()}
+    graph.metadata[CHIP_KEY] = json.dumps({"target": target.name, "layers": facts})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / NETWORK
+        nir.write(path, graph)
+        return path.read_bytes()

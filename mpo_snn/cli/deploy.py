@@ -1,0 +1,180 @@
+"""`mpo-deploy`: a network on a chip: checked, rounded, run in the chip's own integers."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command, tell_error
+
+if TYPE_CHECKING:
+    from mpo_snn.cli.deploy_source import Source
+    from mpo_snn.deploy.layers import ChipGraph
+    from mpo_snn.profiles.chip import ChipProfile
+
+NAME = "mpo-deploy"
+MOST_CALIBRATION = 4096
+_EXAMPLE = """\
+mpo-deploy runs/digits-xylo --target xylo-audio3
+mpo-deploy runs/digits/model.nir --target loihi-1 --check
+mpo-deploy foreign.nir --target speck-2e --data digits --timesteps 8 --dt 1e-3 \\
+           --encoding counts --readout spike_count --reset subtract
+mpo-deploy runs/digits-loihi --target my-chip.toml
+mpo-deploy --list
+mpo-deploy --show speck-2e"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of `mpo-deploy`."""
+    return run_command(lambda: _body(sys.argv[1:] if argv is None else argv), NAME)
+
+
+def _body(argv: list[str]) -> int:
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.list or args.show is not None:
+        return _tell(args)
+    if args.source is None or args.target is None:
+        raise UsageError(
+            "deploy what, where? mpo-deploy RUN_OR_FILE --target NAME; --list shows the targets."
+        )
+    for option, most in (("samples", None), ("calibration", MOST_CALIBRATION)):
+        number = getattr(args, option)
+        if number is not None and (number < 1 or (most is not None and number > most)):
+            allowed = "1 or more" if most is None else f"1 to {most}"
+            raise UsageError(f"--{option} is {number}, allowed is {allowed}.")
+
+    from mpo_snn.cli.deploy_source import read_source
+    from mpo_snn.deploy.directory import check_folder
+    from mpo_snn.profiles.chip import load_chip_profile
+
+    profile = load_chip_profile(args.target)
+    source = read_source(args)
+    output = Path(args.output) if args.output else source.folder(profile.name)
+    if not args.check:
+        check_folder(output)
+    graph = _checked(source, profile)
+    if graph is None:
+        return ANSWER_IS_NO
+    if args.check:
+        print(f"\nnext   {NAME} {shlex.quote(args.source)} --target {shlex.quote(args.target)}")
+        return OK
+    return _deploy(source, graph, profile, output, args, argv)
+
+
+def _tell(args: Any) -> int:
+    from rich.console import Console
+
+    from mpo_snn.cli.chip_tables import chip_list, chip_sheet
+    from mpo_snn.profiles.chip import load_chip_profile
+
+    if args.source is not None or args.target is not None:
+        raise UsageError("--list and --show tell of chips and deploy nothing: leave out the rest.")
+    shown = chip_list() if args.show is None else chip_sheet(load_chip_profile(args.show))
+    Console(highlight=False).print(shown)
+    return OK
+
+
+def _checked(source: Source, profile: ChipProfile) -> ChipGraph | None:
+    """The layers, if the chip's check has nothing against them; what it found is printed."""
+    from rich.console import Console
+
+    from mpo_snn.cli.deploy_view import check_view
+    from mpo_snn.deploy.check import check_graph_on_chip
+
+    checked = check_graph_on_chip(
+        source.graph, profile, source.inference, behaviour=source.behaviour
+    )
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(check_view(checked.result, profile, str(source.path)))
+    return None if checked.result.findings else checked.graph
+
+
+def _deploy(
+    source: Source,
+    graph: ChipGraph,
+    profile: ChipProfile,
+    output: Path,
+    args: Any,
+    argv: list[str],
+) -> int:
+    from rich.console import Console
+
+    from mpo_snn.cli.deploy_view import deployment_view
+    from mpo_snn.cli.graph_report import progress
+    from mpo_snn.data.for_graph import load_calibration, load_for_graph
+    from mpo_snn.deploy.deployment import Samples, SilentError, deploy
+    from mpo_snn.deploy.directory import write_directory
+    from mpo_snn.deploy.files import deployment_files, manifest_of
+    from mpo_snn.deploy.record import report_of
+    from mpo_snn.graph.shapes import input_shape
+
+    dataset = load_for_graph(
+        source.inference,
+        source.metadata,
+        input_shape(source.graph),
+        path=source.data_path,
+        samples=args.samples,
+    )
+    calibration = load_calibration(
+        source.inference, source.metadata, args.calibration, path=source.data_path
+    )
+    samples = Samples(dataset.test_x[: len(dataset.test_x)], dataset.test_y, dataset.description)
+    try:
+        with progress(len(dataset.test_x)) as advance:
+            deployment = deploy(graph, profile, samples, calibration, advance)
+    except SilentError as error:
+        tell_error(NAME, str(error))
+        return ANSWER_IS_NO
+    command = shlex.join([NAME, *argv])
+    report = report_of(deployment, str(source.path), command)
+    files = deployment_files(deployment, report, source.inference, source.metadata)
+    written = write_directory(output, files, manifest_of(report, source.path))
+    Console(highlight=False, soft_wrap=True).print(deployment_view(report))
+    print("\nwrote  " + "\n       ".join(map(str, written)))
+    print(f"next   open {output / 'report.html'} in a browser")
+    return OK
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(
+        NAME,
+        "RUN_OR_FILE --target NAME [--output DIR] [--check]",
+        "Put a trained run, or any NIR file, on a chip: check every rule, round to the chip's\n"
+        "formats, run the test split in the chip's own integers, write a deployment directory.\n"
+        "Exit code 1 if the network does not fit or falls silent; then nothing is written.",
+        _EXAMPLE,
+    )
+    add = parser.add_argument
+    add("source", nargs="?", metavar="RUN_OR_FILE", help="run directory or NIR file")
+    add("--target", metavar="NAME", help="chip (--list shows them), or a .toml file of your own")
+    add("--check", action="store_true", help="check only: findings and resources, nothing written")
+    add("--output", metavar="DIR", help="where it goes; default: deploy-TARGET beside the graph")
+    add("--samples", type=int, metavar="N", help="measure on this many test samples; default all")
+    add(
+        "--calibration",
+        type=int,
+        default=128,
+        metavar="N",
+        help="training samples that the quantizer may see",
+    )
+    add("--data", metavar="NAME", help="data set; default is the one that the source names")
+    add("--data_path", "--data.path", metavar="FILE_OR_FOLDER", help="where it is")
+    add("--timesteps", type=int, metavar="N", help="foreign file: timesteps of one inference")
+    add("--dt", type=float, metavar="SECONDS", help="foreign file: length of a timestep")
+    add("--encoding", metavar="NAME", help="foreign file: counts, rows, rate, latency or frames")
+    add("--readout", metavar="NAME", help="foreign file: spike_count")
+    add(
+        "--reset",
+        choices=("subtract", "zero"),
+        help="foreign file: what a spike does, where it is not what NIR says (zero)",
+    )
+    add("--list", action="store_true", help="show the shipped chips")
+    add("--show", metavar="NAME", help="show all that is known of a chip, with sources")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,111 @@
+"""What `mpo-deploy` is given: a run, or a NIR file, ours or foreign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpo_snn.cli.command import UsageError
+
+if TYPE_CHECKING:
+    import nir
+
+    from mpo_snn.graph.metadata import GraphMetadata
+    from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
+    from mpo_snn.inference import Inference
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network to deploy.
+
+    Attributes:
+        path: of the run or file.
+        graph: its NIR graph.
+        metadata: what is known of it; None for a foreign file.
+        behaviour: what its neurons do beyond NIR.
+        inference: how it is run.
+        data_path: where its data is; None where nobody said.
+    """
+
+    path: Path
+    graph: nir.NIRGraph
+    metadata: GraphMetadata | None
+    behaviour: Mapping[str, NeuronBehaviour]
+    inference: Inference
+    data_path: str | None
+
+    def folder(self, target: str) -> Path:
+        """Where a deployment goes unless somebody says."""
+        home = self.path if self.path.is_dir() else self.path.parent
+        return home / f"deploy-{target}"
+
+
+def read_source(args: Any) -> Source:
+    """The network that the options of `mpo-deploy` name.
+
+    Raises:
+        RunError, GraphError, ExportError, RecipeError: if it cannot be read.
+    """
+    path = Path(args.source)
+    if path.is_dir():
+        return _from_run(path, args)
+    if path.suffix not in (".nir", ".h5", ".hdf5") and path.exists():
+        raise UsageError(f"cannot deploy '{path}': expected a run directory or a .nir file.")
+    return _from_file(path, args)
+
+
+def _from_run(path: Path, args: Any) -> Source:
+    from mpo_snn.export.nir_export import DEFAULT_DT
+    from mpo_snn.export.proof import export_run_for_chip, metadata_of
+    from mpo_snn.inference import resolve_inference
+    from mpo_snn.training.rundir import open_run
+
+    for option in ("timesteps", "dt", "encoding", "readout", "reset"):
+        if getattr(args, option) is not None:
+            raise UsageError(f"--{option} is for a foreign file; a run says it: leave it out.")
+    run = open_run(path)
+    export = export_run_for_chip(run)
+    metadata = metadata_of(run, export, DEFAULT_DT, "1.0.8")
+    inference = resolve_inference(metadata, dataset=args.data)
+    where = args.data_path or (run.recipe.data.path if args.data is None else None)
+    return Source(path, export.graph, metadata, export.behaviour, inference, where)
+
+
+def _from_file(path: Path, args: Any) -> Source:
+    from mpo_snn.export.for_reader import meaning_of
+    from mpo_snn.graph.metadata import behaviour_of, known_timestep, read_metadata
+    from mpo_snn.graph.read import read_graph
+    from mpo_snn.inference import resolve_inference
+    from mpo_snn.training.rundir import data_path_beside
+
+    graph = read_graph(path)
+    metadata = read_metadata(graph)
+    inference = resolve_inference(
+        metadata,
+        dataset=args.data,
+        timesteps=args.timesteps,
+        dt=known_timestep(graph) if args.dt is None else args.dt,
+        encoding=args.encoding,
+        readout=args.readout,
+    )
+    where = args.data_path or data_path_beside(str(path), inference.dataset)
+    behaviour = behaviour_of(graph)
+    graph = meaning_of(graph)
+    if args.reset is not None:
+        behaviour = _all_reset(graph, args.reset)
+    return Source(path, graph, metadata, behaviour, inference, where)
+
+
+def _all_reset(graph: nir.NIRGraph, reset: Any) -> dict[str, NeuronBehaviour]:
+    """Every node with a reset of its own, as the user says it is."""
+    from mpo_snn.graph.inline import inline
+    from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
+
+    return {
+        name: NeuronBehaviour(reset)
+        for name, node in inline(graph).nodes.items()
+        if hasattr(node, "v_reset")
+    }
