@@ -184,7 +184,7 @@ def deploy(
 
 
 def _batches(samples: Samples) -> Iterator[tuple[Tensor, Tensor]]:
-    yield from zip(samples.x.split(BATCH), samples.y.split(BATCH), strict=True)
+    yield from zip(torch.split(samples.x, BATCH), torch.split(samples.y, BATCH), strict=True)
 
 
 def _sum(a: IntegerRun, b: IntegerRun) -> IntegerRun:

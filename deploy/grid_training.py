@@ -111,7 +111,7 @@ class GridWeights:
     def _with(self, real: list[Tensor]) -> ChipGraph:
         """The layers with the weights of now."""
         weights: Mapping[tuple[str, int], Tensor] = {
-            (site.layer, site.index): weight.double().reshape(site.factor.shape[:1] + (-1,))
+            (site.layer, site.index): weight.double().reshape((*site.factor.shape[:1], -1))
             * site.factor.reshape(-1, 1)
             for site, weight in zip(self._sites, real, strict=True)
         }

@@ -1,0 +1,153 @@
+"""From layers to a chip, for every family: answers of all three forms, and refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mpo_snn.deploy.deployment import Deployment, Samples, SilentError, deploy, events_of
+from mpo_snn.deploy.grid_graph import grid_graph
+from mpo_snn.deploy.layers import INPUT, ChipGraph, Layer, Projection
+from mpo_snn.deploy.read_layers import read_layers
+from mpo_snn.deploy.real_run import run_real, with_values
+from mpo_snn.errors import DeployError, ShapeError
+from mpo_snn.profiles.chip import load_chip_profile
+
+T, DT = 6, 1e-4
+
+
+def layer(name: str, into: tuple, source: str, size: int, seed: int, **given) -> Layer:
+    """Dense neurons over everything that a source has."""
+    generator = torch.Generator().manual_seed(seed)
+    fan_in = int(torch.Size(into).numel())
+    weight = torch.randn(size, fan_in, generator=generator, dtype=torch.float64) / fan_in**0.5
+    ones = torch.ones(size, dtype=torch.float64)
+    values = {"alpha": None, "beta": ones, "threshold": 0.4 * ones, "bias": 0 * ones}
+    projection = Projection(source, f"to {name}", "dense", weight, into, (size,))
+    return Layer(name, (size,), (projection,), **(values | given))
+
+
+def network(family: str) -> ChipGraph:
+    def ones(size: int, value: float) -> torch.Tensor:
+        return torch.full((size,), value, dtype=torch.float64)
+
+    def neurons(size: int, output: bool) -> dict:
+        if family == "xylo":
+            return {
+                "alpha": ones(size, 0.5),
+                "beta": ones(size, 0.75),
+                "reset": "subtract",
+                "most_spikes": 1 if output else 31,
+            }
+        if family == "speck":
+            return {"reset": "subtract", "most_spikes": 1, "lower": -0.4}
+        return {"beta": ones(size, 0.5)}
+
+    return ChipGraph(
+        (
+            layer("a", (1, 4, 4), INPUT, 30, 1, **neurons(30, False)),
+            layer("b", (30,), "a", 5, 2, **neurons(5, True)),
+        ),
+        (1, 4, 4),
+        T,
+        "counts",
+    )
+
+
+def samples(count: int = 70) -> Samples:
+    generator = torch.Generator().manual_seed(3)
+    x = torch.rand(count, 1, 4, 4, generator=generator)
+    return Samples(x, torch.randint(0, 5, (count,), generator=generator), "noise")
+
+
+CHIPS = ("xylo-audio3", "speck-2e", "loihi-1", "fpga")
+
+
+def deployed(chip: str, graph: ChipGraph | None = None) -> tuple[ChipGraph, Deployment]:
+    profile = load_chip_profile(chip)
+    graph = network(profile.family) if graph is None else graph
+    told: list[int] = []
+    calibration = torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(4))
+    deployment = deploy(graph, profile, samples(), calibration, told.append)
+    assert told == [64, 6]
+    return graph, deployment
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_all_forms_answer_alike(chip: str) -> None:
+    graph, deployment = deployed(chip)
+    assert deployment.check.findings == ()
+    real = run_real(graph, events_of(graph, samples().x)).output.sum(0).argmax(1)
+    assert deployment.real.predicted == real.tolist()
+    assert deployment.real.accuracy == pytest.approx(float((real == samples().y).double().mean()))
+    same = [
+        sum(a == b for a, b in zip(form.predicted, deployment.real.predicted, strict=True))
+        for form in (deployment.rounded, deployment.chip)
+    ]
+    assert min(same) > 0.7 * len(real), same
+    for name in ("a", "b"):
+        spikes = deployment.real.spikes[name]
+        assert spikes > 100
+        assert abs(deployment.chip.spikes[name] - spikes) < 0.2 * spikes
+    assert deployment.run.updates >= 35 * T * 70
+    assert deployment.run.synaptic_events > deployment.chip.spikes["a"]
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_graph_on_the_grid_is_what_the_chip_has(chip: str) -> None:
+    _, deployment = deployed(chip)
+    integers = deployment.integers
+    rounded = with_values(integers.graph, integers.on_grid())
+    written, behaviour = grid_graph(rounded, DT)
+    read = read_layers(written, DT, T, "counts", behaviour=behaviour).graph
+    assert read is not None
+    events = events_of(rounded, samples().x)
+    assert torch.equal(run_real(read, events).output, run_real(rounded, events).output)
+
+
+def test_a_layer_that_falls_silent_is_refused() -> None:
+    """One weight is so large that the others round to nothing, and it never gets a spike."""
+    graph = network("loihi")
+    first, second = graph.layers
+    (projection,) = second.projections
+    weight = projection.weight.clone()
+    weight[:, 0] = -1e4  # the scale of the layer
+    dead = first.projections[0].weight.clone()
+    dead[0] = -1.0  # neuron 0 never fires
+    graph = replace(
+        graph,
+        layers=(
+            replace(first, projections=(replace(first.projections[0], weight=dead),)),
+            replace(second, projections=(replace(projection, weight=weight),)),
+        ),
+    )
+    with pytest.raises(SilentError, match=r"layer 'b' fires [\d,]+ times before rounding, never"):
+        deployed("loihi-1", graph)
+
+
+def test_a_network_that_never_fires_is_refused() -> None:
+    graph = network("loihi")
+    silent = tuple(
+        replace(x, projections=(replace(x.projections[0], weight=0 * x.projections[0].weight),))
+        for x in graph
+    )
+    with pytest.raises(SilentError, match="no neuron of the network fires"):
+        deployed("loihi-1", replace(graph, layers=silent))
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    graph, profile = network("loihi"), load_chip_profile("loihi-1")
+    some = samples()
+    none = Samples(some.x[:0], some.y[:0], "nothing")
+    with pytest.raises(DeployError, match="without samples"):
+        deploy(graph, profile, none, some.x)
+    with pytest.raises(DeployError, match="without samples"):
+        deploy(graph, profile, some, some.x[:0])
+    with pytest.raises(ShapeError, match=r"\(1, 3, 3\)"):
+        deploy(graph, profile, some, torch.rand(4, 1, 3, 3))
+    with pytest.raises(DeployError, match="no counts of events"):
+        events_of(replace(graph, timesteps=1, encoding="frames"), torch.rand(2, 1, 1, 4, 4))
+    with pytest.raises(DeployError, match="no arithmetic"):
+        deploy(graph, load_chip_profile("spinnaker2"), some, some.x)
