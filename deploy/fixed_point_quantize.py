@@ -69,7 +69,7 @@ def _error(layer: FixedPointLayer, chosen: FixedPointFormat, is_calibrated: bool
     bias = scale * real.bias
     clipped = int((round_half_even(wanted) != stored).sum())
     clipped += int((round_half_even(bias) != neurons.bias).sum())
-    threshold = neurons.threshold - is_shifted(real, chosen)
+    threshold = neurons.threshold - int(is_shifted(real, chosen))
     relative = (threshold / (scale * real.threshold) - 1.0).abs()
     off, size = (stored - wanted).abs(), float(wanted.norm())
     notes = []

@@ -1,0 +1,114 @@
+"""Hardware in fixed point: each rule broken once, and limits of a profile of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mpo_snn.deploy.fixed_point_check import check_fixed_point
+from mpo_snn.deploy.fixed_point_quantize import quantize_fixed_point
+from mpo_snn.deploy.layers import INPUT, ChipGraph
+from mpo_snn.errors import DeployError
+
+from .fixed_point_designs import dense, design, layer, mixed
+
+
+def one(weight=0.5, **rest):
+    """2 inputs, 2 neurons."""
+    weight = torch.full((2, 2), float(weight), dtype=torch.float64)
+    return ChipGraph((layer("one", (2,), dense(INPUT, 2, 2, weight), **rest),), (2,), 4, "rate")
+
+
+def test_what_fits_has_no_findings_and_says_what_is_not_checked():
+    result = check_fixed_point(mixed(0), design())
+    assert result.findings == () and result.usage == ()
+    assert [warning.found for warning in result.warnings] == [
+        "35 neurons, not checked", "280 synapses, not checked",
+    ]  # fmt: skip
+
+
+def test_limits_of_ones_own():
+    result = check_fixed_point(mixed(0), design(neurons=40, synapses=280))
+    assert result.findings == () and result.warnings == ()
+    assert [(use.resource, use.used, use.available) for use in result.usage] == [
+        ("neurons", 35, 40), ("synapses", 24 + 5 * 27 + 25 + 15 + 3 * 27, 280),
+    ]  # fmt: skip
+    findings = check_fixed_point(mixed(0), design(neurons=34, synapses=279)).findings
+    assert [finding.found for finding in findings] == ["35 neurons", "280 synapses"]
+
+
+@pytest.mark.parametrize(
+    ("graph", "target", "told"),
+    [
+        (one(alpha=0.5), {}, "a synapse with leak 0.5"),
+        (one(reset="subtract"), {}, "reset subtract"),
+        (one(most_spikes=4), {}, "up to 4 spikes"),
+        (one(lower=-1.0), {}, "a lowest membrane of -1"),
+        (one(beta=0.9), {"leak": "none"}, "leak beta = 0.9"),
+        (one(beta=0.999), {"leak_bits": 2}, "leak beta = 0.999, which rounds to 1"),
+        (one(beta=0.01), {}, "leak beta = 0.01, which rounds to 0"),
+        (one(beta=0.99), {"leak": "multiply", "leak_bits": 4}, "which rounds to 1"),
+        (one(beta=0.5, reset="subtract"), {"reset": "subtract"}, "with a leak in every step"),
+        (one(weight=500.0), {}, "a threshold of 1, 0 units"),
+        (one(weight=1e-3), {"state_bits": 6}, "all 4 weights round to 0"),
+        (
+            one(threshold=9.0),
+            {"state_bits": 6, "weight_fraction_bits": 2},
+            "a threshold of 9, 36 units",
+        ),
+        (one(threshold=0.1), {"weight_fraction_bits": 2}, "a threshold of 0.1, 0 units"),
+        (one(weight=0.1), {"weight_fraction_bits": 2}, "all 4 weights round to 0"),
+    ],
+)
+def test_each_rule(graph, target, told):
+    profile = design(**target)
+    (finding,) = check_fixed_point(graph, profile).findings
+    assert told in finding.found and finding.source
+    assert finding.where == "one"
+    with pytest.raises(DeployError, match="cannot quantize"):
+        quantize_fixed_point(graph, profile)
+
+
+@pytest.mark.parametrize(
+    ("graph", "target"),
+    [
+        (one(alpha=0.0), {}),
+        (one(reset="subtract", beta=1.0), {"reset": "subtract"}),
+        (one(reset="subtract", beta=0.5), {"reset": "subtract", "leak_order": "after"}),
+        (one(most_spikes=4), {"most_spikes": 4}),
+        (one(lower=-1e4), {}),
+        (one(beta=1.0), {"leak": "none"}),
+        (one(beta=0.0), {}),
+        (one(weight=0.0), {}),
+    ],
+)
+def test_what_looks_alike_and_can_be_done(graph, target):
+    assert check_fixed_point(graph, design(**target)).findings == ()
+    quantize_fixed_point(graph, design(**target))
+
+
+@pytest.mark.parametrize(
+    ("graph", "target", "told"),
+    [
+        (one(beta=0.9), {}, "leak beta = 0.9 becomes 0.875"),
+        (one(beta=0.9), {"leak": "multiply", "leak_bits": 3}, "leak beta = 0.9 becomes 0.875"),
+        (one(most_spikes=3), {"most_spikes": 3}, "several spikes in a step from the threshold on"),
+        (one(reset="subtract"), {"reset": "subtract", "compare": ">="}, "a spike above the thre"),
+    ],
+)
+def test_what_differs_is_a_warning(graph, target, told):
+    result = check_fixed_point(graph, design(**target, neurons=9, synapses=9))
+    assert result.findings == ()
+    (warning,) = result.warnings
+    assert told in warning.found
+
+
+def test_all_findings_are_told_at_once():
+    graph = mixed(0, reset="subtract", most_spikes=2)
+    slow = replace(graph.layers[0], alpha=torch.full((3, 3, 3), 0.5, dtype=torch.float64))
+    graph = replace(graph, layers=(slow, *graph.layers[1:]))
+    findings = check_fixed_point(graph, design(neurons=3)).findings
+    assert len(findings) == 1 + 3 * 3 + 1
+    assert {finding.where for finding in findings} == {"maps", "inner", "last", "network"}
