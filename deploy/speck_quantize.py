@@ -25,6 +25,9 @@ from .speck_core import SpeckLayer, run_speck
 from .speck_rules import neuron_findings, recurrence_findings
 from .speck_scale import Bits, Scale, layer_scale, scale_of, scaled
 
+SMALL_GAP = 2.0**-10
+"""Of a unit, below a threshold that is subtracted: after 1024 spikes it would be a whole one."""
+
 
 @dataclass(frozen=True)
 class SpeckNetwork:
@@ -94,19 +97,30 @@ class SpeckNetwork:
         return found
 
     def on_grid(self) -> dict[str, LayerOnGrid]:
-        """The rounded values, back in the units of the network."""
+        """The rounded values, back in the units of the network.
+
+        The chip fires at the threshold, real neurons above it, and thirds of a unit are no exact
+        floats: thresholds are given a little lower, between the whole numbers that they separate.
+        """
         found = {}
         for layer, quantized, scale in zip(self.graph, self.layers, self.scales, strict=True):
             weights = weights_of(layer, as_convolution(layer), quantized.weight.double())
             bias = quantized.bias.double().reshape(-1, *[1] * (len(layer.shape) - 1))
+            gap = 0.5 if layer.reset == "zero" and layer.most_spikes == 1 else SMALL_GAP
             found[layer.name] = LayerOnGrid(
                 weights=tuple(weight / scale.factor for weight in weights),
                 bias=(bias / scale.factor).expand(layer.shape).clone(),
-                threshold=torch.full_like(layer.threshold, quantized.threshold / scale.factor),
+                threshold=torch.full_like(
+                    layer.threshold, (quantized.threshold - gap) / scale.factor
+                ),
                 beta=torch.ones_like(layer.beta),
                 alpha=None,
                 lower=quantized.lower / scale.factor,
-                facts={"scale": scale.factor, "bound_by": scale.bound_by},
+                facts={
+                    "scale": scale.factor,
+                    "bound_by": scale.bound_by,
+                    "threshold": quantized.threshold,
+                },
             )
         return found
 
@@ -201,7 +215,7 @@ def _quantize(
         reset=layer.reset,
     )
     real = convolution.weight
-    gap = weight / scale.factor - real
+    gap = weight.double() / scale.factor - real
     error = LayerError(
         layer=layer.name,
         scale=scale.factor,

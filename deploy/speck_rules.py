@@ -17,6 +17,8 @@ from .layers import INPUT, ChipGraph, Layer, Projection
 from .speck_convolution import Convolution, map_of
 
 NEURON = "synsense/sinabs@904eb89, sinabs/layers/iaf.py and docs/speck/overview.md"
+NEAR = 1e-6
+"""How far values may be apart that are meant to be one: what float32 leaves of them."""
 EVENTS = "synsense/sinabs@904eb89, docs/speck/dangers.md and faqs/tips_for_training.md"
 
 
@@ -30,7 +32,7 @@ def neuron_findings(layer: Layer) -> Iterator[Finding]:
             "train with IF neurons",
             NEURON,
         )
-    if bool((layer.beta != 1.0).any()):
+    if bool(((1.0 - layer.beta).abs() > NEAR).any()):
         yield Finding(
             layer.name,
             f"leak beta = {_span(layer.beta)}",
@@ -201,7 +203,7 @@ def recurrence_findings(graph: ChipGraph, layer: Layer) -> list[Finding]:
 
 
 def _is_one_value(values: Tensor) -> bool:
-    return bool((values == values.flatten()[0]).all())
+    return bool((values / values.flatten()[0] - 1.0).abs().max() <= NEAR)
 
 
 def _per_channel(values: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ an environment of its own: the files need neither it nor mpo-snn until the chip 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,18 @@ import numpy as np
 from torch import nn
 
 from mpo_snn.errors import DeployError
-from mpo_snn.files import write_file
+from mpo_snn.profiles.chip import ChipProfile
 
 from .layers import INPUT
+from .speck_check import placement_of
 from .speck_convolution import as_convolution, map_of
 from .speck_quantize import SpeckNetwork
 from .speck_sinabs import SpeckModel
 
 STEPS = """\
-Speck: loading {title}
+Loading onto {title}
 
-1. An environment with the chip's driver (Linux, Python 3.10 to 3.12):
+1. An environment with the chip's driver (Linux):
        python -m venv speck && speck/bin/pip install sinabs==3.1.3
    It brings samna, which fetches its binary part when it is imported for the first time.
 2. In this folder, with the board attached:
@@ -41,8 +41,11 @@ Speck: loading {title}
 3. Do not run `model` or `chip` before `chip.to`: membranes that are left behind change the scale
    and are loaded as well. `reset_states()` of every IAF layer sets them back.
 4. Count the events of each output channel; {outputs} channels, one per class. The read-out of the
-   chip itself takes up to 15 classes, and a fault of the hardware maps channel 4k to class k + 1.
+   chip itself takes up to {classes} classes, and a fault of the hardware maps channel 4k to
+   class k + 1.
 {bias}"""
+DEVICES = {"speck-2e": "speck2edevkit:0", "speck-2f": "speck2fmodule:0"}
+"""Boards, as sinabs names them."""
 BIAS = """\
 5. The network has biases. The chip adds them on the ticks of a slow clock, not by timesteps: give
    chip.to(..., slow_clk_frequency=HERTZ) one tick per timestep of your input.
@@ -106,47 +109,39 @@ def sinabs_model(network: SpeckNetwork, batch_size: int = 1) -> nn.Module:
     except ImportError as error:
         raise DeployError(
             "cannot build a model of sinabs: it is not installed here; `pip install sinabs` in an"
-            " environment of its own (it brings samna), or write files with write_vendor_files."
+            " environment of its own (it brings samna), and load the files of speck_files there."
         ) from error
 
 
-def write_vendor_files(
-    network: SpeckNetwork, cores: Mapping[str, int], folder: Path, title: str, device: str
-) -> list[Path]:
-    """Write arrays, the module that reads them, and the steps that load them.
+def speck_files(network: SpeckNetwork, profile: ChipProfile) -> dict[str, bytes | str]:
+    """Arrays, the module that reads them, and the steps that load them on a board, by file name.
 
     Args:
         network: to be loaded.
-        cores: of each layer (`speck_placement.Placement.cores`).
-        folder: that gets ``speck.npz``, ``speck_sinabs.py`` and ``load_on_speck.txt``.
-        title: of the network, for the text.
-        device: as sinabs names it, e.g. ``speck2edevkit:0``.
+        profile: of the chip; its name says which board.
 
     Raises:
         DeployError: as `vendor_arrays`.
-        OutputError: if a file cannot be written.
     """
     packed = io.BytesIO()
     np.savez(packed, **vendor_arrays(network))
     names = [layer.name for layer in network.graph]
-    is_one_order = all(
+    cores = placement_of(network.graph, profile).cores
+    is_one_order = len(cores) == len(names) and all(
         before in network.graph.layer(name).sources for before, name in pairwise(names)
     )  # else sinabs may number layers otherwise
-    order = {k: cores[name] for k, name in enumerate(names)} if is_one_order else '"auto"'
     text = STEPS.format(
-        title=title,
+        title=profile.title,
         shape=map_of(network.graph.input_shape),
-        device=device,
-        cores=order,
+        device=DEVICES.get(profile.name, f"{profile.name.replace('-', '')}devkit:0"),
+        cores={k: cores[name] for k, name in enumerate(names)} if is_one_order else '"auto"',
         outputs=network.graph.output.size,
+        classes=profile.value("neuron.readout_classes"),
         bias=BIAS if any(bool(layer.bias.any()) for layer in network.layers) else "",
     )
     source = (Path(__file__).parent / "speck_sinabs.py").read_text(encoding="utf-8")
-    files: dict[str, str | bytes] = {
+    return {
         "speck.npz": packed.getvalue(),
         "speck_sinabs.py": source,
         "load_on_speck.txt": text,
     }
-    for name, content in files.items():
-        write_file(folder / name, content)
-    return [folder / name for name in files]
