@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mpo_snn.errors import ProfileError
 from mpo_snn.profiles import chip
@@ -146,3 +148,34 @@ def test_words_are_words_and_have_no_unit(tmp_path):
     assert "expected one of none, shift" in findings(tmp_path, fpga.replace('"shift"', '"shif"'))[0]
     unit = fpga.replace('"shift"', '"shift"\nunit = "bits"')
     assert findings(tmp_path, unit) == ("[neuron.leak] unit is 'bits', a word has none",)
+
+
+PLAIN = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4),
+    st.lists(st.integers(-3, 3), max_size=3), st.dictionaries(st.text(max_size=3), st.integers()),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300, derandomize=True)
+@given(name=st.sampled_from(("fpga", "loihi-2", "speck-2e", "xylo-imu")), data=st.data())
+def test_any_values_are_a_profile_or_told(name, data):
+    content = tomllib.loads((FILES / f"{name}.toml").read_text())
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = content
+        while True:
+            key = data.draw(st.sampled_from((*sorted(place), "new")))
+            if not isinstance(place.get(key), dict) or not place[key] or data.draw(st.booleans()):
+                break
+            place = place[key]
+        place[key] = data.draw(PLAIN)
+    try:
+        profile = chip._parse("any", content, "any.toml")
+    except ProfileError as error:
+        assert error.findings and str(error).startswith("chip profile 'any.toml' is malformed")
+        return
+    for key, rule in KEYS[profile.family].items():
+        if key in profile:
+            value = profile.value(key)
+            assert rule.is_right(list(value) if isinstance(value, tuple) else value)
+        else:
+            assert not rule.required
