@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mpo_snn.deploy.layers import ChipGraph
 from mpo_snn.deploy.loihi_core import run_loihi
+from mpo_snn.deploy.loihi_quantize import quantize_loihi
 from mpo_snn.deploy.speck_check import placement_of
 from mpo_snn.deploy.speck_convolution import as_convolution
 from mpo_snn.deploy.speck_core import run_speck
@@ -31,6 +33,7 @@ from mpo_snn.files import write_file
 from mpo_snn.graph.neuron_behaviour import ResetKind
 from mpo_snn.profiles.chip import load_chip_profile
 
+from .loihi_graphs import described, image_graph, recurrent_graph
 from .networks import loihi_neurons, speck_layers, xylo_arrays, xylo_network
 from .speck_graphs import digits_graph
 
@@ -179,10 +182,35 @@ def _loihi(bits: int) -> Callable[[int], Made]:
     return make
 
 
+def _loihi_network(graph_of: Callable[[int], ChipGraph], most: int) -> Callable[[int], Made]:
+    """Rounded by us from real numbers; up to `most` events of an input in a step."""
+
+    def make(seed: int) -> Made:
+        graph = graph_of(seed)
+        generator = torch.Generator().manual_seed(seed)
+        shape = (STEPS, BATCH, *graph.input_shape)
+        calibration = torch.randint(0, 2, shape, generator=generator)
+        events = torch.randint(0, most + 1, shape, generator=generator)
+        network = quantize_loihi(graph, load_chip_profile("loihi-1"), calibration)
+        states = network.rest(BATCH)
+        steps: dict[str, list[torch.Tensor]] = {}
+        for fired in network.steps(events, states):
+            for name, state in states.items():
+                values = (fired[name].flatten(1).long(), state.u, state.v)
+                for kind, value in zip(("spikes", "u", "v"), values, strict=True):
+                    steps.setdefault(f"{kind}.{name}", []).append(value)
+        ours = {key: torch.stack(values) for key, values in steps.items()}
+        arrays = {"events": events, **described(graph), **network.tensors()}
+        return arrays, ours, sum(state.overflows + state.clamped for state in states.values())
+
+    return make
+
+
 _XYLO = ("xylosim 0.1.3", "chips", "run_xylosim.py")
 _NETWORK = ("sinabs 3.1.3", "legacy", "run_dynapcnn_network.py")
 _SPECK = ("sinabs 3.1.3", "legacy", "run_dynapcnn.py")
 _LOIHI = ("nengo-loihi 1.1.0", "loihi", "run_nengo_loihi.py")
+_LOIHI_NETWORK = ("nengo-loihi 1.1.0", "loihi", "run_nengo_loihi_network.py")
 KINDS = (
     ("Xylo, core 1", *_XYLO, _xylo(1, False)),
     ("Xylo, core 1, large weights", *_XYLO, _xylo(1, True)),
@@ -196,6 +224,9 @@ KINDS = (
     ("Speck, float network, two ways", *_NETWORK, _speck_network("subtract", 3, True, True)),
     ("Loihi", *_LOIHI, _loihi(17)),
     ("Loihi, sums beyond 22 bits", *_LOIHI, _loihi(23)),
+    ("Loihi network, recurrent", *_LOIHI_NETWORK, _loihi_network(recurrent_graph, 1)),
+    ("Loihi network, beyond its rails", *_LOIHI_NETWORK, _loihi_network(recurrent_graph, 100)),
+    ("Loihi network, convolutions, pooling", *_LOIHI_NETWORK, _loihi_network(image_graph, 1)),
 )
 """Name, simulator and version, environment, runner, and what makes a network of a seed."""
 
