@@ -254,6 +254,10 @@ def _page(rows: list[tuple[str, str, Tally]]) -> str:
         "emulators of Loihi differ from each other once a current reaches 2^23; this core is two's",
         "complement, as nengo-loihi's, and counts every overflow.",
         "",
+        "Speck's float networks are rounded twice, by `quantize_speck` and by sinabs'",
+        "DynapcnnNetwork: weights, biases, thresholds, lowest membranes, memory and the placement",
+        "are compared as well, before the same events run in both.",
+        "",
         "The silicon was not at hand. Speck has no timesteps: its step simulation is what can be",
         "checked.",
     ]
