@@ -84,10 +84,13 @@ class Execution:
         layer = self.program.layers.get(step.name)
         if layer is not None:
             keep_v = self.recorder.keeps_v and step.name in self.program.spiking
-            value, v = layer.scan(total, self.states[step.name], stop - start, keep_v=keep_v)
+            counts = self.recorder.counts.get(step.name)
+            value, v = layer.scan(
+                total, self.states[step.name], stop - start, keep_v=keep_v, counts=counts
+            )
         else:
             value, v = self.program.fold(step, total), total
-        self.recorder.add(step.name, value, v, start, stop)
+        self.recorder.add(step.name, value, v, start, stop, counted=layer is not None)
         forced = self._forced(step.name, start, stop)
         if forced is not None:
             value = forced

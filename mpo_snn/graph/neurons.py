@@ -29,6 +29,8 @@ from torch import Tensor
 
 from mpo_snn.errors import GraphError
 
+from .counts import Counts
+from .fused_scan import fused_scan, is_at_hand
 from .kinds import NEURON_ARRAYS, kind_of
 from .ops import parameter, per_element
 
@@ -73,19 +75,38 @@ class Layer(ABC):
         """
 
     def scan(
-        self, x: Tensor, state: State, timesteps: int, *, keep_v: bool = False
+        self,
+        x: Tensor,
+        state: State,
+        timesteps: int,
+        *,
+        keep_v: bool = False,
+        counts: Counts | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Do several steps: [T, B, *features] in, output and membrane before reset out.
 
-        The time axis of `x` may have length 1 for an input that is the same in all steps.
+        Args:
+            x: its time axis may have length 1 for an input that is the same in all steps.
+            state: changed in place.
+            timesteps: T.
+            keep_v: whether the membrane is wanted.
+            counts: takes the spikes.
         """
         drive = self.drive(x)
-        drive = drive.expand(timesteps, *drive.shape[1:])
-        out = torch.empty(drive.shape, dtype=self.dtype, device=self.device)
+        out = torch.empty((timesteps, *drive.shape[1:]), dtype=self.dtype, device=self.device)
         v_out = torch.empty_like(out) if keep_v else None
-        for t in range(timesteps):
-            self.advance(drive[t], state, out[t], None if v_out is None else v_out[t])
+        self.advance_all(drive, state, out, v_out, counts)
         return out, v_out
+
+    def advance_all(
+        self, drive: Tensor, state: State, out: Tensor, v_out: Tensor | None, counts: Counts | None
+    ) -> None:
+        """Do the steps of `scan`; arguments as those of `advance`, with a time axis in front."""
+        drive = drive.expand(out.shape)
+        for t in range(len(out)):
+            self.advance(drive[t], state, out[t], None if v_out is None else v_out[t])
+        if counts is not None:
+            counts.add(out)
 
     def zeros(self, *leading: int) -> Tensor:
         """Return zeros of shape [*leading, *features]."""
@@ -137,6 +158,25 @@ class Neurons(Layer):
         if self.has_synapse:
             return _times(x, self.synapse_gain)
         return _plus(_times(x, self.gain), self.rest)
+
+    def advance_all(
+        self, drive: Tensor, state: State, out: Tensor, v_out: Tensor | None, counts: Counts | None
+    ) -> None:
+        """Do all steps in one pass over memory where that can be (`fused_scan`)."""
+        constants = self._constants()
+        if constants is None or v_out is not None or not is_at_hand(drive, len(out)):
+            super().advance_all(drive, state, out, v_out, counts)
+            return
+        fused_scan(drive, state.tensors[0], out, constants, counts)
+
+    def _constants(self) -> tuple[float, float, float] | None:
+        """Decay, threshold and reset, where they are all there is to a step and numbers."""
+        if self.has_synapse or not self.is_spiking:
+            return None
+        decay, threshold, reset = self.decay, self.threshold, self.reset
+        if isinstance(decay, Tensor) or isinstance(threshold, Tensor) or isinstance(reset, Tensor):
+            return None
+        return decay, threshold, reset
 
     def advance(self, drive: Tensor, state: State, out: Tensor, v_out: Tensor | None) -> None:
         """Do one step of the equations in the head of this module."""

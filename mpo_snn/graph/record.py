@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal, get_args
 
 import torch
@@ -10,11 +9,10 @@ from torch import Tensor
 
 from mpo_snn.errors import GraphError
 
+from .counts import Counts
+
 Record = Literal["none", "counts", "spikes", "membrane"]
 RECORDS: tuple[Record, ...] = get_args(Record)
-
-EXACT = 2**24
-"""Up to here float32 has every whole number."""
 
 
 class Recorder:
@@ -47,16 +45,13 @@ class Recorder:
             allowed = ", ".join(repr(kind) for kind in RECORDS)
             raise GraphError(f"cannot record {record!r}, expected one of {allowed}")
         self.timesteps = timesteps
-        self.counts: dict[str, Tensor] = {}
-        self.sample_counts: dict[str, Tensor] = {}
+        self.counts: dict[str, Counts] = {}
         self.spikes: dict[str, Tensor] = {}
         self.v: dict[str, Tensor] = {}
         self.keeps_v = record == "membrane"
-        self.names: Iterable[str] = () if record == "none" else frozenset(shapes)
         for name, shape in shapes.items():
             if record != "none":
-                self.counts[name] = torch.zeros(shape, dtype=torch.float64, device=device)
-                self.sample_counts[name] = torch.zeros(batch, dtype=torch.float64, device=device)
+                self.counts[name] = Counts.zeros(shape, batch, device)
             if record in ("spikes", "membrane"):
                 self.spikes[name] = torch.empty(
                     timesteps, batch, *shape, dtype=torch.bool, device=device
@@ -64,32 +59,27 @@ class Recorder:
             if self.keeps_v:
                 self.v[name] = torch.empty(timesteps, batch, *shape, dtype=dtype, device=device)
 
-    def add(self, name: str, spk: Tensor, v: Tensor | None, start: int, stop: int) -> None:
+    def add(
+        self,
+        name: str,
+        spk: Tensor,
+        v: Tensor | None,
+        start: int,
+        stop: int,
+        *,
+        counted: bool = False,
+    ) -> None:
         """Take the steps `start` to `stop` of a node.
 
-        A time axis of length 1 stands for the same value in all of them.
+        A time axis of length 1 stands for the same value in all of them. `counted`: its spikes are
+        in `counts` already.
         """
-        if name not in self.names:
+        if name not in self.counts:
             return
-        repeats = (stop - start) // len(spk)
-        of_neurons, of_samples = _sums(spk.sum(0).flatten(1), len(spk))
-        self.counts[name].add_(of_neurons.reshape(self.counts[name].shape), alpha=repeats)
-        self.sample_counts[name].add_(of_samples, alpha=repeats)
+        if not counted:
+            self.counts[name].add(spk, (stop - start) // len(spk))
         if name in self.spikes:
             self.spikes[name][start:stop] = spk > 0
         if self.keeps_v:
             assert v is not None
             self.v[name][start:stop] = v
-
-
-def _sums(x: Tensor, largest: int) -> tuple[Tensor, Tensor]:
-    """Sums over the rows and over the columns of whole numbers from 0 to `largest`, exactly.
-
-    As products with ones, which reads `x` several times faster than a sum in float64, where no
-    partial sum can be more than float32 holds.
-    """
-    rows, columns = x.shape
-    if largest * max(rows, columns) > EXACT:
-        return x.sum(0, dtype=torch.float64), x.sum(1, dtype=torch.float64)
-    ones = x.new_ones(max(rows, columns))
-    return ones[:rows] @ x, x @ ones[:columns]

@@ -175,8 +175,8 @@ class Simulator:
                 output[start:stop] = execution.advance(part, start, stop)
         return Simulation(
             output,
-            recorder.counts,
-            recorder.sample_counts,
+            {name: counts.of_neurons for name, counts in recorder.counts.items()},
+            {name: counts.of_samples for name, counts in recorder.counts.items()},
             recorder.spikes,
             recorder.v,
             timesteps,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mpo_snn.graph import record
+from mpo_snn.graph import counts
 from mpo_snn.graph.record import Recorder
 
 
@@ -13,16 +13,17 @@ from mpo_snn.graph.record import Recorder
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("steps", [1, 3], ids=["the same in all steps", "each step"])
 def test_counts_are_those_of_the_spikes(monkeypatch, exact, dtype, steps):
-    monkeypatch.setattr(record, "EXACT", exact)
+    monkeypatch.setattr(counts, "EXACT", exact)
     generator = torch.Generator().manual_seed(0)
     spikes = (torch.rand(steps, 5, 2, 3, 4, generator=generator) < 0.4).to(dtype)
     recorder = Recorder("counts", {"n": (2, 3, 4)}, 6, 5, dtype, torch.device("cpu"))
     recorder.add("n", spikes, None, 0, 3)
     recorder.add("n", spikes, None, 3, 6)
     over_time = spikes.double().sum(0) * (6 // steps)
-    assert recorder.counts["n"].dtype == torch.float64
-    assert torch.equal(recorder.counts["n"], over_time.sum(0))
-    assert torch.equal(recorder.sample_counts["n"], over_time.flatten(1).sum(1))
+    found = recorder.counts["n"]
+    assert found.of_neurons.dtype == torch.float64
+    assert torch.equal(found.of_neurons, over_time.sum(0))
+    assert torch.equal(found.of_samples, over_time.flatten(1).sum(1))
 
 
 def test_more_spikes_than_float32_can_count():
@@ -30,4 +31,4 @@ def test_more_spikes_than_float32_can_count():
     size = 2**24 + 1
     recorder = Recorder("counts", {"n": (size,)}, 1, 1, torch.float32, torch.device("cpu"))
     recorder.add("n", torch.ones(1, 1, size), None, 0, 1)
-    assert recorder.sample_counts["n"].tolist() == [size]
+    assert recorder.counts["n"].of_samples.tolist() == [size]

@@ -1,0 +1,47 @@
+"""Spikes of one node, added up while they pass: whole numbers, exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+EXACT = 2**24
+"""Up to here float32 has every whole number."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Two sums, changed in place.
+
+    Attributes:
+        of_neurons: spikes over time and samples, float64, shape [*features].
+        of_samples: spikes over time and neurons, float64, shape [B].
+    """
+
+    of_neurons: Tensor
+    of_samples: Tensor
+
+    @staticmethod
+    def zeros(shape: tuple[int, ...], batch: int, device: torch.device) -> Counts:
+        """No spike yet of neurons of this shape."""
+        neurons = torch.zeros(shape, dtype=torch.float64, device=device)
+        return Counts(neurons, torch.zeros(batch, dtype=torch.float64, device=device))
+
+    def add(self, spk: Tensor, repeats: int = 1) -> None:
+        """Count spikes [T, B, *features] of 0 and 1, each for so many timesteps.
+
+        A sum over rows and a product with ones read them several times faster than sums in
+        float64, where no partial sum can be more than float32 holds.
+        """
+        timesteps, batch = spk.shape[:2]
+        rows = spk.flatten(0, 1).flatten(1)
+        if max(rows.shape) > EXACT:
+            of_rows = rows.sum(1, dtype=torch.float64)
+            of_neurons = rows.sum(0, dtype=torch.float64)
+        else:
+            of_rows, of_neurons = rows.sum(1), rows.new_ones(len(rows)) @ rows
+        of_samples = of_rows.reshape(timesteps, batch).sum(0, dtype=torch.float64)
+        self.of_neurons.add_(of_neurons.reshape(self.of_neurons.shape), alpha=repeats)
+        self.of_samples.add_(of_samples, alpha=repeats)
