@@ -14,10 +14,13 @@ _CONNECTION = ("source", "kind", "source_shape", "pool", "stride", "padding")
 
 
 def recurrent_graph(seed: int) -> ChipGraph:
-    """8 inputs, 16 recurrent neurons with a synapse, 6 without; every leak and bias its own."""
+    """8 inputs, 16 recurrent neurons with a synapse, 6 without; every leak and bias its own.
+
+    Recurrent weights are small enough for an exponent of their own.
+    """
     draw = _Draw(seed)
     hidden = draw.layer(
-        "hidden", (16,), draw.dense(INPUT, (8,), 16), draw.dense("hidden", (16,), 16)
+        "hidden", (16,), draw.dense(INPUT, (8,), 16), draw.dense("hidden", (16,), 16, size=0.4)
     )
     output = draw.layer("output", (6,), draw.dense("hidden", (16,), 6), synapse=False)
     return ChipGraph((hidden, output), (8,), 200, "rate")
@@ -66,9 +69,11 @@ class _Draw:
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(shape, generator=self.generator, dtype=torch.float64)
 
-    def dense(self, source: str, shape: tuple[int, ...], outputs: int) -> Projection:
+    def dense(
+        self, source: str, shape: tuple[int, ...], outputs: int, size: float = 1.5
+    ) -> Projection:
         inputs = torch.Size(shape).numel()
-        weight = self.normal(outputs, inputs) * 1.5 / inputs**0.5
+        weight = self.normal(outputs, inputs) * size / inputs**0.5
         return Projection(source, source, "dense", weight, shape, (outputs,))
 
     def convolution(
