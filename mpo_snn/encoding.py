@@ -108,6 +108,11 @@ def shape_of_step(shape: Sequence[int], kind: str, timesteps: int) -> tuple[int,
     return (shape[-1],)
 
 
+def largest_input(kind: str) -> float:
+    """What a value of 1 in a sample is shown as: `MOST_EVENTS` by rows, 1 elsewhere."""
+    return float(MOST_EVENTS) if kind == "rows" else 1.0
+
+
 def _no_rows(shape: Sequence[int], timesteps: int) -> str:
     """Why samples of a shape cannot be shown row by row; "" if they can."""
     if len(shape) != 3 or shape[0] != 1:

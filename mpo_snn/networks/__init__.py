@@ -33,6 +33,7 @@ def build_network(
     input_shape: Sequence[int],
     classes: int,
     output_neuron: bool = False,
+    largest_input: float = 1.0,
 ) -> nn.Module:
     """A network with fresh weights, drawn from torch's global random numbers.
 
@@ -43,6 +44,7 @@ def build_network(
         classes: number of outputs, at least 2.
         output_neuron: whether a layer of neurons takes the outputs, one a class, so that the
             network puts out spikes (read-out `spike_count`).
+        largest_input: value that the input reaches (`mpo_snn.encoding.largest_input`).
 
     Raises:
         RecipeError: if the name is unknown, or the network does not suit the shape or the classes.
@@ -60,7 +62,7 @@ def build_network(
         from mpo_snn.networks.neuron import with_output_neuron
 
         network = with_output_neuron(network, neuron, classes)
-    initialise(network, neuron, settings.init)
+    initialise(network, neuron, settings.init, largest_input)
     return network
 
 
@@ -72,7 +74,9 @@ def _mlp(
 
     refuse_max(settings.name, settings.pooling)
     hidden = settings.scaled(settings.hidden)
-    return MLP(input_shape, classes, hidden, neuron, settings.dropout, settings.normalise)
+    return MLP(
+        input_shape, classes, hidden, neuron, settings.dropout, settings.normalise, settings.bias
+    )
 
 
 def _convnet(
@@ -81,7 +85,16 @@ def _convnet(
     from mpo_snn.networks.convnet import ConvNet
 
     channels = settings.scaled(settings.channels)
-    return ConvNet(input_shape, classes, channels, neuron, settings.dropout, settings.pooling)
+    return ConvNet(
+        input_shape,
+        classes,
+        channels,
+        neuron,
+        settings.dropout,
+        settings.pooling,
+        settings.normalise,
+        settings.bias,
+    )
 
 
 def _vgg(

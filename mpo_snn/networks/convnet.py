@@ -15,7 +15,7 @@ from mpo_snn.settings import NeuronSettings
 
 
 class ConvNet(nn.Module):
-    """Blocks of 3x3 convolution, batchnorm and LIF; 2x2 pooling behind each but the first.
+    """Blocks of 3x3 convolution, batchnorm or none, and LIF; 2x2 pooling behind all but the first.
 
     Args:
         input_shape: (channels, height, width) of a sample.
@@ -24,6 +24,8 @@ class ConvNet(nn.Module):
         neuron: settings of every neuron.
         dropout: share of the last features that is dropped in training, in [0, 1).
         pooling: of the spikes of a block.
+        normalise: batchnorm in front of the neurons.
+        bias: whether layers without batchnorm have a bias.
 
     Raises:
         RecipeError: if a sample is no image, or too small for the number of blocks.
@@ -37,6 +39,8 @@ class ConvNet(nn.Module):
         neuron: NeuronSettings | None = None,
         dropout: float = 0.0,
         pooling: Pooling = "average",
+        normalise: bool = True,
+        bias: bool = True,
     ) -> None:
         """Build the blocks and the linear read-out."""
         super().__init__()
@@ -44,11 +48,11 @@ class ConvNet(nn.Module):
         depth, height, width = image_of("convnet", input_shape, 0)
         layers: list[nn.Module] = []
         for index, out_channels in enumerate(channels):
-            layers += [
-                nn.Conv2d(depth, out_channels, 3, padding=1, bias=False),
-                nn.BatchNorm2d(out_channels),
-                build_neuron(neuron, out_channels),
-            ]
+            has_bias = bias and not normalise
+            layers.append(nn.Conv2d(depth, out_channels, 3, padding=1, bias=has_bias))
+            if normalise:
+                layers.append(nn.BatchNorm2d(out_channels))
+            layers.append(build_neuron(neuron, out_channels))
             depth = out_channels
             if index:
                 layers.append(build_pooling(pooling, 2))
@@ -61,7 +65,7 @@ class ConvNet(nn.Module):
         self.features = nn.Sequential(*layers)
         self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(dropout)
-        self.readout = nn.Linear(depth * height * width, classes)
+        self.readout = nn.Linear(depth * height * width, classes, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, classes) of one timestep from (batch, channels, height, width)."""

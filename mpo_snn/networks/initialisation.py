@@ -19,9 +19,11 @@ choose s:
 
 Where a neuron has a batchnorm in front, s is its weight: batchnorm undoes any scale of the weights
 before it, so these stay as torch draws them. Where two normalised currents meet in a residual sum
-each gets s / sqrt(2) (alpha = 1/sqrt(2) there in tdBN too). A dense layer directly in front of
-neurons has its weights drawn from N(0, s^2 / (fan-in * m)), with m the expected mean square of an
-input.
+each gets s / sqrt(2) (alpha = 1/sqrt(2) there in tdBN too). A dense layer or convolution directly
+in front of neurons has its weights drawn from N(0, s^2 / (fan-in * m)), with m the expected mean
+square of an input; pooling k independent spikes divides m by k, or multiplies it where it sums.
+Where such a layer has no bias, nothing could take back the mean of its current, and some neurons
+would always fire and others never: the weights of each neuron are shifted to the sum 0.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import math
 from itertools import pairwise
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mpo_snn.errors import RecipeError
 from mpo_snn.networks.resnet import ResidualBlock
@@ -57,13 +59,16 @@ def current_spread(neuron: NeuronSettings, init: Initialisation) -> float:
 
 
 @torch.no_grad()
-def initialise(network: nn.Module, neuron: NeuronSettings, init: Initialisation) -> None:
+def initialise(
+    network: nn.Module, neuron: NeuronSettings, init: Initialisation, largest_input: float = 1.0
+) -> None:
     """Set the weights of a fresh network, drawing from torch's global random numbers.
 
     Args:
         network: as its builder made it.
         neuron: settings of every neuron.
         init: which way.
+        largest_input: value that samples in [0, 1] reach as input.
 
     Raises:
         RecipeError: if `tdbn` is asked of a network without batchnorm.
@@ -83,11 +88,14 @@ def initialise(network: nn.Module, neuron: NeuronSettings, init: Initialisation)
             f"network.init is tdbn, but {type(network).__name__} has no batchnorm: use"
             " firing, or network.normalise."
         )
-    _initialise_dense(network, spread, SPIKE_MEAN_SQUARE if norms else INPUT_MEAN_SQUARE)
+    first = SPIKE_MEAN_SQUARE if norms else INPUT_MEAN_SQUARE * largest_input**2
+    _initialise_linear(network, spread, first, pools_count=not norms)
 
 
-def _initialise_dense(network: nn.Module, spread: float, mean_square: float) -> None:
-    """Fluctuation-driven weights for every dense layer directly in front of a neuron layer.
+def _initialise_linear(
+    network: nn.Module, spread: float, mean_square: float, *, pools_count: bool
+) -> None:
+    """Fluctuation-driven weights for every linear layer directly in front of a neuron layer.
 
     Where there is batchnorm, that can only be the one in front of an output neuron.
 
@@ -95,9 +103,29 @@ def _initialise_dense(network: nn.Module, spread: float, mean_square: float) -> 
         network: is changed.
         spread: standard deviation of the current that is wanted, in volt.
         mean_square: m of the input of the first such layer.
+        pools_count: whether m follows the pooling in between; not where batchnorm sets the spread
+            of all but the last layer.
     """
     for layer, following in pairwise(network.modules()):
-        if isinstance(layer, nn.Linear) and isinstance(following, MPONeuron):
-            nn.init.normal_(layer.weight, std=spread / math.sqrt(layer.in_features * mean_square))
-            nn.init.zeros_(layer.bias)
+        if isinstance(layer, nn.AvgPool2d) and pools_count:
+            window = _window(layer)
+            mean_square *= window if layer.divisor_override == 1 else 1.0 / window
+        elif isinstance(layer, nn.Linear | nn.Conv2d) and isinstance(following, MPONeuron):
+            fan_in = layer.weight[0].numel()
+            nn.init.normal_(layer.weight, std=spread / math.sqrt(fan_in * mean_square))
+            if layer.bias is None:
+                _center(layer.weight)
+            else:
+                nn.init.zeros_(layer.bias)
             mean_square = SPIKE_MEAN_SQUARE
+
+
+def _center(weight: Tensor) -> None:
+    """Take the mean off the weights of every neuron; torch draws in the same order as before."""
+    weight.sub_(weight.mean(tuple(range(1, weight.dim())), keepdim=True))
+
+
+def _window(pool: nn.AvgPool2d) -> int:
+    """Values that a pool takes together."""
+    size = pool.kernel_size
+    return size * size if isinstance(size, int) else math.prod(size)

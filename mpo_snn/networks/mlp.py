@@ -19,6 +19,7 @@ def dense_layers(
     dropout: float,
     *,
     batchnorm: bool,
+    bias: bool = True,
 ) -> list[nn.Module]:
     """Dense layer, batchnorm if asked for, LIF and dropout, for each hidden size.
 
@@ -28,10 +29,11 @@ def dense_layers(
         neuron: settings of every neuron.
         dropout: share of each layer's spikes that is dropped in training, in [0, 1).
         batchnorm: whether currents are normalised, which takes the place of a bias.
+        bias: whether there is a bias where there is no batchnorm.
     """
     layers: list[nn.Module] = []
     for size in hidden:
-        layers.append(nn.Linear(features, size, bias=not batchnorm))
+        layers.append(nn.Linear(features, size, bias=bias and not batchnorm))
         if batchnorm:
             layers.append(nn.BatchNorm1d(size))
         layers += [build_neuron(neuron, size), nn.Dropout(dropout)]
@@ -50,6 +52,7 @@ class MLP(nn.Module):
         dropout: share of each layer's spikes that is dropped in training, in [0, 1).
         normalise: batchnorm in front of the neurons, without which sparse input (events) needs
             larger weights than `mpo_snn.networks.initialisation` draws.
+        bias: whether dense layers without batchnorm have a bias.
 
     Raises:
         RecipeError: if a sample has no values.
@@ -63,6 +66,7 @@ class MLP(nn.Module):
         neuron: NeuronSettings | None = None,
         dropout: float = 0.0,
         normalise: bool = True,
+        bias: bool = True,
     ) -> None:
         """Build the hidden layers and the linear read-out."""
         super().__init__()
@@ -72,9 +76,9 @@ class MLP(nn.Module):
             )
         self.flatten = nn.Flatten()
         features, neuron = math.prod(input_shape), neuron or NeuronSettings()
-        layers = dense_layers(features, hidden, neuron, dropout, batchnorm=normalise)
+        layers = dense_layers(features, hidden, neuron, dropout, batchnorm=normalise, bias=bias)
         self.hidden = nn.Sequential(*layers)
-        self.readout = nn.Linear(hidden[-1], classes)
+        self.readout = nn.Linear(hidden[-1], classes, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, classes) of one timestep from (batch, *features)."""

@@ -12,6 +12,7 @@ from mpo_snn.settings import refuse
 MOST_SCALE = 1000.0
 MOST_FEATURES = 1_000_000
 """Channels, or neurons of a dense layer, beyond which a size is a slip of the pen."""
+MAY_LACK_BIASES = ("mlp", "convnet")
 Pooling = Literal["average", "sum", "max"]
 Initialisation = Literal["firing", "tdbn", "torch"]
 
@@ -25,7 +26,10 @@ class NetworkSettings:
         channels: output channels of the blocks of convnet, each >= 1; the other networks have
             theirs from the literature.
         hidden: sizes of the dense hidden layers of mlp, vgg11 and vgg16, each >= 1.
-        normalise: batchnorm in front of the neurons of mlp; the other networks always have it.
+        normalise: batchnorm in front of the neurons of mlp and convnet; the other networks always
+            have it.
+        bias: biases of mlp and convnet where no batchnorm stands, the read-out included; off for
+            chips that have none.
         channel_scale: factor on the channels and hidden sizes of every network, > 0.
         pooling: of spikes, over windows: their mean, their sum, or (which no NIR file can state)
             their maximum.
@@ -39,6 +43,7 @@ class NetworkSettings:
     channels: tuple[int, ...] = (32, 64, 64)
     hidden: tuple[int, ...] = (512, 512)
     normalise: bool = True
+    bias: bool = True
     channel_scale: float = 1.0
     pooling: Pooling = "average"
     dropout: float = 0.0
@@ -66,6 +71,11 @@ class NetworkSettings:
             found.append(
                 f"network.channel_scale is {self.channel_scale:g}, allowed is above 0 to"
                 f" {MOST_SCALE:g}."
+            )
+        if not self.bias and self.name not in MAY_LACK_BIASES:
+            found.append(
+                f"network.bias is false with network.name {self.name}, allowed is true: only"
+                f" {' and '.join(MAY_LACK_BIASES)} can be without."
             )
         if not 0.0 <= self.dropout < 1.0:
             found.append(f"network.dropout is {self.dropout:g}, allowed is 0 to below 1.")

@@ -22,7 +22,7 @@ from rich.console import Console
 from mpo_snn.data import load_dataset
 from mpo_snn.data.augment import augmentation
 from mpo_snn.data.dataset import Dataset
-from mpo_snn.encoding import shape_of_step
+from mpo_snn.encoding import largest_input, shape_of_step
 from mpo_snn.errors import RecipeError
 from mpo_snn.networks import build_network
 from mpo_snn.operators import declare_torchvision_operators
@@ -143,7 +143,12 @@ def _module(recipe: Recipe, dataset: Dataset) -> TrainingModule:
     classes = len(dataset.class_names)
     shape = shape_of_step(dataset.input_shape, recipe.encoding, recipe.timesteps)
     network = build_network(
-        recipe.network, recipe.trained_neuron, shape, classes, recipe.output_neuron
+        recipe.network,
+        recipe.trained_neuron,
+        shape,
+        classes,
+        recipe.output_neuron,
+        largest_input(recipe.encoding),
     )
     steps = -(-len(dataset.train_y) // recipe.optimizer.batch_size)
     return TrainingModule(recipe, network, classes, steps)

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mpo_snn.encoding import encode
+from mpo_snn.encoding import encode, largest_input
+from mpo_snn.networks import build_network
 from mpo_snn.networks.initialisation import STEPS, current_spread
 from mpo_snn.networks.neuron import build_neuron
 from mpo_snn.networks.resnet import ResidualBlock
+from mpo_snn.networks.settings import NetworkSettings, Pooling
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.unroll import Unrolled
 
@@ -25,11 +27,13 @@ SYNAPTIC = NeuronSettings(model="synaptic", alpha=0.7)
 SUBTRACT = NeuronSettings(reset="subtract", reset_timing="next", input_gain="unit")
 
 
-def densities(network: nn.Module, x: Tensor, timesteps: int = 4) -> dict[str, float]:
+def densities(
+    network: nn.Module, x: Tensor, timesteps: int = 4, encoding: str = "direct"
+) -> dict[str, float]:
     found: dict[str, float] = {}
     with torch.no_grad():
         Unrolled(network, timesteps)(
-            encode(x, timesteps),
+            encode(x, timesteps, encoding),
             observe=lambda name, spk, v: found.update({name: float(spk.mean())}),
         )
     return found
@@ -65,6 +69,39 @@ def test_a_deep_perceptron_without_batchnorm_fires() -> None:
         case.build(hidden=(2048,) * 6, normalise=False, init="torch"), case.pictures()
     )
     assert list(found.values())[-1] == 0.0
+
+
+SEVERAL = replace(INTEGRATE, reset="subtract", most_spikes=16, lower=-1.0)
+
+
+def contrasts() -> Tensor:
+    """Images of strokes, dark and light: without contrast, weights of the sum 0 have no input."""
+    x = torch.rand(32, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    return nn.functional.interpolate((x > 0.7).float(), scale_factor=2)
+
+
+@pytest.mark.parametrize("pooling", ["average", "sum"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_convnet_without_batchnorm_and_biases_fires(pooling: Pooling, seed: int) -> None:
+    settings = NetworkSettings("convnet", normalise=False, bias=False, pooling=pooling)
+    torch.manual_seed(seed)
+    network = build_network(settings, SEVERAL, (1, 8, 8), 10, output_neuron=True)
+    assert all(not name.endswith("bias") for name, _ in network.named_parameters())
+    assert not [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    found = densities(network, contrasts(), 8, "counts")
+    assert all(0.01 < v < 0.5 for v in found.values())
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            sums = layer.weight.flatten(1).sum(1)
+            assert torch.allclose(sums, torch.zeros_like(sums), atol=1e-4)
+
+
+def test_a_perceptron_that_is_shown_events_by_rows_fires() -> None:
+    settings = NetworkSettings("mlp", hidden=(64, 64), normalise=False, bias=False)
+    torch.manual_seed(0)
+    network = build_network(settings, SEVERAL, (8,), 10, True, largest_input("rows"))
+    found = densities(network, contrasts(), 12, "rows")
+    assert all(0.005 < v < 0.5 for v in found.values())
 
 
 @pytest.mark.parametrize("neuron", [NeuronSettings(), LEAKY, INTEGRATE, SYNAPTIC])
