@@ -111,7 +111,7 @@ class GridWeights:
     def _with(self, real: list[Tensor]) -> ChipGraph:
         """The layers with the weights of now."""
         weights: Mapping[tuple[str, int], Tensor] = {
-            (site.layer, site.index): weight.double().reshape((*site.factor.shape[:1], -1))
+            (site.layer, site.index): weight.cpu().double().reshape((*site.factor.shape[:1], -1))
             * site.factor.reshape(-1, 1)
             for site, weight in zip(self._sites, real, strict=True)
         }
@@ -134,7 +134,7 @@ def _factor(projection: Projection, weight: Tensor) -> Tensor:
             f"cannot train '{projection.node}' with rounded weights: the chip holds"
             f" {tuple(projection.weight.shape)} for {tuple(weight.shape)}."
         )
-    ours = weight.detach().double().flatten(1)
+    ours = weight.detach().cpu().double().flatten(1)
     folded = projection.weight.reshape(ours.shape)
     size = ours.square().sum(1)
     factor = torch.where(size > 0, (ours * folded).sum(1) / size.clamp(min=1e-300), 1.0)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from mpo_snn.errors import DeployError
+
 from .deployment import Deployment
+from .speck_quantize import SpeckNetwork
+from .speck_vendor import speck_files
 from .xylo_vendor import xylo_script
 
 
 def loading_files(deployment: Deployment) -> dict[str, bytes | str]:
     """Content by name; empty where there is no toolchain to speak of."""
-    if deployment.profile.family == "xylo":
-        return dict(xylo_script(deployment.profile))
+    profile, integers = deployment.profile, deployment.integers
+    if profile.family == "xylo":
+        return dict(xylo_script(profile))
+    if isinstance(integers, SpeckNetwork):
+        try:
+            return dict(speck_files(integers, profile))
+        except DeployError as error:
+            return {"load_on_speck.txt": f"{error}\n"}
     return {}

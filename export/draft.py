@@ -116,7 +116,8 @@ class Neuron(Node):
 
     alpha is the leak of the synapse in front of the membrane (`mpo_snn.synapse`), if there is one.
     The units are what one volt here is called in NIR, where the layer came from there; they change
-    how it is written and nothing that it does.
+    how it is written and nothing that it does. Several spikes a step and a lowest membrane, in
+    volt, are those of `mpo_snn.multi_spike`; NIR states neither.
     """
 
     beta: Array
@@ -127,6 +128,8 @@ class Neuron(Node):
     alpha: Array | None = None
     membrane_unit: Array | None = None
     synapse_unit: Array | None = None
+    most_spikes: int = 1
+    lower: float | None = None
 
     def expand(self, value: Array) -> Array:
         """A parameter at the full shape of the layer."""

@@ -34,6 +34,9 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
+from mpo_snn.errors import ExportError
+from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
+
 from .draft import Array, Neuron
 
 IF_TAU_STEPS = 2.0**60
@@ -48,6 +51,29 @@ class Expression:
     edges: list[tuple[str, str]]
     entry: str
     spikes: str
+
+
+def express_for_chip(name: str, neuron: Neuron, dt: float) -> tuple[Expression, NeuronBehaviour]:
+    """A neuron layer as the one node IF, LIF or CubaLIF, and what that node does beyond NIR.
+
+    Chips reset within the step, by subtraction or to zero, fire several times in a step and have a
+    lowest membrane; all this stands beside the graph, in its metadata.
+
+    Raises:
+        ExportError: if it does not reset within the step.
+    """
+    if neuron.reset == "none" or neuron.reset_timing != "step":
+        raise ExportError(
+            f"cannot write layer '{name}' for a chip: it resets {neuron.reset}/"
+            f"{neuron.reset_timing}, allowed is zero or subtract, in the step of the spike; train"
+            " with --neuron.reset_timing step."
+        )
+    unit = _unit(neuron, neuron.membrane_unit)
+    threshold = neuron.expand(neuron.threshold) * unit
+    lower = None if neuron.lower is None else neuron.lower * float(unit.flat[0])
+    node = _spiking(neuron, threshold, dt)
+    behaviour = NeuronBehaviour(neuron.reset, neuron.most_spikes, lower)
+    return Expression({name: node}, [], name, name), behaviour
 
 
 def express_neuron(name: str, neuron: Neuron, dt: float, plain_reset: bool = False) -> Expression:

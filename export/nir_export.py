@@ -6,20 +6,21 @@ leaves the spikes as they are and says in the record what it did.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import nir
 import numpy as np
 from torch import nn
 
 from mpo_snn.errors import ExportError
+from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 
 from . import draft as d
 from .draft import Draft, Node
 from .fold_batchnorm import fold_batchnorm
 from .merge_additions import merge_additions, remove_identities
-from .neuron_to_nir import Expression, express_neuron, integrates
+from .neuron_to_nir import Expression, express_for_chip, express_neuron, integrates
 from .read_network import read_network
 from .square_convolution import square_convolutions
 
@@ -37,12 +38,14 @@ class Export:
         spiking: neuron layer of the network -> node of the graph that spikes.
         folds: what the passes did, one line each.
         notes: what the user must know of the form that was chosen, one line each.
+        behaviour: what the nodes that spike do beyond NIR, where a chip was asked for.
     """
 
     graph: nir.NIRGraph
     spiking: dict[str, str]
     folds: tuple[str, ...]
     notes: tuple[str, ...]
+    behaviour: Mapping[str, NeuronBehaviour] = field(default_factory=dict, kw_only=True)
 
 
 def export_nir(
@@ -51,6 +54,7 @@ def export_nir(
     dt: float = DEFAULT_DT,
     plain_reset: bool = False,
     keep_convolutions: bool = False,
+    chip: bool = False,
 ) -> Export:
     """Export a one-timestep network, in eval mode, to the plainest NIR that fires the same spikes.
 
@@ -62,6 +66,8 @@ def export_nir(
             which is a different neuron.
         keep_convolutions: leave grouped and oblong convolutions as they are. nir's own type check
             refuses such a graph: `nir.read(..., type_check=False)`.
+        chip: every layer of neurons is one node, whatever its reset, and `behaviour` says what it
+            does beyond NIR; for deployment.
 
     Raises:
         ExportError: naming all that has no form in NIR.
@@ -70,6 +76,8 @@ def export_nir(
     if not 0.0 < dt < float("inf"):
         raise ExportError(f"cannot export: dt is {dt:g} s, allowed is above 0.")
     draft = read_network(network, input_shape)
+    if not chip:
+        _refuse_several_spikes(draft)
     for run in PASSES:
         if run is not square_convolutions or not keep_convolutions:
             draft = run(draft)
@@ -77,13 +85,20 @@ def export_nir(
     neurons = {n: x for n, x in draft.nodes.items() if isinstance(x, d.Neuron)}
     if not neurons:
         raise ExportError("cannot export: the network has no spiking layer.")
-    expressed = {n: express_neuron(n, x, dt, plain_reset) for n, x in neurons.items()}
+    behaviour: dict[str, NeuronBehaviour] = {}
+    expressed: dict[str, Expression] = {}
+    for name, neuron in neurons.items():
+        if chip:
+            expressed[name], behaviour[name] = express_for_chip(name, neuron, dt)
+        else:
+            expressed[name] = express_neuron(name, neuron, dt, plain_reset)
     graph = _assemble(draft, expressed, type_check=not keep_convolutions)
     return Export(
         graph=graph,
         spiking={name: e.spikes for name, e in expressed.items()},
         folds=(*draft.folds, *_leak_folds(neurons)),
-        notes=tuple(_notes(neurons, plain_reset)),
+        notes=() if chip else tuple(_notes(neurons, plain_reset)),
+        behaviour=behaviour,
     )
 
 
@@ -154,18 +169,33 @@ def _convolution(node: d.Convolution) -> nir.NIRNode:
 def _refuse_values(draft: Draft) -> None:
     findings = []
     for name, node in draft.nodes.items():
-        for field in ("weight", "bias", "alpha", "beta", "threshold", "factor"):
-            value = getattr(node, field, None)
+        for parameter in ("weight", "bias", "alpha", "beta", "threshold", "factor"):
+            value = getattr(node, parameter, None)
             if value is None:
                 continue
             wrong = int(np.size(value) - np.isfinite(value).sum())
             if wrong:
                 findings.append(
-                    f"layer '{name}': {wrong} of {np.size(value)} values of {field} are NaN or"
+                    f"layer '{name}': {wrong} of {np.size(value)} values of {parameter} are NaN or"
                     " infinite; the training diverged or the file is damaged."
                 )
     if findings:
         raise ExportError("cannot export to NIR", findings)
+
+
+def _refuse_several_spikes(draft: Draft) -> None:
+    findings = [
+        f"layer '{name}' fires up to {node.most_spikes} times in a step, and NIR's neurons once."
+        if node.most_spikes > 1
+        else f"layer '{name}' has a lowest membrane of {node.lower:g} V, and NIR's neurons none."
+        for name, node in draft.nodes.items()
+        if isinstance(node, d.Neuron) and (node.most_spikes > 1 or node.lower is not None)
+    ]
+    if findings:
+        raise ExportError(
+            "cannot export neurons of chips to NIR; mpo-deploy RUN --target NAME takes the run",
+            findings,
+        )
 
 
 def _leak_folds(neurons: dict[str, d.Neuron]) -> list[str]:

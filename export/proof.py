@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,11 @@ def export_run(run: Run, dt: float = DEFAULT_DT, plain_reset: bool = False) -> E
     return export_nir(run.load_network().network, run.step_shape, dt, plain_reset)
 
 
+def export_run_for_chip(run: Run, dt: float = DEFAULT_DT) -> Export:
+    """Export the network of a finished run for deployment (`export_nir`, `chip`)."""
+    return export_nir(run.load_network().network, run.step_shape, dt, chip=True)
+
+
 def metadata_of(
     run: Run, export: Export, dt: float, nir_version: str, reader: str | None = None
 ) -> GraphMetadata:
@@ -107,6 +112,7 @@ def metadata_of(
         equivalence=None,
         data=recipe.data.shown,
         reader=reader,
+        neurons={name: asdict(one) for name, one in export.behaviour.items()} or None,
     )
 
 

@@ -133,6 +133,8 @@ def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> 
             alpha,
             _optional(layer.membrane_unit),
             _optional(layer.synapse_unit),
+            layer.most_spikes,
+            layer.lower,
         )
     if isinstance(layer, nn.Linear):
         if len(shape) != 1:

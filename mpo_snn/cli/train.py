@@ -20,17 +20,23 @@ from mpo_snn.cli.command import (
 )
 from mpo_snn.cli.recipe_options import add_recipe_options, given_keys, overridden_recipe
 from mpo_snn.cli.tuned import check_tunable, tuned_recipe
+from mpo_snn.errors import RecipeError
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.recipe_file import differing_keys, load_recipe, recipe_text, recipe_titles
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mpo_snn.deploy.check import Checked
+    from mpo_snn.profiles.chip import ChipProfile
     from mpo_snn.training.rundir import Run
 
 NAME = "mpo-train"
 _SHOWN_IN_HELP = "digits"
-_USAGE = "RECIPE [--key.sub value ...] [--output RUN] | --resume RUN | --list"
+_USAGE = (
+    "RECIPE [--key.sub value ...] [--target CHIP] [--output RUN] | --resume RUN [--target CHIP]"
+    " | --list"
+)
 _DESCRIPTION = """\
 Trains a recipe and leaves a run directory behind.
 
@@ -42,7 +48,9 @@ mpo-train digits --seed 1 --neuron.beta 0.6 --output runs/leaky
 mpo-train my-recipe.yaml --print_config
 mpo-train digits --reader portable
 mpo-train digits --method fixed --tune
-mpo-train --resume runs/digits-s0"""
+mpo-train --resume runs/digits-s0
+mpo-train digits-speck --target speck-2e
+mpo-train --resume runs/digits-speck-s0 --target speck-2e"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -64,6 +72,11 @@ def _train(argv: list[str]) -> int:
     recipe = overridden_recipe(load_recipe(first.recipe), _parser, argv)
     if first.reader is not None:
         recipe = _inside(recipe, first.reader, given_keys(recipe, argv))
+    if first.target is not None:
+        fitting = _on_chip(recipe, first, given_keys(recipe, argv))
+        if fitting is None:
+            return ANSWER_IS_NO
+        recipe = fitting
     if first.print_config:
         print(recipe_text(recipe), end="")
         return OK
@@ -80,6 +93,33 @@ def _inside(recipe: Recipe, reader: str, given: list[str]) -> Recipe:
     return recipe
 
 
+def _on_chip(recipe: Recipe, options: Any, given: list[str]) -> Recipe | None:
+    """The recipe inside what a chip can do, if its network fits; all is told on stderr."""
+    from mpo_snn.cli.target_recipe import check_untrained, recipe_for_target
+    from mpo_snn.profiles.chip import load_chip_profile
+
+    if options.reader is not None:
+        raise UsageError("--reader and --target want different files: give one of them.")
+    profile = load_chip_profile(options.target)
+    recipe, changes = recipe_for_target(recipe, profile, given)
+    for line in changes:
+        print(f"{NAME}: note: {line}: {profile.name} does no other.", file=sys.stderr)
+    return recipe if _fits(check_untrained(recipe, profile), profile, recipe.name) else None
+
+
+def _fits(checked: Checked, profile: ChipProfile, what: str) -> bool:
+    """Whether there is no finding; otherwise they are shown."""
+    if not checked.result.findings:
+        return True
+    from rich.console import Console
+
+    from mpo_snn.cli.deploy_view import check_view
+
+    console = Console(highlight=False, soft_wrap=True, stderr=True)
+    console.print(check_view(checked.result, profile, what))
+    return False
+
+
 def _start(recipe: Recipe, options: Any, argv: list[str]) -> int:
     from mpo_snn.training.rundir import check_free, create_run
 
@@ -94,7 +134,7 @@ def _start(recipe: Recipe, options: Any, argv: list[str]) -> int:
             again = shlex.join([NAME, *argv])
             print(f"{NAME}: interrupted; go on with: {again}", file=sys.stderr)
             return INTERRUPTED
-    run = create_run(recipe, output, options.reader)
+    run = create_run(recipe, output, reader=options.reader, target=options.target)
     return _finish(run, "start", options)
 
 
@@ -103,6 +143,8 @@ def _resume(options: Any, argv: list[str]) -> int:
 
     if options.tune:
         raise UsageError("--resume goes on with a run whose slope is there already: no --tune.")
+    if options.target is not None and open_run(options.resume, unfinished=True).finished:
+        return _fine_tune(options, argv)
     for name in ("recipe", "output", "reader"):
         if getattr(options, name) is not None:
             raise UsageError(
@@ -110,6 +152,11 @@ def _resume(options: Any, argv: list[str]) -> int:
                 f" {name} '{getattr(options, name)}'."
             )
     run = open_run(options.resume, unfinished=True)
+    if options.target not in (None, run.target):
+        raise UsageError(
+            f"the run {run.path} is not finished: --resume it first, then go on for"
+            f" {options.target}."
+        )
     changed = differing_keys(run.recipe, overridden_recipe(run.recipe, _parser, argv))
     if changed:
         raise UsageError(
@@ -121,6 +168,34 @@ def _resume(options: Any, argv: list[str]) -> int:
     return _finish(run, "resume", options)
 
 
+def _fine_tune(options: Any, argv: list[str]) -> int:
+    """Go on with a finished run, with the values that a chip will have; a run of its own."""
+    from mpo_snn.cli.fine_tune import check_same_network, fine_tuning_recipe, next_to
+    from mpo_snn.cli.target_recipe import check_untrained, recipe_for_target
+    from mpo_snn.profiles.chip import load_chip_profile
+    from mpo_snn.training.rundir import create_run, open_run
+
+    for name in ("recipe", "reader"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"--resume has a recipe of its own; leave out {name}.")
+    profile, first = load_chip_profile(options.target), open_run(options.resume)
+    recipe = overridden_recipe(fine_tuning_recipe(first.recipe), _parser, argv)
+    _, changes = recipe_for_target(recipe, profile, ())
+    if changes:
+        raise RecipeError(
+            f"cannot go on with '{first.path}' for {profile.name}, which needs other neurons",
+            [f"{line}: train anew with --target {options.target}." for line in changes],
+        )
+    check_same_network(first.recipe, recipe)
+    if not _fits(check_untrained(recipe, profile), profile, str(first.path)):
+        return ANSWER_IS_NO
+    output = next_to(first, profile) if options.output is None else Path(options.output)
+    run = create_run(
+        recipe, output, start=first, target=options.target, started_from=str(first.path)
+    )
+    return _finish(run, "start", options)
+
+
 def _finish(run: Run, how: Literal["start", "resume"], options: Any) -> int:
     """Train to the end and say what came out.
 
@@ -130,11 +205,13 @@ def _finish(run: Run, how: Literal["start", "resume"], options: Any) -> int:
     name, begin = shlex.quote(str(run.path)), time.monotonic()
     try:
         console = _console(options.quiet, run)
-        from mpo_snn.training import fit
+        from mpo_snn.cli.fine_tune import watching
         from mpo_snn.training.divergence import DivergedError
+        from mpo_snn.training.fit import resume, start
 
+        train = {"start": start, "resume": resume}[how]
         try:
-            getattr(fit, how)(run, device=options.device, console=console)
+            train(run, device=options.device, console=console, callbacks=watching(run))
         except DivergedError as error:
             tell_error(NAME, str(error))
             return ANSWER_IS_NO
@@ -143,6 +220,9 @@ def _finish(run: Run, how: Literal["start", "resume"], options: Any) -> int:
         return INTERRUPTED
     seconds = time.monotonic() - begin
     print(f"{_accuracy(run)}, {seconds:.1f} s, run {name}")
+    if run.target is not None:
+        print(f"next: mpo-deploy {name} --target {shlex.quote(run.target)}")
+        return OK
     form = "--format nir" if run.reader is None else f"--reader {shlex.quote(run.reader)}"
     print(f"next: mpo-export {name} {form}")
     return OK
@@ -163,6 +243,13 @@ def _parser(recipe: Recipe) -> CommandParser:
         metavar="NAME",
         help="train what this NIR reader can run (mpo-export --list): settings of the recipe that"
         " stand in its way are changed, those given here are not, and refused",
+    )
+    parser.add_argument(
+        "--target",
+        metavar="CHIP",
+        help="train what this chip can do (mpo-deploy --list): settings that stand in its way are"
+        " changed, those given here are not, and the untrained network is checked; with --resume, a"
+        " finished run goes on with rounded weights, as a run of its own",
     )
     parser.add_argument(
         "--tune",

@@ -19,6 +19,8 @@ import numpy as np
 from mpo_snn.errors import GraphError
 from mpo_snn.readout import READOUTS
 
+from .neuron_behaviour import NeuronBehaviour
+
 KEY: Final = "mpo_snn"
 OWN_TIME_CONSTANTS: Final = frozenset({"sinabs", "rockpool"})
 """Readers whose files state time constants that are not those of an Euler step."""
@@ -47,6 +49,8 @@ class GraphMetadata:
         data: settings of the data set that decide its samples (`mpo_snn.data.settings.SHOWN`).
         reader: the program that the graph is written for, which may read it otherwise than NIR
             does (`mpo_snn.export.readers`); None for NIR itself.
+        neurons: per spiking node what it does beyond NIR (`mpo_snn.graph.neuron_behaviour`); None
+            where all are as NIR says.
 
     Raises:
         GraphError: if a value has the wrong type or is out of range.
@@ -69,6 +73,7 @@ class GraphMetadata:
     equivalence: dict[str, Any] | None = field(default=None)
     data: dict[str, Any] | None = field(default=None)
     reader: str | None = field(default=None)
+    neurons: dict[str, Any] | None = field(default=None)
 
     def __post_init__(self) -> None:
         """Check types and ranges."""
@@ -121,6 +126,17 @@ def read_metadata(graph: nir.NIRGraph) -> GraphMetadata | None:
         raise GraphError(attempt, error.findings) from error
 
 
+def behaviour_of(graph: nir.NIRGraph) -> dict[str, NeuronBehaviour]:
+    """Return what the spiking nodes of a graph do beyond NIR, by node; empty where NIR says all.
+
+    Raises:
+        GraphError: if the metadata is wrong.
+    """
+    metadata = read_metadata(graph)
+    found = {} if metadata is None else metadata.neurons or {}
+    return {name: NeuronBehaviour(**values) for name, values in found.items()}
+
+
 def known_timestep(graph: nir.NIRGraph) -> float | None:
     """Return the timestep in seconds that the graph's metadata states, None if it states none.
 
@@ -155,10 +171,16 @@ def _is_names(value: Any) -> bool:
     )
 
 
+def _is_behaviour(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and NeuronBehaviour.is_right(one) for name, one in value.items()
+    )
+
+
 _TEXT = (_is_text, "text")
 _LINES = (_is_lines, "a tuple of texts")
 _RECORD = (lambda record: record is None or isinstance(record, dict), "a mapping or None")
-_MAY_BE_ABSENT: Final = {"equivalence", "data", "reader"}
+_MAY_BE_ABSENT: Final = {"equivalence", "data", "reader", "neurons"}
 _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "dt": (
         lambda dt: _is_number(dt, (int, float)) and 0 < dt < math.inf,
@@ -180,4 +202,8 @@ _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "equivalence": _RECORD,
     "data": _RECORD,
     "reader": (lambda name: name is None or _is_text(name), "text or None"),
+    "neurons": (
+        lambda nodes: nodes is None or _is_behaviour(nodes),
+        "a mapping of nodes to reset, most_spikes and lower, or None",
+    ),
 }

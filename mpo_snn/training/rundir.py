@@ -5,6 +5,7 @@
 - `metrics.csv`: losses and accuracies of every epoch;
 - `membrane.csv`: statistics of every layer's membrane in every epoch;
 - `checkpoints/last.ckpt`: the last finished epoch, to resume from;
+- `start.safetensors`: weights of another run that it starts from, where it does;
 - `model.safetensors`: the weights; written last, so a run that has them is finished.
 """
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 RECIPE, ENVIRONMENT, WEIGHTS = "recipe.yaml", "environment.json", "model.safetensors"
 METRICS, MEMBRANE = "metrics.csv", "membrane.csv"
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
+START = "start.safetensors"
+MADE_FOR = ("reader", "target", "started_from")
+"""What a run is trained for: a NIR reader, a chip, and the run that it starts from."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,18 @@ class Run:
     def reader(self) -> str | None:
         """Name of the NIR reader that it was trained for; None for none."""
         name = read_environment(self.path).get("reader")
+        return name if isinstance(name, str) else None
+
+    @property
+    def target(self) -> str | None:
+        """The chip that it was trained for; None for none."""
+        name = read_environment(self.path).get("target")
+        return name if isinstance(name, str) else None
+
+    @property
+    def started_from(self) -> str | None:
+        """The run whose weights it goes on from, with the values that the chip will have."""
+        name = read_environment(self.path).get("started_from")
         return name if isinstance(name, str) else None
 
     @property
@@ -166,14 +182,17 @@ def data_path_beside(graph: str | Path, name: str | None) -> str | None:
     return data.path if data.name == name else None
 
 
-def create_run(recipe: Recipe, output: Path | None, reader: str | None = None) -> Run:
+def create_run(
+    recipe: Recipe, output: Path | None, start: Run | None = None, **made_for: str | None
+) -> Run:
     """Make a run directory that holds its recipe, or none at all.
 
     Args:
         recipe: what will be computed.
         output: the directory, which must be absent or empty; None takes the next free one of
             runs/<recipe>-s<seed>, runs/<recipe>-s<seed>-2, ...
-        reader: name of the NIR reader that it is trained for, if any; `Run.reader` remembers it.
+        start: a finished run of the same network, whose weights this one starts from.
+        made_for: of `MADE_FOR`, what is known; `Run` remembers it.
 
     Raises:
         RunError: if the directory holds something.
@@ -181,8 +200,11 @@ def create_run(recipe: Recipe, output: Path | None, reader: str | None = None) -
     """
     path = _next_free(recipe) if output is None else _empty(output)
     try:
-        if reader is not None:
-            write_environment(path, {"reader": reader})
+        if start is not None:
+            write_file(path / START, (start.path / WEIGHTS).read_bytes())
+        known = {key: value for key, value in made_for.items() if value is not None}
+        if known:
+            write_environment(path, known)
         write_file(path / RECIPE, recipe_text(recipe))
     except OutputError:
         shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,81 @@
+"""A recipe inside what a chip can do, and its untrained network held against the chip's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+
+from mpo_snn.cli.reader_recipe import SAMPLES
+from mpo_snn.data import load_dataset
+from mpo_snn.deploy.check import Checked, check_graph_on_chip
+from mpo_snn.deploy.recipe_settings import settings_inside
+from mpo_snn.encoding import largest_input, shape_of_step
+from mpo_snn.errors import RecipeError
+from mpo_snn.export.nir_export import DEFAULT_DT, export_nir
+from mpo_snn.inference import Inference
+from mpo_snn.networks import build_network
+from mpo_snn.profiles.chip import ChipProfile
+from mpo_snn.training.recipe import Recipe, recipe_from
+from mpo_snn.training.recipe_file import flat_values
+
+
+def recipe_for_target(
+    recipe: Recipe, profile: ChipProfile, kept: Collection[str]
+) -> tuple[Recipe, list[str]]:
+    """The recipe with the settings that the chip needs.
+
+    Args:
+        recipe: what was asked for.
+        profile: of the chip.
+        kept: keys that the user gave by hand, which are not changed.
+
+    Returns:
+        the recipe, and one line for each setting that was changed.
+
+    Raises:
+        RecipeError: with every setting that was given by hand and the chip cannot do.
+    """
+    values = recipe.values()
+    flat = dict(flat_values(values))
+    wanted = settings_inside(profile, flat)
+    changed = {key: value for key, value in wanted.items() if flat[key] != value}
+    refused = [
+        f"{key} is {flat[key]}, as the command line says; the chip needs {value}: leave it out."
+        for key, value in changed.items()
+        if key in kept
+    ]
+    if refused:
+        raise RecipeError(f"cannot train for {profile.name}", refused)
+    for key, value in changed.items():
+        group, _, name = key.rpartition(".")
+        (values[group] if group else values)[name] = value
+    lines = [f"{key} is {value}, not {flat[key]}" for key, value in changed.items()]
+    return recipe_from(values, f"the recipe for {profile.name}"), lines
+
+
+def check_untrained(recipe: Recipe, profile: ChipProfile) -> Checked:
+    """Hold the network of a recipe, with fresh weights, against every rule of a chip.
+
+    Raises:
+        RecipeError, DataError, ExportError: if there is no such network.
+    """
+    dataset = load_dataset(recipe.data.limited(SAMPLES), recipe.timesteps, train=False)
+    shape = shape_of_step(dataset.input_shape, recipe.encoding, recipe.timesteps)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build_network(
+            recipe.network,
+            recipe.trained_neuron,
+            shape,
+            len(dataset.class_names),
+            recipe.output_neuron,
+            largest_input(recipe.encoding),
+        )
+    export = export_nir(network.eval(), shape, DEFAULT_DT, chip=True)
+    inference = Inference(
+        recipe.data.name, recipe.timesteps, DEFAULT_DT, recipe.encoding, recipe.readout
+    )
+    behaviour: Any = export.behaviour
+    return check_graph_on_chip(export.graph, profile, inference, behaviour=behaviour)
