@@ -39,8 +39,10 @@ from mpo_snn.training.randomness import derived_seed
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.rundir import (
     CHECKPOINT,
+    MADE_FOR,
     MEMBRANE,
     METRICS,
+    START,
     WEIGHTS,
     Run,
     create_run,
@@ -48,7 +50,7 @@ from mpo_snn.training.rundir import (
     read_environment,
     write_environment,
 )
-from mpo_snn.training.weights import InputDescription, write_weights
+from mpo_snn.training.weights import InputDescription, read_weights, write_weights
 
 declare_torchvision_operators()
 
@@ -104,7 +106,7 @@ def start(
     try:
         device = _device(device)
         dataset = load_dataset(run.recipe.data, run.recipe.timesteps)
-        module = _module(run.recipe, dataset)
+        module = _module(run, dataset)
         with _threads(run.recipe.threads):
             return _train(run, module, dataset, device, [*_progress(console), *callbacks])
     except DivergedError:
@@ -134,11 +136,12 @@ def resume(
         left_by_a_kill.unlink(missing_ok=True)
     dataset = load_dataset(run.recipe.data, run.recipe.timesteps)
     with _threads(run.recipe.threads):
-        module, watching = _module(run.recipe, dataset), [*_progress(console), *callbacks]
+        module, watching = _module(run, dataset), [*_progress(console), *callbacks]
         return _train(run, module, dataset, _device(device), watching)
 
 
-def _module(recipe: Recipe, dataset: Dataset) -> TrainingModule:
+def _module(run: Run, dataset: Dataset) -> TrainingModule:
+    recipe = run.recipe
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
     classes = len(dataset.class_names)
     shape = shape_of_step(dataset.input_shape, recipe.encoding, recipe.timesteps)
@@ -150,6 +153,8 @@ def _module(recipe: Recipe, dataset: Dataset) -> TrainingModule:
         recipe.output_neuron,
         largest_input(recipe.encoding),
     )
+    if (run.path / START).is_file():
+        network.load_state_dict(read_weights(run.path / START)[0])
     steps = -(-len(dataset.train_y) // recipe.optimizer.batch_size)
     return TrainingModule(recipe, network, classes, steps)
 
@@ -242,8 +247,7 @@ def _note_start(run: Run, device: str, from_epoch: int, dataset: Dataset) -> dic
         "input_scaling": dataset.input_scaling,
     }
     environment |= {"data": data, "starts": starts, "seconds": 0.0}
-    if "reader" in before:
-        environment["reader"] = before["reader"]
+    environment |= {key: before[key] for key in MADE_FOR if key in before}
     write_environment(run.path, environment)
     return environment
 
