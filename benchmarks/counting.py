@@ -4,30 +4,43 @@
 
 All run the same images with the same weights, in float32, by turns (README.md has the protocol):
 
-- `none`: the simulator, nothing recorded; `counts`: the same, spikes counted;
+- `none`: the simulator, nothing recorded; `counts`: the same, spikes counted; `step by step`: both
+  without the scan in one pass that numba compiles (`mpo_snn/graph/fused_scan.py`);
 - `read`: adding up all spikes once into one number, the least that an exact count must do;
 - `synops`: the operations worked out of the counts, once for a whole data set;
 - `spiking`: the same network as torch.nn modules, unrolled over time;
 - `dense`: the same layers with ReLU in place of neurons, one pass; `dense T`: T passes at once.
+
+What counting adds is the median of differences between `counts` and `none` of the same round: of
+the time at the neurons (their scan and the recorder), where all of it happens, and, with far more
+noise, of whole runs. On a GPU there are whole runs alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import statistics
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measure import Results, add_common_options, take_turns
+from benchmarks.measure import WARM_UP, Results, add_common_options, seconds, take_turns
 from benchmarks.networks import NEURON
 from mpo_snn.encoding import encode
 from mpo_snn.evaluation.roles import assign_roles
 from mpo_snn.evaluation.synops import count_synapses
 from mpo_snn.export.nir_export import DEFAULT_DT, export_nir
+from mpo_snn.graph import fused_scan
+from mpo_snn.graph.fused_scan import _is_installed
+from mpo_snn.graph.neurons import Layer
+from mpo_snn.graph.record import Recorder
 from mpo_snn.graph.simulate import Simulator
 from mpo_snn.networks import build_network, network_names
 from mpo_snn.networks.settings import NetworkSettings
@@ -98,29 +111,86 @@ def measure_case(options: argparse.Namespace) -> dict[str, Any]:
                 constant_input=True,
             )
 
-    runs: dict[str, Callable[[], object]] = {
-        "none": lambda: simulator.run(x),
-        "counts": lambda: simulator.run(x, record="counts"),
-        "read": lambda: [spikes.sum() for spikes in fired],
-        "synops": synops,
-        "spiking": lambda: unrolled(x),
-        "dense": lambda: dense(images),
-        "dense T": lambda: dense(many),
-    }
-    times = take_turns(runs, options.device, options.repetitions)
-    median = {name: time["median_s"] for name, time in times.items()}
-    extra = median["counts"] - median["none"]
+    times = take_turns(
+        {
+            "read": lambda: [spikes.sum() for spikes in fired],
+            "synops": synops,
+            "spiking": lambda: unrolled(x),
+            "dense": lambda: dense(images),
+            "dense T": lambda: dense(many),
+        },
+        options.device,
+        options.repetitions,
+    )
+    dense_s = times["dense T"]["median_s"]
     neurons = sum(counts.numel() for counts in counted.counts.values())
     spikes = sum(float(counts.sum()) for counts in counted.counts.values())
     return {
         "is_exact": is_exact,
         "density": spikes / (neurons * options.timesteps * options.batch),
         "times": times,
-        "counts_over_none": median["counts"] / median["none"],
-        "extra_over_dense_T": extra / median["dense T"],
-        "read_over_dense_T": median["read"] / median["dense T"],
-        "extra_over_dense": extra / median["dense"],
+        "dense_T_s": dense_s,
+        "read_over_dense_T": times["read"]["median_s"] / dense_s,
+        "in_one_pass": _extra(simulator, x, options, dense_s) if _is_installed() else None,
+        "step_by_step": _extra(simulator, x, options, dense_s, one_pass=False),
     }
+
+
+def _extra(
+    simulator: Simulator,
+    x: Tensor,
+    options: argparse.Namespace,
+    dense_s: float,
+    *,
+    one_pass: bool = True,
+) -> dict[str, Any]:
+    """What counting adds, at the neurons and to whole runs."""
+    found: dict[str, list[tuple[float, float]]] = {"none": [], "counts": []}
+    with patch.object(fused_scan, "_is_installed", lambda: one_pass):
+        for turn in range(WARM_UP + options.repetitions):
+            for record in sorted(found, reverse=bool(turn % 2)):
+                with _time_at_neurons() as at_neurons:
+                    whole = seconds(
+                        lambda record=record: simulator.run(x, record=record), options.device
+                    )
+                found[record].append((at_neurons[0], whole))
+    kept = {record: values[WARM_UP:] for record, values in found.items()}
+    row: dict[str, Any] = {}
+    for index, where in enumerate(("at_neurons", "whole_run")):
+        if where == "at_neurons" and options.device != "cpu":
+            continue
+        none, counts = ([value[index] for value in kept[key]] for key in ("none", "counts"))
+        differences = [b - a for a, b in zip(none, counts, strict=True)]
+        low, middle, high = statistics.quantiles(differences, n=4)
+        row[where] = {
+            "none_median_s": statistics.median(none),
+            "counts_median_s": statistics.median(counts),
+            "extra_quartiles_s": [low, middle, high],
+            "extra_over_dense_T": middle / dense_s,
+            "extra_quartiles_over_dense_T": [low / dense_s, middle / dense_s, high / dense_s],
+        }
+    return row
+
+
+@contextmanager
+def _time_at_neurons() -> Iterator[list[float]]:
+    """Process time that is spent in scans of neurons and in the recorder."""
+    total = [0.0]
+
+    def timed(method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **options: Any) -> Any:
+            start = time.process_time()
+            result = method(*args, **options)
+            total[0] += time.process_time() - start
+            return result
+
+        return run
+
+    with (
+        patch.object(Layer, "scan", timed(Layer.scan)),
+        patch.object(Recorder, "add", timed(Recorder.add)),
+    ):
+        yield total
 
 
 def _without_neurons(network: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mpo_snn.deploy.finding import CheckResult, Finding, Usage
     from mpo_snn.profiles.chip import ChipProfile
 
-_BAR = 24
+_BAR = 12
 _MOST_ROWS = 12
 """Resources that are shown; of more, the fullest."""
 
@@ -51,13 +51,14 @@ def _warning(finding: Finding) -> str:
 
 def _resources(usage: Sequence[Usage]) -> Table:
     shown = sorted(usage, key=lambda one: -one.share)[:_MOST_ROWS]
-    table = Table(box=None, pad_edge=False, padding=(0, 1), show_header=False)
-    for justify in ("left", "left", "right", "left"):
+    table = _plain_table()
+    table.add_column(overflow="fold")
+    for justify in ("right", "left", "right"):
         table.add_column(justify=justify, no_wrap=True)
     for one in usage:
         if one in shown:
-            amount = f"{one.used:,.0f} of {one.available:,.0f} {one.unit}"
-            table.add_row(f"  {one.resource}", _bar(one.share), f"{100 * one.share:.1f} %", amount)
+            amount = f"{one.used:,.0f} of {one.available:,.0f}"
+            table.add_row(f"  {one.resource.removeprefix('network.')}", f"{100 * one.share:.1f} %", _bar(one.share), amount)
     return table
 
 
@@ -84,38 +85,45 @@ def deployment_view(report: dict[str, Any]) -> RenderableType:
 
 
 def _accuracy(report: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)
-    table.add_column(style="dim")
+    table = _plain_table(style="dim")
     table.add_column(justify="right", style="bold", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
     table.add_column()
     real = report["accuracy"]["float"]["percent"]
     words = {
-        "float": "the network, in real numbers",
+        "float": "in real numbers",
         "rounded": "the chip's values, in real numbers",
-        "chip": f"the chip's integers, as {report['target']['arithmetic']}",
+        "chip": f"in the chip's integers: {report['target']['arithmetic']}",
     }
     for name, what in words.items():
-        answers = report["accuracy"][name]
-        change = "" if name == "float" else f"  ({answers['percent'] - real:+.2f} points)"
-        table.add_row(f"  {name}", f"{answers['percent']:.2f} %", f"{escape(what)}{change}")
-    table.add_row(
-        "  same answer", f"{report['same_answer_percent']:.2f} %", "of chip and float, by sample"
-    )
+        percent = report["accuracy"][name]["percent"]
+        change = "" if name == "float" else f"{percent - real:+.2f}"
+        table.add_row(f"  {name}", f"{percent:.2f} %", change, escape(what))
+    same = f"{report['same_answer_percent']:.2f} %"
+    table.add_row("  same answer", same, "", "of chip and float, sample by sample")
     return table
 
 
 def _layers(report: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1))
-    table.add_column("  layer", style="dim", header_style="dim", overflow="fold")
-    for title in ("neurons", "weight error", "dead", "threshold error", "spikes float", "chip"):
+    table.add_column("  layer", style="dim", header_style="dim", overflow="fold", vertical="bottom")
+    titles = (
+        "neurons",
+        "weight\nerror",
+        "dead\nweights",
+        "threshold\nerror",
+        "spikes\nfloat",
+        "chip",
+    )
+    for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
     for layer in report["layers"]:
         spikes = layer["spikes_per_inference"]
         table.add_row(
-            f"  {escape(layer['name'])}",
+            f"  {escape(layer['name'].removeprefix('network.'))}",
             f"{layer['neurons']:,}",
             f"{layer['weight_error_percent']:.2f} %",
-            f"{layer['dead_weights']:,} of {layer['weights']:,}",
+            f"{layer['dead_weights']:,}",
             f"{layer['threshold_error_percent']:.2g} %",
             f"{spikes['float']:,.1f}",
             f"{spikes['chip']:,.1f}",
@@ -124,8 +132,7 @@ def _layers(report: dict[str, Any]) -> Table:
 
 
 def _rest(report: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)
-    table.add_column(style="dim")
+    table = _plain_table(style="dim")
     table.add_column()
     events = [f"{number:,} {name}" for name, number in report["events"].items()]
     table.add_row("  events", escape(", ".join(events) or "none"))
@@ -139,8 +146,27 @@ def _rest(report: dict[str, Any]) -> Table:
     return table
 
 
+def _plain_table(style: str = "") -> Table:
+    """Columns without lines or titles, the first one set in."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)
+    if style:
+        table.add_column(style=style, no_wrap=True)
+    return table
+
+
 def energy_line(energy: dict[str, Any]) -> str:
     """One estimate in a line, with its range and where it comes from."""
-    low, value, high = energy["low"], energy["value"], energy["high"]
+    unit, factor = energy["unit"], 1.0
+    if unit == "pJ/inference":
+        unit, factor = _readable(energy["value"])
+    low, value, high = (energy[key] * factor for key in ("low", "value", "high"))
     spread = "" if low == high else f" ({low:.3g} to {high:.3g})"
-    return f"{energy['label']}: {value:.3g}{spread} {energy['unit']}, {energy['kind']}"
+    return f"{energy['label']}: {value:.3g}{spread} {unit}, {energy['kind']}"
+
+
+def _readable(picojoules: float) -> tuple[str, float]:
+    """A unit in which an energy is a number that can be read, and what pJ are in it."""
+    for name, size in (("mJ", 1e9), ("µJ", 1e6), ("nJ", 1e3)):
+        if picojoules >= size:
+            return f"{name}/inference", 1 / size
+    return "pJ/inference", 1.0
