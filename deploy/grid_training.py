@@ -32,12 +32,14 @@ class _Site:
     """A weight of the network and where it stands among the layers.
 
     Attributes:
+        name: of its module.
         parameter: of the network.
         layer: name of the layer that it drives.
         index: of the projection in that layer.
         factor: what export multiplied it by, per output channel, (out, 1, ...).
     """
 
+    name: str
     parameter: nn.Parameter
     layer: str
     index: int
@@ -54,7 +56,7 @@ class GridWeights:
 
     Raises:
         DeployError: if the chip has no quantizer, or holds a weight in another form than the
-            network does (Xylo unrolls convolutions).
+            network does.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class GridWeights:
                 weight = getattr(module, "weight", None)
                 if isinstance(weight, nn.Parameter):
                     factor = _factor(projection, weight)
-                    self._sites.append(_Site(weight, layer.name, index, factor))
+                    self._sites.append(_Site(projection.node, weight, layer.name, index, factor))
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:
@@ -94,12 +96,18 @@ class GridWeights:
 
     @torch.no_grad()
     def swap_in(self) -> None:
-        """Put rounded weights into the place of the real ones."""
+        """Put rounded weights into the place of the real ones.
+
+        Raises:
+            DeployError: if the chip holds a weight in another form than the network does.
+        """
         real = [site.parameter.detach().clone() for site in self._sites]
         values = self._quantize(self._with(real), self._profile, None).on_grid()
         self._kept = real
         for site in self._sites:
             rounded = values[site.layer].weights[site.index]
+            if rounded.shape != site.parameter.shape:
+                raise _other_form(site.name, rounded, site.parameter)
             site.parameter.copy_((rounded / site.factor).reshape(site.parameter.shape))
 
     @torch.no_grad()
@@ -129,13 +137,17 @@ class GridWeights:
 
 def _factor(projection: Projection, weight: Tensor) -> Tensor:
     """What export multiplied each output channel of a weight by."""
-    if projection.weight.numel() != weight.numel():
-        raise DeployError(
-            f"cannot train '{projection.node}' with rounded weights: the chip holds"
-            f" {tuple(projection.weight.shape)} for {tuple(weight.shape)}."
-        )
+    if projection.weight.shape != weight.shape:
+        raise _other_form(projection.node, projection.weight, weight)
     ours = weight.detach().cpu().double().flatten(1)
     folded = projection.weight.reshape(ours.shape)
     size = ours.square().sum(1)
     factor = torch.where(size > 0, (ours * folded).sum(1) / size.clamp(min=1e-300), 1.0)
     return factor.reshape(-1, *[1] * (projection.weight.dim() - 1))
+
+
+def _other_form(name: str, chip: Tensor, network: Tensor) -> DeployError:
+    return DeployError(
+        f"cannot train '{name}' with rounded weights: the chip holds {tuple(chip.shape)} for"
+        f" {tuple(network.shape)}, a convolution as single weights; use dense layers."
+    )

@@ -54,6 +54,7 @@ class OnGrid(Callback):
     def on_validation_start(self, trainer: Trainer, pl_module: Any) -> None:
         """What is measured is the rounded network."""
         if self._weights is not None:
+            self._weights.refresh()
             self._weights.swap_in()
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
