@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .page_svg import SERIES, TRACK, bare_axes, page_figure, page_svg
+from .page_svg import INK, SERIES, TRACK, bare_axes, page_figure, page_svg
 from .rows import write_row
 
 ROW_PT = 38.0
@@ -21,11 +21,13 @@ class Bar:
         name: what the bar stands for.
         parts: lengths of its parts, >= 0; None where the row has no value.
         label: the value in words, at the end of the row.
+        span: lowest and highest value, drawn as a line through the bar; None: no line.
     """
 
     name: str
     parts: Sequence[float] | None
     label: str
+    span: tuple[float, float] | None = None
 
 
 def bar_chart(bars: Sequence[Bar], whole: float, title: str, prefix: str) -> str:
@@ -58,3 +60,7 @@ def _draw(axes: Any, bar: Bar, *, top: float, scale: float) -> None:
     for part, colour in zip(bar.parts, SERIES, strict=False):
         axes.barh(middle, part * scale, left=left, height=BAR_PT, color=colour, linewidth=0)
         left += part * scale
+    if bar.span is not None:
+        low, high = (value * scale for value in bar.span)
+        axes.plot((low, high), (middle, middle), color=INK, linewidth=1.4, solid_capstyle="butt")
+        axes.vlines((low, high), middle - 3.5, middle + 3.5, color=INK, linewidth=1.4)

@@ -40,6 +40,23 @@ _MUST_AGREE = {
     "input counted at every timestep": "setting.recompute_input",
 }
 
+_ENERGIES = {
+    "value_pj": "summary.energy_pj_per_inference",
+    "low_pj": "summary.energy_low_pj_per_inference",
+    "high_pj": "summary.energy_high_pj_per_inference",
+}
+_RUN = {
+    "file": "graph.file",
+    "data set": "setting.dataset",
+    "part of the data": "setting.split",
+    "samples": "setting.samples",
+    "timesteps": "setting.timesteps",
+    "encoding": "setting.encoding",
+    "readout": "setting.readout",
+    "energy profile": "profile.title",
+}
+"""What is told of each run."""
+
 _ABSENT = object()
 
 
@@ -70,14 +87,17 @@ def read_report(path: str | Path) -> dict[str, Any]:
 
 def _faults(report: dict[str, Any]) -> Iterator[str]:
     """What a comparison needs and does not find."""
-    for _, key, _ in ROWS:
+    for key in (*(key for _, key, _ in ROWS), *_ENERGIES.values()):
         value = _at(report, key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             yield _missing(key, value, "a number or null")
-    for key in ("summary.equivalence", *_MUST_AGREE.values()):
+    for key in dict.fromkeys(("summary.equivalence", *_MUST_AGREE.values(), *_RUN.values())):
         value = _at(report, key)
         if not isinstance(value, str | int):
             yield _missing(key, value, "text or a number")
+    steps = _at(report, "decisions.timesteps")
+    if not isinstance(steps, list) or not all(map(_is_step, steps)):
+        yield _missing("decisions.timesteps", steps, "a list of timesteps with their accuracies")
     layers = report.get("layers")
     if not isinstance(layers, list):
         yield _missing("layers", report.get("layers", _ABSENT), "a list")
@@ -88,6 +108,11 @@ def _faults(report: dict[str, Any]) -> Iterator[str]:
             yield _missing(f"layers.{i}.name", name, "text")
         if density is not None and not isinstance(density, int | float):
             yield _missing(f"layers.{i}.density", density, "a number or null")
+
+
+def _is_step(value: Any) -> bool:
+    step = value if isinstance(value, dict) else {}
+    return all(isinstance(step.get(key), int | float) for key in ("timestep", "accuracy_percent"))
 
 
 def _missing(key: str, value: Any, expected: str) -> str:
@@ -104,13 +129,24 @@ def compare(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str
     Returns:
         `names`; `rows`, each with `name`, `values`, `shown` and `against_first`: how often
         the first report's value, of accuracy the difference in points, in words ("" where there is
-        none); `layers`, the density of each layer that all have; `remarks`.
+        none); `energies`, each network's with its lowest and highest; `timesteps`, each network's
+        accuracies up to each of them; `layers`, the density of each layer that all have; `runs`,
+        what was run, by name; `remarks`.
     """
     return {
         "names": list(names),
         "rows": [_row(name, [_at(one, key) for one in reports], show) for name, key, show in ROWS],
         "equivalence": [one["summary"]["equivalence"] for one in reports],
+        "energies": [{name: _at(one, key) for name, key in _ENERGIES.items()} for one in reports],
+        "timesteps": [
+            [
+                {key: step[key] for key in ("timestep", "accuracy_percent")}
+                for step in one["decisions"]["timesteps"]
+            ]
+            for one in reports
+        ],
         "layers": _layers(reports),
+        "runs": {name: [_at(one, key) for one in reports] for name, key in _RUN.items()},
         "remarks": list(_remarks(reports, names)),
     }
 

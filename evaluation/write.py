@@ -1,4 +1,4 @@
-"""Writing a report: `report.json` for machines, `report.html` for people; NeuroBench's form."""
+"""Writing reports and comparisons: JSON for machines, a page for people; NeuroBench's form."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from mpo_snn.files import make_folder, write_file
 
+from .comparison_page import render_comparison
 from .page import render_page
 
 
@@ -26,6 +27,24 @@ def write_report(report: dict[str, Any], folder: str | Path) -> tuple[Path, Path
     page = render_page(report)
     folder = make_folder(folder)
     json_path, html_path = folder / "report.json", folder / "report.html"
+    write_file(json_path, content)
+    write_file(html_path, page)
+    return json_path, html_path
+
+
+def write_comparison(comparison: dict[str, Any], folder: str | Path) -> tuple[Path, Path]:
+    """Write `comparison.json` and `comparison.html` into `folder`, made if it is not there.
+
+    Returns:
+        the paths of both.
+
+    Raises:
+        OutputError: if the folder or a file cannot be written.
+    """
+    content = json.dumps(comparison, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    page = render_comparison(comparison)
+    folder = make_folder(folder)
+    json_path, html_path = folder / "comparison.json", folder / "comparison.html"
     write_file(json_path, content)
     write_file(html_path, page)
     return json_path, html_path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -91,7 +90,7 @@ def _compare(args: Any, command: str, parser: CommandParser) -> int:
     from mpo_snn.cli.graph_report import report_of
     from mpo_snn.evaluation.comparison import compare, read_report
     from mpo_snn.evaluation.comparison_console import comparison_view
-    from mpo_snn.files import make_folder, write_file
+    from mpo_snn.evaluation.write import write_comparison
 
     reports = [
         read_report(path) if Path(path).suffix == ".json" else report_of(args, path, command).report
@@ -100,9 +99,9 @@ def _compare(args: Any, command: str, parser: CommandParser) -> int:
     comparison = compare(reports, _short_names(args.compare))
     Console(highlight=False, soft_wrap=True).print(comparison_view(comparison))
     if args.output is not None:
-        path = make_folder(args.output) / "comparison.json"
-        write_file(path, json.dumps(comparison, indent=1, ensure_ascii=False) + "\n")
-        print(f"\nwrote  {path}")
+        json_path, html_path = write_comparison(comparison, args.output)
+        print(f"\nwrote  {json_path}\n       {html_path}")
+        print(f"next   open {html_path} in a browser")
     return OK
 
 
@@ -174,7 +173,11 @@ def _parser() -> CommandParser:
         default="report",
         help="neurobench: beside the report, neurobench.json, counted by NeuroBench's rules",
     )
-    add("--output", metavar="DIR", help="where the report goes; default: beside the graph")
+    add(
+        "--output",
+        metavar="DIR",
+        help="where the report goes, default: beside the graph; of --compare, a page and its JSON",
+    )
     add(
         "--recompute-input",
         "--recompute_input",
