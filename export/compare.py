@@ -121,7 +121,7 @@ def _compare_batch(
 def _samples_that_differ(a: Recording, b: Recording) -> Tensor:
     """Samples in which some spike does, bool, (batch,)."""
     none = torch.zeros(a.output.shape[1], dtype=torch.bool, device=a.output.device)
-    layers = [(a.spikes[n] ^ b.spikes[n]).flatten(2).any(2).any(0) for n in a.spikes]
+    layers = [(a.spikes[n] != b.spikes[n]).flatten(2).any(2).any(0) for n in a.spikes]
     return torch.stack([none, *layers]).any(0)
 
 

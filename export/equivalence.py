@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .replay import LayerReplay, Place
@@ -37,20 +38,23 @@ class LayerTally:
 
     @property
     def jaccard(self) -> float:
-        """Spikes in both over spikes in either; 1 where neither spikes."""
+        """Spikes in both over spikes in either; 1 where neither spikes.
+
+        Of neurons that fire several times, the smaller number is in both, the larger in either.
+        """
         return self.both / self.either if self.either else 1.0
 
     def add(self, a: Tensor, b: Tensor, first_sample: int) -> None:
-        """Compare one batch, bool, (time, batch, *features)."""
-        differs = a ^ b
+        """Compare one batch, bool or numbers of spikes, (time, batch, *features)."""
+        differs = a != b
         self.neurons = int(a[0, 0].numel())
         self.entries += a.numel()
         self.differing += int(differs.sum())
         now = differs.flatten(1).sum(1).tolist()
         before = self.by_timestep or [0] * len(now)
         self.by_timestep = [old + new for old, new in zip(before, now, strict=True)]
-        self.both += int((a & b).sum())
-        self.either += int((a | b).sum())
+        self.both += int(torch.minimum(a, b).sum())
+        self.either += int(torch.maximum(a, b).sum())
         if bool(differs.any()):
             t, sample, *neuron = differs.nonzero()[0].tolist()
             if self.first is None or t < self.first.timestep:

@@ -70,6 +70,11 @@ def express_for_chip(name: str, neuron: Neuron, dt: float) -> tuple[Expression, 
         )
     unit = _unit(neuron, neuron.membrane_unit)
     threshold = neuron.expand(neuron.threshold) * unit
+    if neuron.lower is not None and np.unique(unit).size > 1:
+        raise ExportError(
+            f"cannot write layer '{name}' for a chip: its neurons have a lowest membrane and are in"
+            " different units; leave neuron.lower out."
+        )
     lower = None if neuron.lower is None else neuron.lower * float(unit.flat[0])
     node = _spiking(neuron, threshold, dt)
     behaviour = NeuronBehaviour(neuron.reset, neuron.most_spikes, lower)

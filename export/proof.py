@@ -180,6 +180,8 @@ def prove_run(
         data=dataset.description,
     )
     disagreements = settings_differences(run, metadata)
+    if metadata.neurons is not None:
+        disagreements += _neuron_differences(run, metadata)
     if expected is not None and have_same_form(expected, graph):
         disagreements += parameter_differences(expected, graph)
     return Proof(equivalence, tuple(disagreements))
@@ -212,6 +214,8 @@ def _expected(
 
     None if the run has no form for that reader: the file is then that of another network.
     """
+    if metadata.neurons is not None:
+        return export_run_for_chip(run, dt).graph, {}
     plain = export_run(run, dt)
     if metadata.reader in (None, "nir"):
         return plain.graph, {}
@@ -220,6 +224,18 @@ def _expected(
     except ExportError:
         return None, {}
     return export.graph, membrane_units(plain, export, metadata)
+
+
+def _neuron_differences(run: Run, metadata: GraphMetadata) -> list[str]:
+    """Nodes that a file makes do something else than the run's neurons, one line each."""
+    behaviour = export_run_for_chip(run).behaviour
+    expected = {name: asdict(one) for name, one in behaviour.items()}
+    found = metadata.neurons or {}
+    return [
+        f"metadata: neurons of '{name}' are {found.get(name)}, the run has {expected.get(name)}."
+        for name in sorted({*expected, *found})
+        if expected.get(name) != found.get(name)
+    ]
 
 
 def settings_differences(run: Run, metadata: GraphMetadata) -> list[str]:

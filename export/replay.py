@@ -106,9 +106,12 @@ def replay_layers(
         threshold = thresholds[layer].reshape(reference.v[layer].shape[2:])
         theta = threshold.abs().clamp(min=torch.finfo(torch.float64).tiny)
         a, b = reference.v[layer].double(), replayed.v[layer].double()
-        differs = reference.spikes[layer] ^ replayed.spikes[layer]
+        fired, again = reference.spikes[layer], replayed.spikes[layer]
+        differs = fired != again
         earlier = differs.cumsum(0) - differs.long()
-        distance = torch.maximum((a - threshold).abs(), (b - threshold).abs()) / theta
+        # Where numbers of spikes differ by one, rounding carried v over so many thresholds.
+        crossed = torch.maximum(fired, again).to(torch.int16).clamp(min=1) * threshold
+        distance = torch.maximum((a - crossed).abs(), (b - crossed).abs()) / theta
         bound = torch.full_like(distance, tolerance)
         is_root = differs & (earlier == 0)
         if dtype == torch.float32 and bool((is_root & ~(distance <= bound)).any()):

@@ -4,7 +4,8 @@ A sum of :math:`n` products computed in any order is off by at most
 :math:`\gamma_n \sum |w_i x_i|`, with :math:`\gamma_n = n u / (1 - n u)` and u the unit roundoff
 (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1). Running the layer with
 absolute weights on absolute inputs, without reset, gives that sum for every neuron and step, leaky
-integration included.
+integration included. What nodes of chips subtract within the step (`mpo_snn.multi_spike`) is at
+most that sum once more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mpo_snn.graph.metadata import behaviour_of
 from mpo_snn.graph.simulate import Simulator
 
 from .sources import GraphSource, Recording
@@ -40,7 +42,7 @@ def membrane_bounds(
     forced = source.forced(reference)
     run = simulator.run(x.double().abs(), record="membrane", forced=forced)
     terms = _longest_sum(source.graph) + 8 * x.shape[0]
-    roundoff = torch.finfo(dtype).eps / 2
+    roundoff = torch.finfo(dtype).eps / 2 * (2 if behaviour_of(source.graph) else 1)
     gamma = terms * roundoff / (1.0 - terms * roundoff)
     return {
         layer: (gamma * run.v[node] * source.unit(layer)).reshape(reference.v[layer].shape)

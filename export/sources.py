@@ -23,7 +23,8 @@ class Recording:
     """What one run showed.
 
     Attributes:
-        spikes: per layer, bool, (time, batch, *features).
+        spikes: per layer, bool, (time, batch, *features); for neurons that fire several times in a
+            step their number, int16.
         v: per layer, membrane before reset, in the volts of the NIR file, same shape.
         output: (time, batch, *outputs).
         scores: (batch, *outputs), where what was run reads its output out itself.
@@ -122,7 +123,8 @@ class NetworkSource:
         neurons = network.neurons
 
         def observe(name: str, spk: Tensor, membrane: Tensor) -> None:
-            spikes[name], v[name] = spk.bool(), neurons[name].in_units_of_nir(membrane)
+            kind = torch.int16 if neurons[name].most_spikes > 1 else torch.bool
+            spikes[name], v[name] = spk.to(kind), neurons[name].in_units_of_nir(membrane)
 
         output = network(_cast(x, dtype), observe=observe)
         return Recording(spikes, v, output)

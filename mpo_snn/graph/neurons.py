@@ -180,14 +180,7 @@ class Neurons(Layer):
 
     def advance(self, drive: Tensor, state: State, out: Tensor, v_out: Tensor | None) -> None:
         """Do one step of the equations in the head of this module."""
-        v = state.tensors[0]
-        if self.has_synapse:
-            current = state.tensors[1]
-            current.mul_(self.synapse_decay).add_(drive)
-            drive = _plus(_times(current, self.gain), self.rest)
-        if not _is(self.decay, 1.0):
-            v.mul_(self.decay)
-        v.add_(drive)
+        v = self.integrate(drive, state)
         if v_out is not None:
             v_out.copy_(v)
         if not self.is_spiking:
@@ -197,6 +190,17 @@ class Neurons(Layer):
         v.addcmul_(out, v, value=-1)  # times slower; v - 1 v is 0 and v - 0 v is v without rounding
         if not _is(self.reset, 0.0):
             v.add_(out * self.reset)
+
+    def integrate(self, drive: Tensor, state: State) -> Tensor:
+        """Do one step up to the membrane before reset, which is returned and is in `state`."""
+        v = state.tensors[0]
+        if self.has_synapse:
+            current = state.tensors[1]
+            current.mul_(self.synapse_decay).add_(drive)
+            drive = _plus(_times(current, self.gain), self.rest)
+        if not _is(self.decay, 1.0):
+            v.mul_(self.decay)
+        return v.add_(drive)
 
 
 class DelayLine(Layer):

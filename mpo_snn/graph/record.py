@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal, get_args
 
 import torch
@@ -26,6 +27,7 @@ class Recorder:
         batch: the number of samples.
         dtype: that of the membranes.
         device: where to keep everything.
+        several: those nodes that fire several times in a step; their spikes are kept as int16.
 
     Raises:
         GraphError: if `record` is none of these.
@@ -39,6 +41,7 @@ class Recorder:
         batch: int,
         dtype: torch.dtype,
         device: torch.device,
+        several: Collection[str] = (),
     ) -> None:
         """Set everything to zero."""
         if record not in RECORDS:
@@ -53,9 +56,8 @@ class Recorder:
             if record != "none":
                 self.counts[name] = Counts.zeros(shape, batch, device)
             if record in ("spikes", "membrane"):
-                self.spikes[name] = torch.empty(
-                    timesteps, batch, *shape, dtype=torch.bool, device=device
-                )
+                kind = torch.int16 if name in several else torch.bool
+                self.spikes[name] = torch.empty(timesteps, batch, *shape, dtype=kind, device=device)
             if self.keeps_v:
                 self.v[name] = torch.empty(timesteps, batch, *shape, dtype=dtype, device=device)
 
@@ -79,7 +81,8 @@ class Recorder:
         if not counted:
             self.counts[name].add(spk, (stop - start) // len(spk))
         if name in self.spikes:
-            self.spikes[name][start:stop] = spk > 0
+            kept = self.spikes[name]
+            kept[start:stop] = spk > 0 if kept.dtype == torch.bool else spk
         if self.keeps_v:
             assert v is not None
             self.v[name][start:stop] = v

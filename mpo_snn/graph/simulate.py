@@ -18,9 +18,11 @@ from torch import Tensor
 from mpo_snn.errors import GraphError, ShapeError
 
 from .check import check_graph
+from .chip_neurons import ChipNeurons, known_behaviour
 from .execute import Execution, Transmit, Watch
 from .inline import inline
 from .kinds import is_spiking, is_stateful
+from .metadata import behaviour_of
 from .neurons import layer
 from .ops import operation
 from .order import schedule
@@ -41,7 +43,8 @@ class Simulation:
         counts: spikes of each spiking node, added up over time and samples, float64, shape
             [*shape]; empty if nothing was recorded.
         sample_counts: spikes of each spiking node, added up over time and neurons, float64, [B].
-        spikes: the spikes themselves, bool, shape [T, B, *shape], where they were recorded.
+        spikes: the spikes themselves, shape [T, B, *shape], where they were recorded; bool, or for
+            nodes that fire several times in a step their number, int16.
         v: the membrane before reset, shape [T, B, *shape], where it was recorded; for a Threshold,
             its input.
         timesteps: T.
@@ -61,7 +64,8 @@ class Simulator:
     """A NIR graph, ready to run.
 
     Args:
-        graph: is not changed; later changes to it have no effect.
+        graph: is not changed; later changes to it have no effect. What its neurons do beyond NIR
+            is read from its metadata (`mpo_snn.graph.neuron_behaviour`).
         dt: the step in seconds; NIR graphs are continuous in time and do not state one.
         dtype: the precision of all states and values, float32 or float64.
         device: where they are.
@@ -96,11 +100,16 @@ class Simulator:
             for step in self.schedule.steps
             if step.clone_of is None and is_spiking(self.flat.nodes[step.node])
         ]
+        self.behaviour = known_behaviour(behaviour_of(graph), self.flat, self.spiking)
         incoming = {target: source for source, target in self.flat.edges}
         layers, operations = {}, {}
         for name, node in self.flat.nodes.items():
             if is_stateful(node):
-                layers[name] = layer(node, dt, self.node_shapes[name], dtype, self.device)
+                shape, beyond = self.node_shapes[name], self.behaviour.get(name)
+                if beyond is None:
+                    layers[name] = layer(node, dt, shape, dtype, self.device)
+                else:
+                    layers[name] = ChipNeurons(node, beyond, dt, shape, dtype, self.device)
             else:
                 shape = self.node_shapes[incoming.get(name, name)]
                 operations[name] = operation(node, shape, dtype, self.device)
@@ -157,7 +166,8 @@ class Simulator:
         elif chunk < 1:
             raise GraphError(f"cannot run {chunk} timesteps at once, expected at least 1")
         shapes = {name: self.node_shapes[name] for name in self.spiking}
-        recorder = Recorder(record, shapes, timesteps, batch, self.dtype, self.device)
+        several = [name for name, beyond in self.behaviour.items() if beyond.most_spikes > 1]
+        recorder = Recorder(record, shapes, timesteps, batch, self.dtype, self.device, several)
         is_constant = timesteps == 1 or x.stride(0) == 0
         if transmit is not None:
             self._check_no_clone_fires()
