@@ -13,7 +13,7 @@ import nir
 from mpo_snn.errors import GraphError
 from mpo_snn.graph.check import check_timestep
 from mpo_snn.graph.kinds import kind_of
-from mpo_snn.graph.metadata import known_timestep, read_metadata
+from mpo_snn.graph.metadata import known_timestep, read_metadata, refuse_beyond_nir
 from mpo_snn.graph.read import read_graph
 
 from .foldings.flow import Flow
@@ -73,6 +73,7 @@ def explain_file(path: str | Path, dt: float | None = None) -> Explained:
             reader with another one.
     """
     graph = read_graph(path)
+    refuse_beyond_nir(graph, f"cannot tell what readers do with '{path}'")
     metadata = read_metadata(graph)
     known = metadata.dt if metadata else known_timestep(graph)
     step = next(value for value in (dt, known, DEFAULT_DT) if value is not None)

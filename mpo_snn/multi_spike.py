@@ -35,7 +35,8 @@ def count_spikes(v: Tensor, threshold: Tensor | float, most_spikes: int) -> Tens
     """
     if most_spikes == 1:
         return (v > threshold).to(v.dtype)
-    return (v / threshold).floor_().clamp_(0.0, float(most_spikes))
+    whole = (v / threshold).floor_().clamp_(0.0, float(most_spikes))
+    return whole.nan_to_num_(0.0)  # 0 / 0: a threshold that a fault has set to 0
 
 
 def reset_after(

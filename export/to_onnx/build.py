@@ -16,7 +16,7 @@ from onnx import ValueInfoProto, helper
 
 from mpo_snn.errors import ExportError, GraphError
 from mpo_snn.graph.check import check_graph
-from mpo_snn.graph.metadata import GraphMetadata
+from mpo_snn.graph.metadata import GraphMetadata, refuse_beyond_nir
 from mpo_snn.readout import READOUTS
 
 from .layout import LayerTensors, Layout, write_properties
@@ -67,6 +67,7 @@ def build_onnx(
     if timesteps is not None and timesteps < 1:
         raise ExportError(f"cannot unroll over {timesteps} timesteps, allowed is 1 or more.")
     check_graph(graph, dt)
+    refuse_beyond_nir(graph, "cannot build an ONNX model of the graph")
     timestep, writer = Timestep(graph, dt), Writer(np.dtype(precision))
     if spiking is None:
         spiking = {name: name for name in timestep.spiking}

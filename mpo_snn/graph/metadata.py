@@ -137,6 +137,26 @@ def behaviour_of(graph: nir.NIRGraph) -> dict[str, NeuronBehaviour]:
     return {name: NeuronBehaviour(**values) for name, values in found.items()}
 
 
+def refuse_beyond_nir(graph: nir.NIRGraph, attempt: str) -> None:
+    """Refuse a graph whose metadata makes neurons do what NIR cannot state.
+
+    Args:
+        graph: with or without metadata.
+        attempt: what was attempted, e.g. `cannot import 'model.nir'`.
+
+    Raises:
+        GraphError: naming the first such node.
+    """
+    beyond = [name for name, one in behaviour_of(graph).items() if not one.is_plain]
+    if beyond:
+        raise GraphError(
+            f"{attempt}: it is written for chips, and NIR cannot state what its neurons do"
+            f" ('{beyond[0]}', {len(beyond)} in all): they subtract within the step, fire several"
+            " times in it or have a lowest membrane. mpo-evaluate and mpo-verify run it; else take"
+            " the run that it was made from."
+        )
+
+
 def known_timestep(graph: nir.NIRGraph) -> float | None:
     """Return the timestep in seconds that the graph's metadata states, None if it states none.
 

@@ -17,7 +17,7 @@ from mpo_snn.errors import GraphError
 from mpo_snn.graph.check import check_graph, check_timestep
 from mpo_snn.graph.inline import FlatGraph, inline
 from mpo_snn.graph.kinds import SPIKING
-from mpo_snn.graph.metadata import known_timestep, read_metadata
+from mpo_snn.graph.metadata import known_timestep, read_metadata, refuse_beyond_nir
 from mpo_snn.graph.read import read_graph
 from mpo_snn.graph.shapes import infer_shapes
 from mpo_snn.surrogate import Shape
@@ -114,6 +114,7 @@ def _refuse_lost_values(network: nn.Module, dtype: torch.dtype, attempt: str) ->
 
 def _refuse_dialect(graph: nir.NIRGraph, attempt: str) -> None:
     """Refuse a file of ours that is written for a reader which reads it otherwise than NIR does."""
+    refuse_beyond_nir(graph, attempt)
     metadata = read_metadata(graph)
     if metadata is not None and metadata.reader not in _PLAIN_READERS:
         raise GraphError(

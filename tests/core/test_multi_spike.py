@@ -117,6 +117,7 @@ def test_several_spikes_fire_at_the_threshold_and_one_above_it() -> None:
     v = torch.tensor([-3.0, 0.0, 0.99, 1.0, 1.01, 2.0, 2.99, 3.0, 50.0])
     assert count_spikes(v, 1.0, 3).tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 3]
     assert count_spikes(v, 1.0, 1).tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 1]
+    assert count_spikes(torch.tensor([-1.0, 0.0, 1.0]), 0.0, 3).tolist() == [0, 0, 3]
 
 
 @given(st.floats(-5.0, 20.0), st.floats(0.2, 3.0), st.integers(1, 8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import nir
@@ -17,11 +18,13 @@ from torch import Tensor, nn
 from mpo_snn.encoding import encode
 from mpo_snn.errors import ExportError, GraphError
 from mpo_snn.export.compare import compare
+from mpo_snn.export.explain import explain_file
 from mpo_snn.export.nir_export import DEFAULT_DT, Export, export_nir
 from mpo_snn.export.sources import GraphSource, NetworkSource
 from mpo_snn.graph.metadata import GraphMetadata, behaviour_of, write_metadata
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 from mpo_snn.graph.simulate import Simulator
+from mpo_snn.importer.build import from_nir
 from mpo_snn.networks import build_network
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import NeuronSettings
@@ -200,3 +203,14 @@ def test_metadata_of_neurons_that_are_not_there_is_refused() -> None:
     node.v_reset = np.full_like(node.v_threshold, -0.1)
     with pytest.raises(GraphError, match="v_reset other than 0"):
         Simulator(graph, DEFAULT_DT)
+
+
+def test_what_only_knows_nir_refuses_the_graph(tmp_path: Path) -> None:
+    graph = with_metadata(export_nir(network(SEVERAL, 0), SHAPE, chip=True))
+    with pytest.raises(GraphError, match="written for chips"):
+        from_nir(graph)
+    nir.write(tmp_path / "chip.nir", graph)
+    with pytest.raises(GraphError, match=r"cannot tell what readers do.*written for chips"):
+        explain_file(tmp_path / "chip.nir")
+    plain = replace(SEVERAL, reset="zero", most_spikes=1, lower=None)
+    from_nir(with_metadata(export_nir(network(plain, 0), SHAPE, chip=True)))
