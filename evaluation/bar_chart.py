@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .page_svg import INK, SERIES, TRACK, bare_axes, page_figure, page_svg
+from .page_svg import SERIES, SOFT, TRACK, bare_axes, page_figure, page_svg
 from .rows import write_row
 
 ROW_PT = 38.0
@@ -21,7 +21,7 @@ class Bar:
         name: what the bar stands for.
         parts: lengths of its parts, >= 0; None where the row has no value.
         label: the value in words, at the end of the row.
-        span: lowest and highest value, drawn as a line through the bar; None: no line.
+        span: lowest and highest value, drawn as a line below the bar; None: no line.
     """
 
     name: str
@@ -62,5 +62,6 @@ def _draw(axes: Any, bar: Bar, *, top: float, scale: float) -> None:
         left += part * scale
     if bar.span is not None:
         low, high = (value * scale for value in bar.span)
-        axes.plot((low, high), (middle, middle), color=INK, linewidth=1.4, solid_capstyle="butt")
-        axes.vlines((low, high), middle - 3.5, middle + 3.5, color=INK, linewidth=1.4)
+        below = middle + BAR_PT
+        axes.plot((low, high), (below, below), color=SOFT, linewidth=1.2, solid_capstyle="butt")
+        axes.vlines((low, high), below - 2.5, below + 2.5, color=SOFT, linewidth=1.2)

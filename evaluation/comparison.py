@@ -53,7 +53,7 @@ _RUN = {
     "timesteps": "setting.timesteps",
     "encoding": "setting.encoding",
     "readout": "setting.readout",
-    "energy profile": "profile.title",
+    "energy profile": "profile.name",
 }
 """What is told of each run."""
 

@@ -6,6 +6,7 @@ comes from (`data-of="rows.1.values.0"`) and holds the exact value beside what i
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from markupsafe import Markup
@@ -14,11 +15,14 @@ from .bar_chart import Bar, bar_chart
 from .curve_chart import SIGNS, curves_chart
 from .group_chart import BarGroup, group_chart
 from .page import page_environment
-from .page_svg import SERIES
+from .page_svg import COMPARED
 from .quantities import show_density, show_energy
 
-LEGEND = ("mac", "ac", "graded")
-"""Classes of the page's style for the colours of `SERIES`, in their order."""
+LEGEND = ("first", "second", "third")
+"""Classes of the page's style for the colours of `COMPARED`, in their order."""
+COLUMNS = 3
+FEWEST_ROWS = 4
+"""Layers that a column of densities has at least before another one is begun."""
 
 
 def render_comparison(comparison: dict[str, Any]) -> str:
@@ -30,12 +34,19 @@ def render_comparison(comparison: dict[str, Any]) -> str:
     names = comparison["names"]
     signs = tuple(SIGNS.values())
     legend = [
-        (LEGEND[i % len(SERIES)], signs[i % len(signs)], name) for i, name in enumerate(names)
+        (LEGEND[i % len(COMPARED)], signs[i % len(signs)], name) for i, name in enumerate(names)
     ]
     return (
         page_environment()
         .get_template("comparison.html")
-        .render(comparison=comparison, legend=legend, charts=_charts(comparison), len=len)
+        .render(
+            comparison=comparison,
+            legend=legend,
+            charts=_charts(comparison),
+            densities=_densities(comparison),
+            most=show_density(_most(comparison)),
+            has_spans=any(one["low_pj"] != one["high_pj"] for one in comparison["energies"]),
+        )
     )
 
 
@@ -53,20 +64,31 @@ def _charts(comparison: dict[str, Any]) -> dict[str, Markup]:
             "Energy of each network per inference",
             "energy",
         )
-    densities = [value for layer in comparison["layers"] for value in layer["densities"]]
-    if densities:
-        drawn["density"] = group_chart(
-            [
-                BarGroup(
-                    layer["name"], layer["densities"], [*map(show_density, layer["densities"])]
-                )
-                for layer in comparison["layers"]
-            ],
-            max(densities),
-            "Spike density of each layer in each network",
-            "density",
-        )
     return {name: Markup(svg) for name, svg in drawn.items()}
+
+
+def _densities(comparison: dict[str, Any]) -> list[Markup]:
+    """The density of each layer in each network, in up to three columns of layers."""
+    layers = comparison["layers"]
+    if not layers:
+        return []
+    most = _most(comparison)
+    rows = math.ceil(len(layers) / min(COLUMNS, math.ceil(len(layers) / FEWEST_ROWS)))
+    groups = [
+        BarGroup(layer["name"], layer["densities"], [*map(show_density, layer["densities"])])
+        for layer in layers
+    ]
+    title = "Spike density of layers in each network"
+    return [
+        Markup(group_chart(groups[start : start + rows], most, title, f"density-{start}"))
+        for start in range(0, len(groups), rows)
+    ]
+
+
+def _most(comparison: dict[str, Any]) -> float:
+    return max(
+        (value for layer in comparison["layers"] for value in layer["densities"]), default=0.0
+    )
 
 
 def _energy_bar(name: str, energy: dict[str, float | None]) -> Bar:
@@ -75,7 +97,8 @@ def _energy_bar(name: str, energy: dict[str, float | None]) -> Bar:
         return Bar(name, None, show_energy(value))
     if low == high:
         return Bar(name, [value], show_energy(value))
-    return Bar(name, [value], f"{show_energy(low)} to {show_energy(high)}", (low, high))
+    label = f"{show_energy(value)} ({show_energy(low)} to {show_energy(high)})"
+    return Bar(name, [value], label, (low, high))
 
 
 def _timesteps(curves: list[list[dict[str, float]]]) -> str:

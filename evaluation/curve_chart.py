@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .page_svg import INK, SERIES, SOFT, TRACK, WIDTH_PT, page_figure, page_svg
+from .page_svg import COMPARED, INK, SERIES, SOFT, TRACK, WIDTH_PT, page_figure, page_svg
 
 HEIGHT_PT = 215.0
 MOST_DOTS = 40
@@ -75,7 +75,7 @@ def curves_chart(
             axes.plot(
                 x,
                 y,
-                color=SERIES[i % len(SERIES)],
+                color=COMPARED[i % len(COMPARED)],
                 marker=markers[i % len(markers)],
                 markevery=every,
                 **LINE,

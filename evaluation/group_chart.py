@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .page_svg import FONT_PT, SERIES, SOFT, TRACK, bare_axes, page_figure, page_svg
+from .page_svg import COMPARED, FONT_PT, SOFT, TRACK, bare_axes, page_figure, page_svg
 from .rows import write_row
 
 NAME_PT = 20.0
@@ -54,7 +54,7 @@ def group_chart(groups: Sequence[BarGroup], whole: float, title: str, prefix: st
                 middle = top + NAME_PT + STEP_PT * i + STEP_PT / 2
                 axes.barh(middle, TRACK_END, height=BAR_PT, color=TRACK, linewidth=0)
                 width = TRACK_END * length / whole if whole else 0.0
-                colour = SERIES[i % len(SERIES)]
+                colour = COMPARED[i % len(COMPARED)]
                 axes.barh(middle, width, height=BAR_PT, color=colour, linewidth=0)
                 axes.text(
                     1, middle, label, color=SOFT, ha="right", va="center", fontsize=FONT_PT - 1.5

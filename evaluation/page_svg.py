@@ -30,6 +30,8 @@ _COLOURS = {
 }
 INK, SOFT, TRACK, *SERIES = _COLOURS
 """Stand-ins: of text, of text beside it, of what lies behind, and of three kinds of marks."""
+COMPARED = (SERIES[0], SOFT, SERIES[1])
+"""Of marks that stand for networks beside each other, further apart than those of one whole."""
 
 
 @contextmanager

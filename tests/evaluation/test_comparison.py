@@ -98,6 +98,7 @@ def test_a_report_that_lacks_what_is_compared_is_refused(small, tmp_path):
     del report["summary"]["density"]
     report["setting"]["samples"] = None
     report["layers"][1]["density"] = "high"
+    report["decisions"]["timesteps"] = [1]
     path = tmp_path / "report.json"
     path.write_text(json.dumps(report))
     with pytest.raises(DataError) as caught:
@@ -105,5 +106,6 @@ def test_a_report_that_lacks_what_is_compared_is_refused(small, tmp_path):
     assert list(caught.value.findings) == [
         "summary.density is missing, expected a number or null",
         "setting.samples is None, expected text or a number",
+        "decisions.timesteps is [1], expected a list of timesteps with their accuracies",
         "layers.1.density is 'high', expected a number or null",
     ]
