@@ -4,12 +4,14 @@
 # make counters   install NeuroBench and SpikingJelly, count beside them, write docs/agreement.md
 # make interop   install the NIR readers, run every network in each, write docs/interop.md
 # make deploy-proof  the integer cores of chips against their simulators, writes docs/chips.md
-# make browser   open the demo's report in Chromium, wide, narrow, light, dark; pictures in build/browser
+# make browser   open the reports of the demo and of a ResNet, and both side by side, in Chromium: wide, narrow,
+#                light, dark; pictures in build/browser
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12,$(if $(shell command -v $(p) 2>/dev/null),$(p))) python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
 RUN := runs/demo
+RESNET := runs/resnet19-digits
 INTEROP ?= .interop
 PIP_QUIET := install --quiet --disable-pip-version-check
 
@@ -55,7 +57,12 @@ deploy-proof: setup $(foreach e,chips legacy loihi,$(INTEROP)/$(e)/.installed)
 
 browser: setup $(INTEROP)/browser/.installed
 	test -f $(RUN)/report.html || $(MAKE) demo
-	PYTHONPATH=. $(BIN)/python -m browser.check_report $(INTEROP)/browser $(RUN)/report.html --pictures build/browser
+	test -f $(RESNET)/model.nir || ( $(BIN)/mpo-train digits --output $(RESNET) --network.name resnet19 \
+	  --network.channel_scale 0.125 --epochs 2 --quiet && $(BIN)/mpo-export $(RESNET) > /dev/null )
+	$(BIN)/mpo-evaluate $(RESNET)/model.nir
+	$(BIN)/mpo-evaluate --compare $(RUN)/report.json $(RESNET)/report.json --output runs/side-by-side
+	PYTHONPATH=. $(BIN)/python -m browser.check_report $(INTEROP)/browser $(RUN)/report.html \
+	  $(RESNET)/report.html runs/side-by-side/comparison.html --pictures build/browser
 
 counters: setup $(INTEROP)/counters/.installed
 	$(BIN)/python -m interop.counters.compare $(INTEROP)

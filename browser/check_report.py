@@ -1,4 +1,4 @@
-"""`make browser`: reports in Chromium, wide and narrow, light and dark, and printed.
+"""`make browser`: reports and comparisons in Chromium, in every width, light, dark and printed.
 
     python -m browser.check_report ENVIRONMENT REPORT.html [REPORT.html ...] --pictures FOLDER
 
@@ -81,11 +81,26 @@ def _open(environment: Path, report: Path, form: str, picture: Path) -> dict[str
         timeout=120,
         env=os.environ | {"QTWEBENGINE_CHROMIUM_FLAGS": flags, "QT_QPA_PLATFORM": "offscreen"},
     )
+    if form == "wide":
+        _draw_print(command[0], picture)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
         raise RuntimeError(f"the browser does not run: {done.stderr.strip().splitlines()[-1:]}")
     answer: dict[str, Any] = json.loads(lines[-1])
     return answer
+
+
+def _draw_print(python: Path, picture: Path) -> None:
+    """The printed pages as a picture, for the eye alone."""
+    print_file = Path(f"{picture}.pdf")
+    if not print_file.exists():
+        return
+    target = str(picture).removesuffix("-wide") + "-print.png"
+    subprocess.run(
+        [python, Path(__file__).parent / "picture_of_print.py", print_file, target],
+        check=True,
+        env=os.environ | {"QT_QPA_PLATFORM": "offscreen"},
+    )
 
 
 if __name__ == "__main__":

@@ -12,10 +12,12 @@ import json
 import sys
 from pathlib import Path
 
-from PyQt6.QtCore import QTimer, QUrl
+from PyQt6.QtCore import QMarginsF, QTimer, QUrl
+from PyQt6.QtGui import QPageLayout, QPageSize
 from PyQt6.QtWebEngineCore import (
     QWebEnginePage,
     QWebEngineProfile,
+    QWebEngineSettings,
     QWebEngineUrlRequestInfo,
     QWebEngineUrlRequestInterceptor,
 )
@@ -32,6 +34,15 @@ LOOK = """JSON.stringify({
   height: document.documentElement.scrollHeight,
   background: getComputedStyle(document.body).backgroundColor
 })"""
+
+
+PAPER = QPageLayout(
+    QPageSize(QPageSize.PageSizeId.A4),
+    QPageLayout.Orientation.Portrait,
+    QMarginsF(16, 16, 16, 16),
+    QPageLayout.Unit.Millimeter,
+)
+"""With the margins that the page asks for; Qt sets none of its own accord."""
 
 
 class Requests(QWebEngineUrlRequestInterceptor):
@@ -70,6 +81,7 @@ def main() -> None:
     profile.setUrlRequestInterceptor(requests)
     view = QWebEngineView()
     page = Page(profile)
+    page.settings().setAttribute(QWebEngineSettings.WebAttribute.ShowScrollBars, False)
     view.setPage(page)
     view.resize(int(width), 1000)
     view.show()
@@ -80,7 +92,7 @@ def main() -> None:
         print(json.dumps({**seen, "messages": page.messages, "requests": requests.seen}))
         if pdf:
             page.pdfPrintingFinished.connect(lambda *_: app.quit())
-            page.printToPdf(pdf[0])
+            page.printToPdf(pdf[0], PAPER)
         else:
             app.quit()
 
