@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -120,27 +120,32 @@ def measure_activity(
         ShapeError: if samples do not have the graph's input shape.
         DataError: if there are no samples, or a label is not one of the graph's outputs.
     """
-    spike_counts = {
-        name: torch.zeros(simulator.node_shapes[name], dtype=torch.float64)
-        for name in simulator.spiking
-    }
     classes = math.prod(simulator.output_shape)
-    class_spikes = {name: torch.zeros(classes, dtype=torch.float64) for name in spike_counts}
+    kept: dict[str, Any] = {"dtype": torch.float64, "device": device}  # until all samples are done
+    spike_counts = {
+        name: torch.zeros(simulator.node_shapes[name], **kept) for name in simulator.spiking
+    }
+    class_spikes = {name: torch.zeros(classes, **kept) for name in spike_counts}
     decisions: Decisions | None = None
     for x, y in data:
         encoded = encode(x.to(device), timesteps, encoding)
         _check_batch(encoded, y, simulator)
         run = simulator.run(encoded, record="counts", watch=watch)
+        labels = y.to(device)
         for name, counts in run.counts.items():
-            spike_counts[name] += counts.cpu()
-            class_spikes[name].index_add_(0, y.cpu(), run.sample_counts[name].cpu())
+            spike_counts[name] += counts
+            class_spikes[name].index_add_(0, labels, run.sample_counts[name])
         decided = decide(run.output.flatten(2), y, readout)
         decisions = decided if decisions is None else decisions + decided
         if progress is not None:
             progress(len(y))
     if decisions is None:
         raise DataError("cannot evaluate on an empty data set: it has no samples.")
-    return Activity(spike_counts, class_spikes, decisions, timesteps)
+    return Activity(_on_cpu(spike_counts), _on_cpu(class_spikes), decisions, timesteps)
+
+
+def _on_cpu(counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.cpu() for name, value in counts.items()}
 
 
 def _check_batch(x: Tensor, y: Tensor, simulator: Simulator) -> None:

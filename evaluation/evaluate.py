@@ -189,9 +189,9 @@ def _device(name: str) -> str:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise RecipeError(f"unknown device '{name}': use cpu, cuda or cuda:N.") from error
+        raise RecipeError(f"unknown device '{name}': use auto, cpu, cuda or cuda:N.") from error
     if device.type not in ("cpu", "cuda") or (device.type == "cpu" and device.index):
-        raise RecipeError(f"cannot run on device '{name}': use cpu, cuda or cuda:N.")
+        raise RecipeError(f"cannot run on device '{name}': use auto, cpu, cuda or cuda:N.")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise RecipeError(f"device '{name}' is not there: torch finds no GPU. Use --device cpu.")
     return name

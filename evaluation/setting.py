@@ -42,6 +42,8 @@ def resolve_setting(
 ) -> Setting:
     """Complete what the user gave (None: nothing) by what the file says.
 
+    The device `auto` becomes `cuda` where torch finds a GPU, else `cpu`.
+
     Raises:
         RecipeError: if something is neither given nor in the file, or out of range; all findings
             at once.
@@ -65,9 +67,15 @@ def resolve_setting(
     return Setting(
         **asdict(inference),
         batch_size=batch_size,
-        device=device,
+        device=_best_device() if device == "auto" else device,
         recompute_input=recompute_input,
     )
+
+
+def _best_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def departures(

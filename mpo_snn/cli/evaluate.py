@@ -201,7 +201,12 @@ def _parser() -> CommandParser:
     )
     add("--seeds", type=int, default=3, metavar="N", help="seeds of the faults; default 3")
     add("--batch-size", "--batch_size", type=int, default=256, metavar="N", help="samples at once")
-    add("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:N")
+    add(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="auto, cpu, cuda or cuda:N; default auto: a GPU if there is one",
+    )
     add("--schema", action="store_true", help="print the JSON schema of report.json")
     add("--list", action="store_true", help="list the data sets and energy profiles")
     return parser

@@ -8,6 +8,7 @@ import nir
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mpo_snn.errors import DataError, RecipeError, ShapeError
 from mpo_snn.evaluation.activity import batches, measure_activity
@@ -187,6 +188,30 @@ def test_unknown_device(small):
     setting = Setting("noise", 1, DT, "direct", "mean", device="abacus")
     with pytest.raises(RecipeError, match="unknown device 'abacus'"):
         evaluate_graph(small.graph, small.dataset, setting)
+
+
+def test_nothing_goes_to_the_host_step_by_step(small):
+    """What Python asks of a tensor is a wait for the GPU: so many a batch, none a step."""
+
+    class Asked(TorchDispatchMode):
+        times = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.times += "_local_scalar_dense" in str(func) or "nonzero" in str(func)
+            return func(*args, **(kwargs or {}))
+
+    simulator, asked = Simulator(small.graph, DT), []
+    for timesteps in (2, 9):
+        with Asked() as mode:
+            measure_activity(
+                simulator,
+                batches(small.dataset.test_x, small.dataset.test_y, 4),
+                timesteps=timesteps,
+                encoding="direct",
+                readout="mean",
+            )
+        asked.append(mode.times)
+    assert 0 < asked[0] == asked[1]
 
 
 @pytest.mark.gpu

@@ -24,6 +24,14 @@ def test_our_files_say_everything():
     assert (setting.encoding, setting.readout) == ("direct", "mean")
 
 
+@pytest.mark.parametrize(("there", "device"), [(True, "cuda"), (False, "cpu")])
+def test_a_gpu_is_taken_where_there_is_one(monkeypatch, there, device):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: there)
+    assert resolve_setting(OURS, device="auto").device == device
+    assert resolve_setting(OURS, device="cuda:1").device == "cuda:1"
+    assert resolve_setting(OURS).device == "cpu"
+
+
 def test_the_user_goes_first(make_dataset):
     setting = resolve_setting(OURS, timesteps=9, readout="last", dt=1e-3)
     assert (setting.timesteps, setting.readout, setting.dt) == (9, "last", 1e-3)
