@@ -148,7 +148,10 @@ def test_foreign_file_equals_ours_once_told(model, tmp_path, capsys):
 
 def test_foreign_file_asks_for_all_that_is_missing_at_once(model, capsys):
     message = error_of(capsys, model.foreign, "--timesteps", 3)
-    assert "--data NAME, --dt SECONDS, --encoding direct|rate|latency|frames|counts|rows, --readout" in message
+    assert (
+        "--data NAME, --dt SECONDS, --encoding direct|rate|latency|frames|counts|rows, --readout"
+        in message
+    )
     assert "--timesteps" not in message
     assert "\n" not in message
 
