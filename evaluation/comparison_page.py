@@ -11,11 +11,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from .bar_chart import Bar, bar_chart
-from .curve_chart import SIGNS, curves_chart
-from .group_chart import BarGroup, group_chart
-from .page import page_environment
-from .page_svg import COMPARED
+from mpo_snn.page.bar_chart import Bar, bar_chart
+from mpo_snn.page.curve_chart import SIGNS, curves_chart
+from mpo_snn.page.environment import page_environment
+from mpo_snn.page.group_chart import BarGroup, group_chart
+from mpo_snn.page.svg import COMPARED
+
+from .page import TEMPLATES
 from .quantities import show_density, show_energy
 
 LEGEND = ("first", "second", "third")
@@ -37,7 +39,7 @@ def render_comparison(comparison: dict[str, Any]) -> str:
         (LEGEND[i % len(COMPARED)], signs[i % len(signs)], name) for i, name in enumerate(names)
     ]
     return (
-        page_environment()
+        page_environment(TEMPLATES)
         .get_template("comparison.html")
         .render(
             comparison=comparison,

@@ -11,8 +11,8 @@ from typing import Any
 
 from matplotlib.patches import FancyArrowPatch
 
-from .page_svg import INK, SERIES, SOFT, WIDTH_PT, page_figure, page_svg
-from .rows import shorten
+from mpo_snn.page.rows import shorten
+from mpo_snn.page.svg import INK, SERIES, SOFT, WIDTH_PT, page_figure, page_svg
 
 ROW_PT = 34.0
 BOX_PT = 22.0

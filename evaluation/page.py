@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
+
+from mpo_snn.page.environment import page_environment
 
 from .equivalence_charts import equivalence_charts
 from .page_charts import layer_charts, robustness_charts, sample_charts
@@ -25,6 +26,8 @@ from .quantities import (
 )
 from .record import groups_of
 
+TEMPLATES = "mpo_snn.evaluation"
+"""The package whose templates the pages of this stage are."""
 SHOW = {
     "count": show_count,
     "density": show_density,
@@ -41,7 +44,7 @@ def render_page(report: dict[str, Any]) -> str:
     Args:
         report: what `build_report` gave, or the same read back from `report.json`.
     """
-    environment = page_environment()
+    environment = page_environment(TEMPLATES)
     environment.filters.update(SHOW)
 
     def figure(path: str, quantity: str) -> Markup:
@@ -58,17 +61,6 @@ def render_page(report: dict[str, Any]) -> str:
         robustness=robustness_charts(report["robustness"]),
         groups=groups_of(report["equivalence"]),
         pictures=equivalence_charts(report["equivalence"]),
-    )
-
-
-def page_environment() -> jinja2.Environment:
-    """How the templates of this package are rendered."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("mpo_snn.evaluation", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
     )
 
 

@@ -7,13 +7,13 @@ from typing import Any
 from markupsafe import Markup
 
 from mpo_snn.graph.kinds import SPIKING
+from mpo_snn.page.bar_chart import Bar, bar_chart
+from mpo_snn.page.curve_chart import curve_chart
+from mpo_snn.page.histogram_chart import Histogram, histogram_chart
+from mpo_snn.page.raster_chart import RasterLayer, raster_chart
 
-from .bar_chart import Bar, bar_chart
-from .curve_chart import curve_chart
 from .graph_chart import DrawnNode, graph_chart
-from .histogram_chart import Histogram, histogram_chart
 from .quantities import show_count, show_density, show_energy, show_percent
-from .raster_chart import RasterLayer, raster_chart
 
 FAULT_AXES = {
     "gaussian": "sigma / range of the data",

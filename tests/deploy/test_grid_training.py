@@ -83,7 +83,9 @@ def test_rounded_weights_are_those_of_the_quantizer_once_folded(chip: str) -> No
     with grid.swapped_in():
         found = [p.weight for layer in layers_of(module) for p in layer.projections]
     for ours, chip in zip(found, wanted, strict=True):
-        assert torch.allclose(ours.double(), chip.double(), rtol=1e-5, atol=1e-7)  # float32 of the network
+        assert torch.allclose(
+            ours.double(), chip.double(), rtol=1e-5, atol=1e-7
+        )  # float32 of the network
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 

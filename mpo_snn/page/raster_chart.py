@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from matplotlib.ticker import MaxNLocator
 
-from .page_svg import SERIES, TRACK, page_figure, page_svg
 from .rows import AXIS_PT, axes_below_rows, write_row
+from .svg import SERIES, TRACK, page_figure, page_svg
 
 ROW_PT = 3.4
 TITLE_PT = 20.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .page_svg import COMPARED, FONT_PT, SOFT, TRACK, bare_axes, page_figure, page_svg
 from .rows import write_row
+from .svg import COMPARED, FONT_PT, SOFT, TRACK, bare_axes, page_figure, page_svg
 
 NAME_PT = 20.0
 BAR_PT = 7.0

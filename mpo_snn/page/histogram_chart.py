@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .page_svg import INK, SERIES, TRACK, page_figure, page_svg
 from .rows import AXIS_PT, axes_below_rows, write_row
+from .svg import INK, SERIES, TRACK, page_figure, page_svg
 
 TITLE_PT = 20.0
 HEIGHT_PT = 46.0

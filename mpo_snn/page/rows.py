@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from .page_svg import FONT_PT, INK, SOFT, WIDTH_PT
+from .svg import FONT_PT, INK, SOFT, WIDTH_PT
 
 LONGEST_NAME = 26
 AXIS_PT = 40.0

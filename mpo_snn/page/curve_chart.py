@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .page_svg import COMPARED, INK, SERIES, SOFT, TRACK, WIDTH_PT, page_figure, page_svg
+from .svg import COMPARED, INK, SERIES, SOFT, TRACK, WIDTH_PT, page_figure, page_svg
 
 HEIGHT_PT = 215.0
 MOST_DOTS = 40

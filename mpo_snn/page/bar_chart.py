@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .page_svg import SERIES, SOFT, TRACK, bare_axes, page_figure, page_svg
 from .rows import write_row
+from .svg import SERIES, SOFT, TRACK, bare_axes, page_figure, page_svg
 
 ROW_PT = 38.0
 BAR_PT = 7.0
