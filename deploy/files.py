@@ -20,20 +20,22 @@ from mpo_snn.graph.metadata import GraphMetadata, write_metadata
 
 from .deployment import Deployment
 from .grid_graph import grid_graph
+from .page import render_deployment
 from .real_run import with_values
 from .vendor import loading_files
 
 if TYPE_CHECKING:
     from mpo_snn.inference import Inference
 
-NETWORK, TENSORS, REPORT = "quantized.nir", "tensors.safetensors", "report.json"
+NETWORK, TENSORS = "quantized.nir", "tensors.safetensors"
+REPORT, PAGE = "report.json", "report.html"
 CHIP_KEY = "mpo_snn_chip"
 """In the metadata of the graph: target, and per layer scale, shifts and the like, as JSON."""
 
 
 def deployment_files(
     deployment: Deployment,
-    report: Mapping[str, Any],
+    report: dict[str, Any],
     inference: Inference,
     metadata: GraphMetadata | None,
 ) -> dict[str, bytes | str]:
@@ -50,6 +52,7 @@ def deployment_files(
         NETWORK: _network(deployment, inference, metadata),
         TENSORS: save(tensors, metadata={"target": deployment.profile.name}),
         REPORT: json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        PAGE: render_deployment(report),
         **loading_files(deployment),
     }
 

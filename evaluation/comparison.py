@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mpo_snn.errors import DataError
+from mpo_snn.page.quantities import show_count, show_density, show_energy, show_percent, show_ratio
 
-from .quantities import show_count, show_density, show_energy, show_percent, show_ratio
 from .report import SCHEMA_VERSION
 
 ROWS = (

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from .quantities import show_density
+from mpo_snn.page.quantities import show_density
 
 
 def comparison_view(comparison: dict[str, Any]) -> RenderableType:

@@ -15,10 +15,10 @@ from mpo_snn.page.bar_chart import Bar, bar_chart
 from mpo_snn.page.curve_chart import SIGNS, curves_chart
 from mpo_snn.page.environment import page_environment
 from mpo_snn.page.group_chart import BarGroup, group_chart
+from mpo_snn.page.quantities import show_density, show_energy
 from mpo_snn.page.svg import COMPARED
 
 from .page import TEMPLATES
-from .quantities import show_density, show_energy
 
 LEGEND = ("first", "second", "third")
 """Classes of the page's style for the colours of `COMPARED`, in their order."""

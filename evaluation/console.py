@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from .quantities import show_count, show_density, show_energy, show_percent, show_ratio
+from mpo_snn.page.quantities import show_count, show_density, show_energy, show_percent, show_ratio
 
 _COLUMNS = ("neurons", "density", "MAC", "AC", "graded AC", "energy")
 

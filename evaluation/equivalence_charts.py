@@ -14,10 +14,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from mpo_snn.page.quantities import show_count
 from mpo_snn.page.rows import write_row
 from mpo_snn.page.svg import FONT_PT, INK, SERIES, SOFT, TRACK, bare_axes, page_figure, page_svg
-
-from .quantities import show_count
 
 PRECISIONS = {"float64": 1e-9, "float32": 1e-4}
 """What is drawn, with the distance that rounding explains."""

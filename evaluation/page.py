@@ -6,16 +6,13 @@ Every figure on the page stands in a `<data>` element that names the report's ke
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
 from markupsafe import Markup
 
 from mpo_snn.page.environment import page_environment
-
-from .equivalence_charts import equivalence_charts
-from .page_charts import layer_charts, robustness_charts, sample_charts
-from .quantities import (
+from mpo_snn.page.look_up import look_up
+from mpo_snn.page.quantities import (
     ABSENT,
     show_count,
     show_density,
@@ -24,6 +21,9 @@ from .quantities import (
     show_ratio,
     show_seconds,
 )
+
+from .equivalence_charts import equivalence_charts
+from .page_charts import layer_charts, robustness_charts, sample_charts
 from .record import groups_of
 
 TEMPLATES = "mpo_snn.evaluation"
@@ -61,13 +61,4 @@ def render_page(report: dict[str, Any]) -> str:
         robustness=robustness_charts(report["robustness"]),
         groups=groups_of(report["equivalence"]),
         pictures=equivalence_charts(report["equivalence"]),
-    )
-
-
-def look_up(report: Any, path: str) -> Any:
-    """The value at a path such as `layers.0.density`."""
-    return reduce(
-        lambda part, key: part[int(key)] if isinstance(part, list) else part[key],
-        path.split("."),
-        report,
     )

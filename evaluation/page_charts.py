@@ -10,10 +10,10 @@ from mpo_snn.graph.kinds import SPIKING
 from mpo_snn.page.bar_chart import Bar, bar_chart
 from mpo_snn.page.curve_chart import curve_chart
 from mpo_snn.page.histogram_chart import Histogram, histogram_chart
+from mpo_snn.page.quantities import show_count, show_density, show_energy, show_percent
 from mpo_snn.page.raster_chart import RasterLayer, raster_chart
 
 from .graph_chart import DrawnNode, graph_chart
-from .quantities import show_count, show_density, show_energy, show_percent
 
 FAULT_AXES = {
     "gaussian": "sigma / range of the data",

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpo_snn.errors import GraphError
+from mpo_snn.page.quantities import show_count
 from mpo_snn.profiles.energy import EnergyConstant, EnergyProfile
 
 from .energy import SEEI_CAVEAT, Operations, dense_energy_pj, energy_of, seei, uncharged
-from .quantities import show_count
 from .report_decisions import report_decisions
 
 if TYPE_CHECKING:

@@ -58,7 +58,8 @@ def _resources(usage: Sequence[Usage]) -> Table:
     for one in usage:
         if one in shown:
             amount = f"{one.used:,.0f} of {one.available:,.0f}"
-            table.add_row(f"  {one.resource.removeprefix('network.')}", f"{100 * one.share:.1f} %", _bar(one.share), amount)
+            name = one.resource.removeprefix("network.")
+            table.add_row(f"  {name}", f"{100 * one.share:.1f} %", _bar(one.share), amount)
     return table
 
 

@@ -13,11 +13,11 @@ from mpo_snn.cli.evaluate import main
 from mpo_snn.evaluation.comparison import ROWS, compare
 from mpo_snn.evaluation.comparison_page import render_comparison
 from mpo_snn.evaluation.evaluate import evaluate_graph
-from mpo_snn.evaluation.page import look_up
 from mpo_snn.evaluation.report import build_report
 from mpo_snn.evaluation.setting import Setting
 from mpo_snn.page.bar_chart import Bar, bar_chart
 from mpo_snn.page.group_chart import TRACK_END, BarGroup, group_chart
+from mpo_snn.page.look_up import look_up
 from mpo_snn.profiles.energy import load_energy_profile
 
 LINE = re.compile(r'd="M ([\d.]+) [\d.]+ \nL ([\d.]+)')

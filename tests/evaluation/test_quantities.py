@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpo_snn.evaluation.quantities import (
+from mpo_snn.page.quantities import (
     show_count,
     show_density,
     show_energy,

@@ -17,7 +17,7 @@ from mpo_snn.errors import OutputError
 from mpo_snn.evaluation.console import console_view
 from mpo_snn.evaluation.evaluate import evaluate_graph
 from mpo_snn.evaluation.one_sample import look_at_sample
-from mpo_snn.evaluation.page import look_up, render_page
+from mpo_snn.evaluation.page import render_page
 from mpo_snn.evaluation.record import groups_of
 from mpo_snn.evaluation.report import build_report, verdict
 from mpo_snn.evaluation.robustness import measure_robustness, report_robustness
@@ -25,6 +25,7 @@ from mpo_snn.evaluation.setting import Setting
 from mpo_snn.evaluation.write import write_report
 from mpo_snn.graph.metadata import GraphMetadata
 from mpo_snn.page.bar_chart import Bar, bar_chart
+from mpo_snn.page.look_up import look_up
 from mpo_snn.page.rows import shorten
 from mpo_snn.profiles.energy import load_energy_profile
 
