@@ -53,6 +53,7 @@ def check_loihi(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
         (*findings, *placement.findings),
         (*totals, *placement.usage),
         tuple(_warnings(graph, profile)),
+        placement.places,
     )
 
 

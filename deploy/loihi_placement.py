@@ -25,7 +25,7 @@ RESOURCES = {
     "neurons": "limit.neurons_per_core",
     "input axons": "limit.in_axons",
     "output axons": "limit.out_axons",
-    "words of synapse memory": "limit.synapse_memory",
+    "synapse memory": "limit.synapse_memory",
     "pairs of leaks": "limit.compartment_configs",
     "thresholds": "limit.threshold_configs",
 }
@@ -33,7 +33,7 @@ RESOURCES = {
 _FIXES = {
     "input axons": "pool more, or make the layer in front smaller",
     "output axons": "make the layers behind smaller, so that fewer cores read it",
-    "words of synapse memory": "pool more, or make the layer in front smaller",
+    "synapse memory": "pool more, or make the layer in front smaller",
 }
 _ATOMS = 32
 """Channels that a spike of one axon can tell apart; with more it takes two places."""
@@ -63,13 +63,15 @@ class LoihiPlacement:
         limits: of each resource of a core that the profile has.
         findings: what does not fit. A layer of which a neuron alone takes more of something than
             a core has is cut as if there were enough of it.
-        usage: cores of the chip, and of each layer its cores and its worst core.
+        usage: cores of the chip, and of each layer its cores and what its fullest core takes.
+        places: of each layer, its cores in words.
     """
 
     blocks: tuple[Block, ...]
     limits: Mapping[str, int]
     findings: tuple[Finding, ...]
     usage: tuple[Usage, ...]
+    places: Mapping[str, str]
 
 
 def place_loihi(graph: ChipGraph, profile: ChipProfile) -> LoihiPlacement:
@@ -107,14 +109,28 @@ def place_loihi(graph: ChipGraph, profile: ChipProfile) -> LoihiPlacement:
         usage.append(Usage(f"{layer.name} cores", len(placed[layer.name]), cores, "cores"))
         usage += [
             Usage(
-                f"{layer.name} fullest core, {resource}",
+                f"{layer.name} {resource}",
                 max(block.uses[resource] for block in placed[layer.name]),
                 limit,
                 profile.constant(RESOURCES[resource]).unit,
             )
             for resource, limit in limits.items()
         ]
-    return LoihiPlacement(everything, limits, tuple(reversed(findings)), tuple(usage))
+    return LoihiPlacement(
+        everything, limits, tuple(reversed(findings)), tuple(usage), _places(graph, placed)
+    )
+
+
+def _places(graph: ChipGraph, placed: Mapping[str, list[Block]]) -> dict[str, str]:
+    """Cores of each layer, numbered in the order of the layers."""
+    places, start = {}, 0
+    for layer in graph:
+        stop = start + len(placed[layer.name])
+        places[layer.name] = (
+            f"core {start}" if stop == start + 1 else f"cores {start} to {stop - 1}"
+        )
+        start = stop
+    return places
 
 
 def _cut(
@@ -165,7 +181,7 @@ def _uses(
         "neurons": tile.size,
         "input axons": sum(one.axons for one in memory),
         "output axons": out,
-        "words of synapse memory": sum(one.words for one in memory),
+        "synapse memory": sum(one.words for one in memory),
         "pairs of leaks": _different(leaks.reshape(shape)[at]),
         "thresholds": _different(layer.threshold.reshape(shape)[at]),
     }

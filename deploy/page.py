@@ -64,7 +64,7 @@ def _with_share(resource: dict[str, Any]) -> dict[str, Any]:
 
 def _shown_energy(one: dict[str, Any]) -> str:
     if one["unit"] != PICOJOULE:
-        return f"{one['value']:g} {one['unit']}"
+        return f"{one['value']:g} {one['unit']}".replace(" u", " µ")
     spread = f", {show_energy(one['low'])} to {show_energy(one['high'])}"
     return f"{show_energy(one['value'])}{spread if one['low'] != one['high'] else ''} per inference"
 

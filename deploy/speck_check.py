@@ -52,7 +52,8 @@ def check_speck(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
     warnings += _read_out(graph, profile)
     states = sum(layer.size for layer in graph), sum(profile.value("limit.neuron_memory"))
     usage = (*placement.usage, Usage("neurons", *states, "neurons"))
-    return CheckResult(tuple(findings), usage, tuple(warnings))
+    places = {name: f"core {core}" for name, core in placement.cores.items()}
+    return CheckResult(tuple(findings), usage, tuple(warnings), places)
 
 
 def placement_of(graph: ChipGraph, profile: ChipProfile) -> Placement:

@@ -63,7 +63,7 @@ def fed_back():
         (fed_back(), LOIHI_1, "hidden", "a connection back from 'output' over 1 layers"),
         (two_layers(0), limited(in_axons=4), "hidden", "a neuron alone takes 5 input axons, 1 too"),
         (two_layers(0), limited(synapse_memory=4), "hidden",
-         "a neuron alone takes 5 words of synapse memory, 1 too many"),
+         "a neuron alone takes 5 synapse memory, 1 too many"),
         (two_layers(0), limited(out_axons=1, neurons_per_core=1), "hidden",
          "a neuron alone takes 4 output axons, 3 too many"),
         (two_layers(0), limited(cores=1), "network",
@@ -122,7 +122,7 @@ def test_cores_are_as_few_as_memory_allows():
     placement = place_loihi(ChipGraph((hidden, output), (784,), 8, "rate"), LOIHI_1)
     blocks = [block for block in placement.blocks if block.layer == "hidden"]
     assert [block.tile.channels for block in blocks] == [(128 * k, 128 * k + 128) for k in range(8)]
-    assert {block.uses["words of synapse memory"] for block in blocks} == {784 * 18}
+    assert {block.uses["synapse memory"] for block in blocks} == {784 * 18}
     assert {block.uses["output axons"] for block in blocks} == {128}
 
 
