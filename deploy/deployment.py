@@ -75,6 +75,7 @@ class Deployment:
 
     Attributes:
         profile: of the chip.
+        graph: the network before rounding.
         check: findings (none) and resources.
         integers: what is loaded.
         real: answers before rounding.
@@ -87,6 +88,7 @@ class Deployment:
     """
 
     profile: ChipProfile
+    graph: ChipGraph
     check: CheckResult
     integers: IntegerNetwork
     real: Answers
@@ -171,6 +173,7 @@ def deploy(
     _refuse_silence(graph, answers["real"], answers["chip"], profile)
     return Deployment(
         profile=profile,
+        graph=graph,
         check=family.check(graph, profile),
         integers=integers,
         real=answers["real"],

@@ -1,5 +1,6 @@
 """The deployment directory: everything that goes to the chip, with its report.
 
+- `float.nir`: the network as it was read, before rounding;
 - `quantized.nir`: the network with the chip's values, in real units;
 - `tensors.safetensors`: the integers;
 - `manifest.json`: what was deployed where, with the hash of every file;

@@ -20,6 +20,7 @@ from mpo_snn.graph.metadata import GraphMetadata, write_metadata
 
 from .deployment import Deployment
 from .grid_graph import grid_graph
+from .layers import ChipGraph
 from .page import render_deployment
 from .real_run import with_values
 from .vendor import loading_files
@@ -27,7 +28,7 @@ from .vendor import loading_files
 if TYPE_CHECKING:
     from mpo_snn.inference import Inference
 
-NETWORK, TENSORS = "quantized.nir", "tensors.safetensors"
+REAL, NETWORK, TENSORS = "float.nir", "quantized.nir", "tensors.safetensors"
 REPORT, PAGE = "report.json", "report.html"
 CHIP_KEY = "mpo_snn_chip"
 """In the metadata of the graph: target, and per layer scale, shifts and the like, as JSON."""
@@ -48,8 +49,16 @@ def deployment_files(
         metadata: of the network that was deployed; None for a foreign file.
     """
     tensors = {name: value.contiguous() for name, value in deployment.integers.tensors().items()}
+    integers, target = deployment.integers, deployment.profile
+    values = integers.on_grid()
+    facts = {name: dict(one.facts) for name, one in values.items()}
+    rounded = with_values(integers.graph, values)
+    what = (f"values on the grid of {target.title}, in real units",)
     return {
-        NETWORK: _network(deployment, inference, metadata),
+        REAL: _network(deployment.graph, inference, metadata, ()),
+        NETWORK: _network(
+            rounded, inference, metadata, what, {"target": target.name, "layers": facts}
+        ),
         TENSORS: save(tensors, metadata={"target": deployment.profile.name}),
         REPORT: json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         PAGE: render_deployment(report),
@@ -78,12 +87,15 @@ def manifest_of(report: Mapping[str, Any], source: Path) -> dict[str, Any]:
     }
 
 
-def _network(deployment: Deployment, inference: Inference, metadata: GraphMetadata | None) -> bytes:
-    """The graph on the chip's grid, as the bytes of a file."""
-    integers = deployment.integers
-    values = integers.on_grid()
-    graph, behaviour = grid_graph(with_values(integers.graph, values), inference.dt)
-    target = deployment.profile
+def _network(
+    layers: ChipGraph,
+    inference: Inference,
+    metadata: GraphMetadata | None,
+    notes: tuple[str, ...],
+    chip: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Layers as the bytes of a NIR file."""
+    graph, behaviour = grid_graph(layers, inference.dt)
     resets = {one.reset for one in behaviour.values()}
     write_metadata(
         graph,
@@ -98,16 +110,16 @@ def _network(deployment: Deployment, inference: Inference, metadata: GraphMetada
             reset_timing="step",
             class_names=metadata.class_names if metadata else (),
             spiking={name: name for name in behaviour},
-            folds=(f"weights, thresholds, biases and leaks rounded for {target.name}",),
-            notes=(f"values on the grid of {target.title}, in real units",),
+            folds=("everything linear in front of a layer into its weights",),
+            notes=notes,
             writer=f"mpo-snn {mpo_snn.__version__}",
             nir_version="1.0.8",
             data=metadata.data if metadata else None,
             neurons={name: asdict(one) for name, one in behaviour.items()},
         ),
     )
-    facts = {name: dict(one.facts) for name, one in values.items()}
-    graph.metadata[CHIP_KEY] = json.dumps({"target": target.name, "layers": facts})
+    if chip is not None:
+        graph.metadata[CHIP_KEY] = json.dumps(chip)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / NETWORK
         nir.write(path, graph)

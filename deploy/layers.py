@@ -11,6 +11,9 @@ with a unit gain, one timestep (:math:`n_j` are the spikes that arrive from each
         \quad v \leftarrow v - n\theta \;(\text{subtract}) \text{ or } 0 \text{ where } n > 0
         \;(\text{zero}); \quad v \leftarrow \max(v, \text{lower})
 
+A neuron of one spike a step fires strictly above its threshold, as NIR's do; one of several also
+where it meets it.
+
 `mpo_snn.deploy.read_layers` makes it from a NIR graph. Scales are free: a layer whose W, b,
 threshold and lower are multiplied by one number fires the same spikes; quantizers use that.
 """
