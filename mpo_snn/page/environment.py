@@ -1,4 +1,4 @@
-"""How templates are rendered: those of a stage, with the style that all pages share."""
+"""How templates are rendered: those of a stage, in the frame and style that all pages share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import jinja2
 
 
 def page_environment(package: str) -> jinja2.Environment:
-    """The templates of a package, in its folder `templates`, beside `page.css`."""
+    """The templates of a package, in its folder `templates`, beside `page.html` and `page.css`."""
     loaders = (
         jinja2.PackageLoader(package, "templates"),
         jinja2.PackageLoader("mpo_snn.page", "."),

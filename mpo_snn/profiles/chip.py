@@ -24,7 +24,6 @@ A profile is a TOML file. The name is that of the file without its suffix::
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ from mpo_snn.errors import ProfileError
 
 from .chip_constant import ChipConstant, read_constant, text_of, unknown_keys
 from .chip_keys import ENERGY_UNITS, KEYS
+from .toml_file import names_in, read_profile
 
 FAMILIES = tuple(KEYS)
 TABLES = ("neuron", "format", "limit", "timing", "energy")
@@ -92,7 +92,7 @@ class ChipProfile:
 
 def chip_names() -> tuple[str, ...]:
     """Names of the shipped chip profiles, sorted."""
-    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+    return names_in(_FOLDER)
 
 
 def load_chip_profile(name: str | Path) -> ChipProfile:
@@ -106,25 +106,8 @@ def load_chip_profile(name: str | Path) -> ChipProfile:
         ProfileError: if there is no such profile, or it is not TOML, or something in it is
             missing, unknown, of another unit or out of range; all findings at once.
     """
-    path = Path(name)
-    if path.suffix != ".toml" and len(path.parts) == 1:
-        path = _FOLDER / f"{name}.toml"
-        if str(name) not in chip_names():
-            raise ProfileError(
-                f"unknown chip profile '{name}'. Available: {', '.join(chip_names())}; "
-                "or give the path of a .toml file."
-            )
-    return _parse(path.stem, _read(path), str(path if path.parent != _FOLDER else name))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        if isinstance(error, (tomllib.TOMLDecodeError, UnicodeDecodeError)):
-            raise ProfileError(f"chip profile '{path}' is not TOML: {error}.") from error
-        reason = getattr(error, "strerror", None) or error
-        raise ProfileError(f"cannot read the chip profile '{path}': {reason}.") from error
+    found = read_profile(name, _FOLDER, "chip profile")
+    return _parse(found.name, found.content, found.where)
 
 
 def _parse(name: str, content: dict[str, Any], where: str) -> ChipProfile:

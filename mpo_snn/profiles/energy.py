@@ -30,12 +30,13 @@ kind:
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mpo_snn.errors import ProfileError
+
+from .toml_file import names_in, read_profile
 
 KINDS = ("measured", "simulated", "published table", "system average", "collected")
 UNITS = {"ac": "pJ/AC", "mac": "pJ/MAC", "update": "pJ/update"}
@@ -100,7 +101,7 @@ class EnergyProfile:
 
 def profile_names() -> tuple[str, ...]:
     """Names of the shipped energy profiles, sorted."""
-    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+    return names_in(_FOLDER)
 
 
 def load_energy_profile(name: str | Path) -> EnergyProfile:
@@ -114,26 +115,8 @@ def load_energy_profile(name: str | Path) -> EnergyProfile:
         ProfileError: if there is no such profile, or it is not TOML, or something in it is
             missing, unknown, of another unit or out of range; all findings at once.
     """
-    path = Path(name)
-    if path.suffix != ".toml" and len(path.parts) == 1:
-        path = _FOLDER / f"{name}.toml"
-        if str(name) not in profile_names():
-            raise ProfileError(
-                f"unknown energy profile '{name}'. Available: {', '.join(profile_names())}; "
-                "or give the path of a .toml file."
-            )
-    return _parse(path.stem, _read(path), str(path if path.parent != _FOLDER else name))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ProfileError(
-            f"cannot read the energy profile '{path}': {error.strerror or error}."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProfileError(f"energy profile '{path}' is not TOML: {error}.") from error
+    found = read_profile(name, _FOLDER, "energy profile")
+    return _parse(found.name, found.content, found.where)
 
 
 def _parse(name: str, content: dict[str, Any], where: str) -> EnergyProfile:
