@@ -1,0 +1,110 @@
+"""What a deployment directory holds: files that say the same, and a folder that is whole."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import nir
+import pytest
+import torch
+from safetensors.torch import load, load_file
+
+from mpo_snn.deploy.deployment import events_of
+from mpo_snn.deploy.directory import MANIFEST, check_folder, write_directory
+from mpo_snn.deploy.files import CHIP_KEY, NETWORK, PAGE, REAL, REPORT, TENSORS, deployment_files
+from mpo_snn.deploy.page import render_deployment
+from mpo_snn.deploy.read_layers import read_layers
+from mpo_snn.deploy.real_run import run_real
+from mpo_snn.deploy.record import report_of
+from mpo_snn.errors import OutputError
+from mpo_snn.graph.metadata import behaviour_of, read_metadata
+from mpo_snn.graph.read import read_graph
+from mpo_snn.graph.simulate import Simulator
+from mpo_snn.inference import Inference
+from mpo_snn.page.look_up import look_up
+
+from .chips import CHIPS, T, deployed, samples
+
+INFERENCE = Inference("digits", T, 1e-4, "counts", "spike_count")
+
+
+def files_of(chip: str, source: str = "runs/a"):
+    graph, deployment = deployed(chip)
+    report = report_of(deployment, source, "mpo-deploy runs/a --target x")
+    return graph, deployment, report, deployment_files(deployment, report, INFERENCE, None)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_both_graphs_are_files_that_run_as_their_layers_do(chip: str, tmp_path) -> None:
+    graph, deployment, _, files = files_of(chip)
+    forms = {REAL: deployment.real, NETWORK: deployment.rounded}
+    events = events_of(graph, samples().x)
+    for name, answers in forms.items():
+        (tmp_path / name).write_bytes(files[name])
+        written = read_graph(tmp_path / name)
+        assert read_metadata(written).timesteps == T
+        output = Simulator(written, 1e-4, torch.float64).run(events.double()).output
+        assert output.sum(0).argmax(1).tolist() == answers.predicted
+        read = read_layers(written, 1e-4, T, "counts", behaviour=behaviour_of(written)).graph
+        assert torch.equal(run_real(read, events).output, output)
+    facts = json.loads(nir.read(tmp_path / NETWORK).metadata[CHIP_KEY])
+    assert facts["target"] == chip
+    assert list(facts["layers"]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_integers_are_whole_and_as_narrow_as_they_can_be(chip: str) -> None:
+    _, deployment, _, files = files_of(chip)
+    tensors = load(files[TENSORS])
+    assert tensors.keys() == deployment.integers.tensors().keys()
+    assert all(not value.is_floating_point() for value in tensors.values())
+    weights = [value for name, value in tensors.items() if "weight" in name and value.dim() > 1]
+    assert weights
+    assert all(value.dtype in (torch.int8, torch.int16) for value in weights)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_page_shows_what_the_report_says_and_asks_for_nothing_outside(chip: str) -> None:
+    _, _, report, files = files_of(chip, source="<script>alert(1)</script>")
+    page = files[PAGE]
+    assert json.loads(files[REPORT]) == json.loads(json.dumps(report))
+    shown = re.findall(r'<data data-of="([^"]+)" value="([^"]*)">', page)
+    assert len(shown) > 15
+    for path, value in shown:
+        assert float(value) == float(look_up(report, path)), path
+    assert not re.findall(r'(?:src|href)="(?!#)[^"]*"|@import|url\((?!#)', page)
+    assert "<script" not in page
+    assert render_deployment(json.loads(files[REPORT])) == page
+
+
+def test_a_folder_with_other_content_is_left_alone(tmp_path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError, match="a folder with other content"):
+        write_directory(tmp_path, {"a": "1"}, {})
+    with pytest.raises(OutputError, match="it is a file"):
+        check_folder(tmp_path / "thesis.tex")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_deployment_is_replaced_by_the_next_and_nothing_else_is(tmp_path) -> None:
+    folder = tmp_path / "deploy"
+    write_directory(folder, {"a": "1", "b": b"\x00"}, {"target": "x"})
+    (folder / "notes.txt").write_text("mine")
+    paths = write_directory(folder, {"a": "2"}, {"target": "y"})
+    assert [path.name for path in paths] == ["a", MANIFEST]
+    assert sorted(path.name for path in folder.iterdir()) == ["a", MANIFEST, "notes.txt"]
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert (manifest["target"], list(manifest["sha256"])) == ("y", ["a"])
+    assert (folder / "a").read_text() == "2"
+
+
+def test_hashes_are_those_of_the_files(tmp_path) -> None:
+    import hashlib
+
+    *_, files = files_of("fpga")
+    write_directory(tmp_path / "d", files, {})
+    manifest = json.loads((tmp_path / "d" / MANIFEST).read_text())
+    for name, digest in manifest["sha256"].items():
+        assert hashlib.sha256((tmp_path / "d" / name).read_bytes()).hexdigest() == digest
+    assert load_file(tmp_path / "d" / TENSORS)
