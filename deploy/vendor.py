@@ -7,14 +7,15 @@ from mpo_snn.errors import DeployError
 from .deployment import Deployment
 from .speck_quantize import SpeckNetwork
 from .speck_vendor import speck_files
-from .xylo_vendor import xylo_script
+from .xylo_quantize import XyloIntegers
+from .xylo_vendor import xylo_files
 
 
 def loading_files(deployment: Deployment) -> dict[str, bytes | str]:
     """Content by name; empty where there is no toolchain to speak of."""
     profile, integers = deployment.profile, deployment.integers
-    if profile.family == "xylo":
-        return dict(xylo_script(profile))
+    if isinstance(integers, XyloIntegers):
+        return xylo_files(integers, profile)
     if isinstance(integers, SpeckNetwork):
         try:
             return dict(speck_files(integers, profile))

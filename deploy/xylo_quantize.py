@@ -57,6 +57,7 @@ class XyloIntegers:
     Attributes:
         network: what is loaded into the chip.
         shift: bits by which all weights are shifted.
+        delay: steps by which the output comes late: hops behind the first take one each.
         errors: what rounding did, layer by layer.
     """
 
@@ -80,12 +81,13 @@ class XyloIntegers:
             shift_rec=shift,
             shift_out=shift,
         )
+        self.delay = graph.depth()[graph.output.name] - 1
         self.errors = tuple(self._error(layer) for layer in graph)
 
     def run(self, events: Tensor) -> IntegerRun:
-        """See `IntegerNetwork.run`; hops behind the first delay by one step each."""
+        """See `IntegerNetwork.run`."""
         timesteps, batch = events.shape[:2]
-        late = self.graph.depth()[self.graph.output.name] - 1
+        late = self.delay
         flat = events.flatten(2).to(torch.int64)
         silence = flat.new_zeros(late, *flat.shape[1:])
         run = run_xylo(self.network, torch.cat([flat, silence]))
