@@ -15,6 +15,7 @@ from .delays import delay_findings
 from .finding import CheckResult, Finding, Usage
 from .layers import INPUT, ChipGraph, Layer
 from .linear_path import dense_matrix
+from .xylo_layout import hidden_places
 
 NEAR = 1e-6
 """How far a leak may be from one that bit shifts have: what float32 leaves of it."""
@@ -179,8 +180,10 @@ def _structure_findings(graph: ChipGraph, profile: ChipProfile) -> list[Finding]
 
 def _usage(graph: ChipGraph, profile: ChipProfile) -> list[Usage]:
     *inner, output = graph.layers
-    reached = sum(layer.size for layer in inner if INPUT in layer.sources)
-    read = sum(layer.size for layer in inner if layer.name in output.sources)
+    places = hidden_places(graph)
+    hidden = sum(layer.size for layer in inner)
+    reached = max((places[x.name].stop for x in inner if INPUT in x.sources), default=0)
+    read = hidden - min((places[n].start for n in output.sources if n in places), default=hidden)
     fan_out, recurrent = 0, 0
     for layer in inner:
         targets = torch.zeros(layer.size, dtype=torch.int64)
@@ -192,7 +195,7 @@ def _usage(graph: ChipGraph, profile: ChipProfile) -> list[Usage]:
         recurrent += int(targets.sum())
     amounts = {
         "input channels": int(torch.tensor(graph.input_shape).prod()),
-        "hidden neurons": sum(layer.size for layer in inner),
+        "hidden neurons": hidden,
         "output neurons": output.size,
         "largest fan-out": fan_out,
         "recurrent and output weights": recurrent,

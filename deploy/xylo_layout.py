@@ -1,7 +1,7 @@
 r"""A network on Xylo: all layers but the last are one hidden population, whose matrix is recurrent.
 
-Inputs reach the first hidden neurons and outputs read from the last, so layers lie in the order in
-which they run. The chip's synapse decays before it acts, :math:`i = \alpha (i + w n)`, so that its
+Inputs reach the first hidden neurons and outputs read from the last, so layers lie in the order of
+their hops from the input. The chip's synapse decays before it acts, :math:`i = \alpha (i + w n)`, so that its
 weights are those of a network with unit gain divided by alpha.
 """
 
@@ -54,13 +54,22 @@ class XyloLayout:
     places: dict[str, slice]
 
 
-def lay_out(graph: ChipGraph) -> XyloLayout:
-    """Place all neurons; for a graph that `check_xylo` has nothing against."""
-    *inner, last = graph.layers
+def hidden_places(graph: ChipGraph) -> dict[str, slice]:
+    """Where hidden layers lie in their population: those that inputs reach first."""
+    depth = graph.depth()
     places, start = {}, 0
-    for layer in inner:
+    for layer in sorted(graph.layers[:-1], key=lambda layer: depth[layer.name]):
         places[layer.name] = slice(start, start + layer.size)
         start += layer.size
+    return places
+
+
+def lay_out(graph: ChipGraph) -> XyloLayout:
+    """Place all neurons; for a graph that `check_xylo` has nothing against."""
+    last = graph.output
+    places = hidden_places(graph)
+    inner = [graph.layer(name) for name in places]
+    start = sum(layer.size for layer in inner)
     places[last.name] = slice(0, last.size)
     inputs = int(torch.tensor(graph.input_shape).prod())
     zeros = torch.zeros(inputs + start, start + last.size, dtype=torch.float64)

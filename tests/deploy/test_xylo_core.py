@@ -164,3 +164,20 @@ def test_a_membrane_without_memory_stays_at_its_lower_rail():
 def test_decay_is_asymmetric():
     x = torch.tensor([100, -100, 3, -3, 0, 1, -1])
     assert decay(x, torch.tensor(3)).tolist() == [12, -13, 1, -1, 0, 1, -1]
+
+
+def test_a_weight_and_its_negative_reach_other_peaks():
+    """+108 and -105 with 64 at dash_syn 2 and dash_mem 3: negative values decay faster."""
+    one = torch.ones(1, dtype=torch.int64)
+    for weight, peak in ((64, 108), (-64, -105)):
+        network = XyloNetwork(
+            weights_in=torch.full((1, 1, 1), weight),
+            weights_rec=torch.zeros(1, 1, 1, dtype=torch.int64),
+            weights_out=torch.zeros(1, 1, dtype=torch.int64),
+            hidden=XyloNeurons(3 * one, 2 * one[:, None], 30_000 * one, 0 * one),
+            output=XyloNeurons(one, one[:, None], 30_000 * one, 0 * one),
+        )
+        events = torch.zeros(40, 1, 1, dtype=torch.int64)
+        events[0] = 1
+        v = run_xylo(network, events).v_hidden.flatten()
+        assert int(v[v.abs().argmax()]) == peak

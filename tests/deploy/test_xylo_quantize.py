@@ -83,6 +83,15 @@ BROKEN = {
     "without a synapse": changed(chain(), "b", alpha=None),
     "leak of the membrane 0.9": changed(chain(), "a", beta=FULL((20,), 0.9, dtype=torch.float64)),
     "leak of the synapse 0.6": changed(chain(), "c", alpha=FULL((4,), 0.6, dtype=torch.float64)),
+    # dash 0: a synapse that loses its input, a membrane of one step
+    "leak of the synapse 0.25": changed(chain(), "b", alpha=FULL((12,), 0.25, dtype=torch.float64)),
+    "leak of the membrane 0.25": changed(chain(), "a", beta=FULL((20,), 0.25, dtype=torch.float64)),
+    "leak of the membrane 0 (20 of 20)": changed(
+        chain(), "a", beta=FULL((20,), 0.0, dtype=torch.float64)
+    ),
+    "leak of the membrane 1 (20 of 20)": changed(
+        chain(), "a", beta=FULL((20,), 1.0, dtype=torch.float64)
+    ),
     "reset to zero": changed(chain(), "a", reset="zero"),
     "at most 1 spikes": changed(chain(), "a", most_spikes=1),
     "at most 31 spikes": chain(most_spikes=31),
@@ -117,6 +126,36 @@ def test_a_broken_rule_is_found(words: str) -> None:
     findings = check_xylo(BROKEN[words], AUDIO3).findings
     assert any(words in str(one) for one in findings), [str(one) for one in findings]
     assert all(one.fix and one.allowed for one in findings)
+
+
+def test_layers_lie_in_the_order_of_their_hops() -> None:
+    """Inputs reach the first hidden neurons alone, outputs read from the last."""
+    a, b, c = chain().layers
+    late = layer("late", 30, {INPUT: 8}, 4)
+    b = replace(b, projections=(*b.projections, *layer("b", 12, {"late": 30}, 5).projections))
+    graphs = [ChipGraph(order, (8,), T, "counts") for order in ((a, late, b, c), (late, a, b, c))]
+    for graph in graphs:
+        used = {one.resource: one.used for one in check_xylo(graph, AUDIO3).usage}
+        assert used["hidden neurons that inputs reach"] == 50
+        assert used["hidden neurons that outputs read"] == 12
+    # A branch that nothing reads runs in between: what inputs reach lies in front of it.
+    dead = layer("dead", 40, {"a": 20}, 6)
+    graph = ChipGraph((a, dead, late, b, c), (8,), T, "counts")
+    network = XyloIntegers(graph, AUDIO3, 3).network
+    assert network.weights_in.any(2).any(0).nonzero().flatten().tolist() == list(range(50))
+    used = {one.resource: one.used for one in check_xylo(graph, AUDIO3).usage}
+    assert used["hidden neurons that inputs reach"] == 50
+    output = [XyloIntegers(g, AUDIO3, 3).run(events()).output for g in (graph, graphs[1])]
+    assert torch.equal(*output) and bool(output[0].any())
+
+
+def test_what_is_read_is_counted_from_the_end() -> None:
+    """A layer behind those that outputs read from takes their place among the last neurons."""
+    a, b, c = chain().layers
+    dead = layer("dead", 100, {"b": 12}, 6)
+    graph = ChipGraph((a, b, dead, c), (8,), T, "counts")
+    used = {one.resource: one.used for one in check_xylo(graph, AUDIO3).usage}
+    assert used["hidden neurons that outputs read"] == 112
 
 
 def test_fan_out_beyond_the_vendors_check() -> None:
