@@ -1,8 +1,8 @@
 r"""A network on Xylo: all layers but the last are one hidden population, whose matrix is recurrent.
 
 Inputs reach the first hidden neurons and outputs read from the last, so layers lie in the order of
-their hops from the input. The chip's synapse decays before it acts, :math:`i = \alpha (i + w n)`, so that its
-weights are those of a network with unit gain divided by alpha.
+their hops from the input. The chip's synapse decays before it acts, :math:`i = \alpha (i + w n)`,
+so that its weights are those of a network with unit gain divided by alpha.
 """
 
 from __future__ import annotations
