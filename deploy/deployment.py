@@ -197,6 +197,7 @@ def _sum(a: IntegerRun, b: IntegerRun) -> IntegerRun:
         events=_added(a.events, b.events),
         synaptic_events=a.synaptic_events + b.synaptic_events,
         updates=a.updates + b.updates,
+        activity=_added(a.activity, b.activity),
     )
 
 

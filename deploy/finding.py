@@ -52,6 +52,25 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Fact:
+    """A figure of the network on the chip that is no limit.
+
+    Attributes:
+        name: what it is.
+        value: the figure.
+        unit: of it.
+        notes: under which conditions.
+        source: where its constants are from.
+    """
+
+    name: str
+    value: float
+    unit: str
+    notes: str
+    source: str
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """All findings and the resources taken.
 

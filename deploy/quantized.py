@@ -52,6 +52,7 @@ class IntegerRun:
         events: what the chip does without a word, counted: `saturated`, `overflows`, ...
         synaptic_events: spikes times the synapses that each reaches, summed over all layers.
         updates: neurons times timesteps times samples.
+        activity: what else the family's model of time needs, counted.
     """
 
     output: Tensor
@@ -59,6 +60,7 @@ class IntegerRun:
     events: Mapping[str, int]
     synaptic_events: int
     updates: int
+    activity: Mapping[str, int] = field(default_factory=dict)
 
 
 class IntegerNetwork(Protocol):

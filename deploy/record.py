@@ -8,6 +8,9 @@ from typing import Any
 from .deployment import Answers, Deployment
 from .energy import energy_per_inference
 from .families import family_of
+from .finding import Fact
+from .xylo_clock import clock_facts
+from .xylo_quantize import XyloIntegers
 
 SCHEMA_VERSION = 1
 
@@ -49,8 +52,16 @@ def report_of(deployment: Deployment, source: str, command: str) -> dict[str, An
         "energy": [asdict(one) for one in energy_per_inference(profile, run, samples)],
         "resources": [{**asdict(one), "share": one.share} for one in deployment.check.usage],
         "placement": dict(deployment.check.placement),
+        "facts": [asdict(one) for one in _facts(deployment)],
         "warnings": [asdict(one) for one in deployment.check.warnings],
     }
+
+
+def _facts(deployment: Deployment) -> list[Fact]:
+    if isinstance(deployment.integers, XyloIntegers):
+        network, activity = deployment.integers.network, deployment.run.activity
+        return clock_facts(network, deployment.profile, activity)
+    return []
 
 
 def _answers(answers: Answers) -> dict[str, Any]:

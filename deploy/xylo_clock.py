@@ -15,9 +15,20 @@ dt if its clock is :math:`c / dt` or faster; p = q = 1 is the worst case.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from torch import Tensor
+
 from mpo_snn.profiles.chip import ChipProfile
 
+from .finding import Fact
 from .xylo_core import XyloNetwork
+
+TIMINGS = (
+    "input", "input_event", "recurrence", "recurrent_spike", "output_spike", "output_synapse",
+    "hidden_update", "hidden_spike", "output_update",
+)  # fmt: skip
+"""Names in [timing] of a profile: :math:`c_1` to :math:`c_9`."""
 
 
 def cycles_per_step(
@@ -31,7 +42,7 @@ def cycles_per_step(
         events: share of steps in which an input channel has one, [0, 1].
         spikes: share of steps in which a hidden neuron fires, [0, 1].
     """
-    cost = {name: float(profile.value(f"timing.{name}")) for name in profile.tables["timing"]}
+    cost = {name: float(profile.value(f"timing.{name}")) for name in TIMINGS}
     inputs, hidden, _ = network.weights_in.shape
     outputs = network.weights_out.shape[1]
     reached = int(network.weights_in.any(2).any(0).sum())
@@ -46,3 +57,53 @@ def cycles_per_step(
         + hidden * (cost["hidden_update"] + cost["hidden_spike"] * spikes)
         + outputs * cost["output_update"]
     )
+
+
+def xylo_activity(events: Tensor, spikes: Tensor) -> dict[str, int]:
+    """Steps of all input channels and hidden neurons, and those with an event or a spike.
+
+    Args:
+        events: of the inputs, (T, B, inputs).
+        spikes: of the hidden neurons, (T, B, hidden).
+    """
+    return {
+        "channel steps": events.numel(),
+        "channel steps with events": int((events > 0).sum()),
+        "hidden steps": spikes.numel(),
+        "hidden steps with spikes": int((spikes > 0).sum()),
+    }
+
+
+def clock_facts(
+    network: XyloNetwork, profile: ChipProfile, activity: Mapping[str, int]
+) -> list[Fact]:
+    """Cycles per timestep, as measured and at worst; none where the profile lacks a timing.
+
+    Args:
+        network: what is loaded.
+        profile: of family xylo.
+        activity: of a run, `xylo_activity`.
+    """
+    if any(f"timing.{name}" not in profile for name in TIMINGS):
+        return []
+    events = activity["channel steps with events"] / activity["channel steps"]
+    spikes = activity["hidden steps with spikes"] / activity["hidden steps"]
+    source = profile.constant("timing.input").source
+    found = {
+        "": (
+            cycles_per_step(network, profile, events, spikes),
+            f"on these samples: an event in {100 * events:.1f} % of the steps of inputs, a spike in"
+            f" {100 * spikes:.1f} % of those of hidden neurons",
+        ),
+        ", at worst": (cycles_per_step(network, profile), "everything fires in every step"),
+    }
+    return [
+        Fact(
+            f"cycles of the master clock per timestep{case}",
+            cycles,
+            "cycles",
+            f"{when}; timesteps of 1 ms need {cycles / 1000:.3g} MHz",
+            source,
+        )
+        for case, (cycles, when) in found.items()
+    ]

@@ -22,6 +22,7 @@ from .layers import ChipGraph, Layer
 from .linear_path import as_dense, dense_matrix
 from .quantized import IntegerRun, LayerError, LayerOnGrid
 from .xylo_check import dash_of
+from .xylo_clock import xylo_activity
 from .xylo_core import MOST_INPUT_EVENTS, XyloNetwork, XyloNeurons, run_xylo
 from .xylo_layout import Population, lay_out
 
@@ -108,6 +109,7 @@ class XyloIntegers:
             events={"saturated": run.saturated, "dropped input events": run.dropped_events},
             synaptic_events=total,
             updates=neurons * (timesteps + late) * batch,
+            activity=xylo_activity(flat, run.hidden),
         )
 
     def tensors(self) -> dict[str, Tensor]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from mpo_snn.deploy.xylo_clock import cycles_per_step
-from mpo_snn.deploy.xylo_core import XyloNetwork, XyloNeurons
+from mpo_snn.deploy.xylo_clock import clock_facts, cycles_per_step, xylo_activity
+from mpo_snn.deploy.xylo_core import XyloNetwork, XyloNeurons, run_xylo
+from mpo_snn.deploy.xylo_quantize import XyloIntegers
 from mpo_snn.profiles.chip import load_chip_profile
+
+from .test_xylo_quantize import chain, events
 
 
 def network() -> XyloNetwork:
@@ -30,15 +35,15 @@ def network() -> XyloNetwork:
     (("xylo-audio3", 6, 5), ("xylo-imu", 6, 5), ("xylo-audio2", 10, 10)),
 )
 def test_cycles_by_hand(chip: str, reached: int, read: int) -> None:
-    events, spikes = 0.25, 0.5
+    share, spikes = 0.25, 0.5
     wanted = (
-        4 * (1 + 3.5 * events * reached)
+        4 * (1 + 3.5 * share * reached)
         + 10 * (3 + 7 * spikes * 2)  # 20 weights of 10 neurons
         + read * spikes * (1 + 8 * 3)
         + 10 * (19 + 3 * spikes)
         + 12 * 3
     )
-    assert cycles_per_step(network(), load_chip_profile(chip), events, spikes) == wanted
+    assert cycles_per_step(network(), load_chip_profile(chip), share, spikes) == wanted
 
 
 def test_the_worst_case_is_an_event_and_a_spike_in_every_step() -> None:
@@ -46,3 +51,33 @@ def test_the_worst_case_is_an_event_and_a_spike_in_every_step() -> None:
     worst = 4 * (1 + 3.5 * 6) + 10 * (3 + 7 * 2) + 5 * (1 + 8 * 3) + 10 * 22 + 36
     assert cycles_per_step(network(), profile) == worst == 639
     assert cycles_per_step(network(), profile, 0.0, 0.0) == 4 + 30 + 190 + 36
+
+
+def test_facts_are_of_the_activity_that_was_counted() -> None:
+    profile = load_chip_profile("xylo-audio3")
+    shown, spikes = torch.zeros(5, 2, 4), torch.zeros(5, 2, 10)
+    shown[0, 0, :] = 7  # 4 of 40 steps, whatever the number of events
+    spikes[2:4, 1, :5] = 3  # 10 of 100
+    activity = xylo_activity(shown, spikes)
+    measured, worst = clock_facts(network(), profile, activity)
+    assert measured.value == cycles_per_step(network(), profile, 0.1, 0.1)
+    assert "an event in 10.0 %" in measured.notes and "a spike in 10.0 %" in measured.notes
+    assert worst.value == 639 and "0.639 MHz" in worst.notes and "power_cycles" in worst.source
+
+
+def test_a_profile_without_timings_has_no_facts() -> None:
+    profile = load_chip_profile("xylo-imu")
+    silent = replace(profile, tables={k: v for k, v in profile.tables.items() if k != "timing"})
+    activity = xylo_activity(torch.ones(1, 1, 4), torch.ones(1, 1, 10))
+    assert clock_facts(network(), silent, activity) == []
+
+
+def test_a_run_counts_steps_not_events() -> None:
+    integers = XyloIntegers(chain(), load_chip_profile("xylo-audio3"), 3)
+    activity = integers.run(events()).activity
+    assert activity["channel steps"] == 20 * 8 * 8
+    assert activity["channel steps with events"] == int((events() > 0).sum())
+    assert activity["hidden steps"] == (20 + 2) * 8 * 32  # the delay is two steps
+    late = torch.cat([events(), torch.zeros(2, 8, 8, dtype=torch.int64)])
+    fired = run_xylo(integers.network, late).hidden > 0
+    assert activity["hidden steps with spikes"] == int(fired.sum())
