@@ -23,7 +23,8 @@ import torch
 from mpo_snn.files import write_file
 
 from . import loihi_kinds, speck_kinds, xylo_kinds
-from .kind import BATCH, SEEDS, STEPS, Kind
+from .kind import BATCH, STEPS, Kind
+from .xylo_graphs import EPOCHS
 
 RUNNERS = Path(__file__).parent / "runners"
 PAGE = Path(__file__).parent.parent / "docs" / "chips.md"
@@ -104,8 +105,7 @@ def _page(rows: list[tuple[Kind, Tally]]) -> str:
         "",
         "`mpo_snn.deploy` has the arithmetic of Xylo, Speck and Loihi in whole numbers, as their",
         "simulators have it. `make deploy-proof` runs random networks in both and compares every",
-        f"spike and every membrane of every neuron: {SEEDS} networks of each kind, {STEPS} steps,",
-        f"{BATCH} samples.",
+        f"spike and every membrane of every neuron, {STEPS} steps of {BATCH} samples each.",
         "",
         "| core | simulator | networks | integers | different | at a rail |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -120,6 +120,14 @@ def _page(rows: list[tuple[Kind, Tally]]) -> str:
         "`dash_mem` 0 that wraps and the membrane stays where it is, in xylosim as here. The two",
         "emulators of Loihi differ from each other once a current reaches 2^23; this core is two's",
         "complement, as nengo-loihi's, and counts every overflow.",
+        "",
+        "Xylo's float networks are random ones in real numbers, every neuron with leaks, a bias",
+        "and a threshold of its own, as `quantize_xylo` rounds and lays them out. The trained",
+        f"network is the recipe digits-xylo after {EPOCHS} epochs, on 64 test samples.",
+        "`load_xylo.py` is the script of a deployment directory, run as a user runs it: first its",
+        "`--simulate`, then the configuration that it builds for the chip's driver, back in",
+        "rockpool's simulator. The cycles of the chip's clock are compared with rockpool's model,",
+        "to a millionth of a cycle. The driver is not there, so its validation is no part of this.",
         "",
         "Speck's float networks are rounded twice, by `quantize_speck` and by sinabs'",
         "DynapcnnNetwork: weights, biases, thresholds, lowest membranes and memory are compared as",
