@@ -8,7 +8,9 @@ micro-batches and processes give what the whole batch would.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from mpo_snn.lif import LIFParameters
 from mpo_snn.multi_spike import nearest_multiple
+from mpo_snn.processes import Group, processes
 from mpo_snn.surrogate import coverage, surrogate_derivative
 
 Granularity = Literal["layer", "channel"]
@@ -27,7 +30,7 @@ VARIANCE_FLOOR = 1e-12
 class Moments:
     """Count, mean and sum of squared deviations; scalars for a layer, arrays for its neurons."""
 
-    count: float
+    count: float | Tensor
     mean: Tensor
     m2: Tensor
 
@@ -83,12 +86,15 @@ class Sample:
         neurons: moments of U over the batch, per neuron; None where nobody asked for them.
         rho: share of U within gamma sigmas of the mean (DAS, Eq. 22), 0-d.
         counted: what `count_shares` gave.
+        u: U itself, (batch, *features), without a graph, where other processes add to it
+            (`mpo_snn.reduction`); else None.
     """
 
     layer: Moments
     neurons: Moments | None
     rho: Tensor
     counted: Tensor
+    u: Tensor | None = None
 
     @property
     def coverage(self) -> Tensor:
@@ -119,9 +125,26 @@ def combine(a: Sample, b: Sample) -> Sample:
     return Sample(
         merge(a.layer, b.layer),
         neurons,
-        torch.lerp(a.rho, b.rho, weight),
-        torch.lerp(a.counted, b.counted, weight),
+        _between(a.rho, b.rho, weight),
+        _between(a.counted, b.counted, weight),
     )
+
+
+def _between(a: Tensor, b: Tensor, weight: float | Tensor) -> Tensor:
+    if isinstance(weight, Tensor):
+        return torch.lerp(a, b, weight.to(a.dtype))
+    return torch.lerp(a, b, weight)
+
+
+@torch.no_grad()
+def share_inside(u: Tensor, layer: Moments, gamma: float) -> Tensor:
+    """rho: share of U, (batch, *features), within gamma sigmas of the mean, 0-d.
+
+    Where the moments are per channel, each U is held against its own channel.
+    """
+    channels = (-1, *[1] * (u.dim() - 2)) if layer.mean.dim() else ()
+    mean, sigma = layer.mean.reshape(channels), layer.sigma.reshape(channels)
+    return (u - mean).abs_().le_(gamma * sigma).mean()
 
 
 def take_sample(
@@ -138,10 +161,8 @@ def take_sample(
     """
     per_channel = granularity == "channel" and u.dim() > 1
     layer = moments(u, (0, *range(2, u.dim())) if per_channel else None)
+    rho = share_inside(u, layer, gamma)
     with torch.no_grad():
-        channels = (-1, *[1] * (u.dim() - 2)) if per_channel else ()
-        mean, sigma = layer.mean.reshape(channels), layer.sigma.reshape(channels)
-        rho = (u - mean).abs_().le_(gamma * sigma).mean()
         neurons = moments(u, dim=(0,)) if per_neuron else None
     return Sample(layer, neurons, rho, counted)
 
@@ -189,16 +210,19 @@ class MembraneRecord:
         granularity: Granularity = "layer",
         power: bool = False,
         per_neuron: bool = True,
+        group: Group | None = None,
     ) -> None:
         """Collect U as the time `mean` or the `final` value; `gamma` is the half-band of rho.
 
         `granularity` is that of the layer's moments; `power` takes the surrogate's mean square too,
-        `per_neuron` the moments of every neuron.
+        `per_neuron` the moments of every neuron. Where `group` has several processes, samples keep
+        their U.
         """
         self.statistic, self.gamma = statistic, gamma
         self.granularity: Granularity = granularity
         self.power, self.per_neuron = power, per_neuron
-        self.open: Sample | None = None
+        self.group = group
+        self.open: list[Sample] = []
         self.read: Sample | None = None
         self._v: Tensor | None = None
         self._counted: Tensor | float = 0.0
@@ -207,7 +231,7 @@ class MembraneRecord:
     def fresh(self) -> MembraneRecord:
         """An empty record with the same settings."""
         return MembraneRecord(
-            self.statistic, self.gamma, self.granularity, self.power, self.per_neuron
+            self.statistic, self.gamma, self.granularity, self.power, self.per_neuron, self.group
         )
 
     def add_sequence(self, u: Tensor, counted: Tensor) -> None:
@@ -232,14 +256,24 @@ class MembraneRecord:
         self._v, self._counted, self._steps = None, 0.0, 0
         self._take(u, counted)
 
+    def take_sequences(self) -> list[Sample]:
+        """The samples of all sequences since the last call, with their graphs."""
+        self.close()
+        samples, self.open = self.open, []
+        return samples
+
+    def note(self, samples: Sequence[Sample]) -> Sample | None:
+        """These samples as one, with its graph; its values stay for `take_all`."""
+        if not samples:
+            return None
+        sample = reduce(combine, samples)
+        values = sample.detached()
+        self.read = values if self.read is None else combine(self.read, values)
+        return sample
+
     def take_open(self) -> Sample | None:
         """The sample since the last call, with its graph; its values stay for `take_all`."""
-        self.close()
-        sample, self.open = self.open, None
-        if sample is not None:
-            values = sample.detached()
-            self.read = values if self.read is None else combine(self.read, values)
-        return sample
+        return self.note(self.take_sequences())
 
     def take_all(self) -> Sample | None:
         """Everything since the last call, without a graph; the record is empty afterwards."""
@@ -249,4 +283,4 @@ class MembraneRecord:
 
     def _take(self, u: Tensor, counted: Tensor) -> None:
         sample = take_sample(u, counted, self.gamma, self.granularity, self.per_neuron)
-        self.open = sample if self.open is None else combine(self.open, sample)
+        self.open.append(replace(sample, u=u.detach()) if processes(self.group) > 1 else sample)

@@ -31,6 +31,8 @@ from mpo_snn.membrane import MembraneRecord, Moments, Sample
 from mpo_snn.membrane_totals import Totals
 from mpo_snn.neurons import MPONeuron, neurons_of
 from mpo_snn.objective import kl_normal, reach, width_scale_at
+from mpo_snn.processes import Group
+from mpo_snn.reduction import merged_samples
 from mpo_snn.settings import MPOSettings
 
 
@@ -55,6 +57,8 @@ class MPO:
         settings: parts and constants of the method.
         phi: gain of every neuron from the standard deviation of its membrane over the batch
             (Algorithm 1 line 13), (*features) in volt to the same shape; `neuron_gain` as a rule.
+        group: the processes over which statistics are taken (`mpo_snn.processes`); None are all
+            that `torch.distributed` knows, which is this one where it was not initialised.
 
     Attributes:
         progress: share of the training that is done, 0 to 1; read where `width_scale_end` is set.
@@ -70,10 +74,11 @@ class MPO:
         network: nn.Module,
         settings: MPOSettings | None = None,
         phi: Callable[[Tensor], Tensor] = neuron_gain,
+        group: Group | None = None,
     ) -> None:
         """Attach a record to every neuron."""
         self.settings = settings = settings or MPOSettings()
-        self.phi, self.progress = phi, 0.0
+        self.phi, self.group, self.progress = phi, group, 0.0
         neurons = neurons_of(network)
         if not neurons:
             raise MpoError(
@@ -92,6 +97,7 @@ class MPO:
                 settings.granularity,
                 settings.height_norm == "rms",
                 settings.neuron_gain,
+                group,
             )
             if learn_width and not isinstance(neuron.width, nn.Parameter):
                 width = neuron.width
@@ -117,7 +123,7 @@ class MPO:
 
     def _losses(self, dist_pulls: bool) -> tuple[Tensor, Tensor]:
         """The two losses; without `dist_pulls` no gradient of L_Dist is ever computed."""
-        samples = self._samples("regularizer", MembraneRecord.take_open)
+        samples = self._complete("regularizer", self._take_open())
         settings, c = self.settings, width_scale_at(self.progress, self.settings)
         dist, width = [], []
         for name, sample in samples.items():
@@ -147,7 +153,9 @@ class MPO:
                     " training that is done, e.g. step / steps."
                 )
             self.progress = progress
-        samples = self._samples("step", MembraneRecord.take_all)
+        self._take_open()
+        everything = {name: _record(layer).take_all() for name, layer in self.layers.items()}
+        samples = self._complete("step", everything)
         for name, sample in samples.items():
             layer = self.layers[name]
             self._follow_width(layer.neuron, sample)
@@ -211,8 +219,22 @@ class MPO:
             layer.neuron.gain = state[name]["gain"].to(device)
             layer.neuron.rms = state[name]["rms"].to(device)
 
-    def _samples(self, purpose: str, take: Any) -> dict[str, Sample]:
-        found = {name: take(layer.neuron.record) for name, layer in self.layers.items()}
+    def _take_open(self) -> dict[str, Sample | None]:
+        """The samples that nobody has read yet, over all processes; they stay for `step`."""
+        taken = {name: _record(layer).take_sequences() for name, layer in self.layers.items()}
+        joint = iter(
+            merged_samples(
+                [sample for samples in taken.values() for sample in samples],
+                self.settings.height_gamma,
+                self.group,
+            )
+        )
+        return {
+            name: _record(self.layers[name]).note([next(joint) for _ in samples])
+            for name, samples in taken.items()
+        }
+
+    def _complete(self, purpose: str, found: dict[str, Sample | None]) -> dict[str, Sample]:
         absent = [name for name, sample in found.items() if sample is None]
         if absent:
             raise MpoError(
@@ -220,7 +242,7 @@ class MPO:
                 f" {', '.join(repr(name) for name in absent)}: run the network forward in training"
                 " mode, with gradients on, before it, and call it once a forward."
             )
-        return found
+        return {name: sample for name, sample in found.items() if sample is not None}
 
     def _target_mean(self, neuron: MPONeuron, per_channel: bool) -> float | Tensor:
         """M of the layer: a number, or its threshold, which is not pulled in turn."""
@@ -273,6 +295,12 @@ class MPO:
         adjusted = adjust_heights(heights, rho, self.settings)
         for neuron, height in zip(neurons, adjusted, strict=True):
             neuron.height.copy_(height)
+
+
+def _record(layer: _Layer) -> MembraneRecord:
+    record = layer.neuron.record
+    assert record is not None, "MPO gives every neuron a record"
+    return record
 
 
 def _threshold(neuron: MPONeuron, per_channel: bool) -> Tensor:

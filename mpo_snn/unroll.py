@@ -158,7 +158,8 @@ class Unrolled(nn.Module):
                 for _ in range(self.timesteps - 1):
                     layer(x.tensor)
             return _Value(result, True)
-        if x.constant and x.tensor.numel() > x.tensor.shape[1]:
+        is_shared = isinstance(layer, nn.SyncBatchNorm)  # whose count is that of all processes
+        if x.constant and not is_shared and x.tensor.numel() > x.tensor.shape[1]:
             return _Value(_batchnorm_of_repeats(layer, x.tensor, self.timesteps), True)
         return self._fold(_Value(self._over_time(x), False), layer)
 

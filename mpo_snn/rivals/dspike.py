@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mpo_snn.errors import RecipeError
+from mpo_snn.processes import processes, summed
 from mpo_snn.rivals.rival import Rival, TaskLoss
 from mpo_snn.surrogate import width_of_slope
 from mpo_snn.unroll import Unrolled
@@ -71,7 +72,7 @@ class Dspike(Rival):
         for candidate in candidates:
             set_temperature(twin, candidate)
             (gradient,) = torch.autograd.grad(loss(), weight)
-            gradients.append(gradient.flatten()[chosen])
+            gradients.append(summed(gradient.flatten()[chosen]) / processes())
         set_temperature(self.unrolled, best_temperature(candidates, gradients, reference))
 
     @torch.no_grad()

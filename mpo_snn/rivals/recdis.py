@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.membrane import moments
+from mpo_snn.reduction import merged
 from mpo_snn.rivals.rival import Rival
 from mpo_snn.rivals.settings import RivalSettings
 from mpo_snn.surrogate import half_support
@@ -33,10 +34,11 @@ def distribution_loss(z: Tensor, margin: float) -> Tensor:
     """The three penalties of one layer, summed, 0-d.
 
     Args:
-        z: membrane from threshold in units of the surrogate's reach, any shape.
+        z: membrane from threshold in units of the surrogate's reach, any shape; the samples of
+            all processes count.
         margin: kappa.
     """
-    signed, size = moments(z), moments(z.abs())
+    signed, size = merged([moments(z), moments(z.abs())])
     degeneration = signed.mean.abs() - margin * signed.sigma
     saturation = size.mean - margin * size.sigma - 1.0
     mismatch = 1.0 - size.mean - margin * size.sigma

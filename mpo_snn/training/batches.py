@@ -1,8 +1,12 @@
-"""Batches whose order is a function of (seed, epoch), so that a resumed run sees the same ones."""
+"""Batches whose order is a function of (seed, epoch), so that a resumed run sees the same ones.
+
+Several processes see, step by step, the batches that a single one would, each its own part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,9 +15,25 @@ from torch.utils.data import Dataset as TorchDataset
 
 from mpo_snn.data.augment import Augment
 from mpo_snn.data.dataset import Samples, draw
+from mpo_snn.errors import RecipeError
 from mpo_snn.training.randomness import derived_seed
 
 Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of every batch a process sees: number `part`, from 0, of `parts`."""
+
+    part: int = 0
+    parts: int = 1
+
+    def of(self, batch: Tensor) -> Tensor:
+        """Its part of (N, *any); parts differ by one at most."""
+        return batch.tensor_split(self.parts)[self.part]
+
+
+WHOLE = Share()
 
 
 class Indices(list[int]):
@@ -30,14 +50,25 @@ class EpochBatches(Sampler[list[int]]):
 
     Args:
         samples: how many there are.
-        batch_size: samples in a batch at most.
+        batch_size: samples in a batch at most, over all processes.
         seed: with the epoch, decides the order.
+        share: of every batch, the part of this process.
+
+    Raises:
+        RecipeError: if a process would have nothing to do in a batch.
     """
 
-    def __init__(self, samples: int, batch_size: int, seed: int) -> None:
+    def __init__(self, samples: int, batch_size: int, seed: int, share: Share = WHOLE) -> None:
         """Start at epoch 0."""
         self.samples, self.batch_size, self.seed = samples, batch_size, seed
-        self.epoch = 0
+        self.share, self.epoch = share, 0
+        smallest = samples // max(1, len(self))
+        if share.parts > 1 and smallest < share.parts:
+            raise RecipeError(
+                f"cannot train {samples} samples in batches of {batch_size} in {share.parts}"
+                f" processes: the smallest batch has {smallest}, and each process needs one sample"
+                " of it. Use fewer processes or a larger optimizer.batch_size."
+            )
 
     def set_epoch(self, epoch: int) -> None:
         """Take the order of this epoch from now on."""
@@ -52,7 +83,7 @@ class EpochBatches(Sampler[list[int]]):
         generator = torch.Generator().manual_seed(derived_seed(self.seed, "order", self.epoch))
         order = torch.randperm(self.samples, generator=generator)
         for number, batch in enumerate(order.tensor_split(len(self))):
-            indices = Indices(batch.tolist())
+            indices = Indices(self.share.of(batch).tolist())
             indices.step = self.epoch * len(self) + number
             yield indices
 
@@ -74,18 +105,20 @@ class LabelledSamples(TorchDataset[Batch]):
 
 
 class AugmentedSamples(LabelledSamples):
-    """Samples that are augmented by draws that are a function of (seed, step) alone."""
+    """Samples that are augmented by draws that are a function of (seed, step, rank) alone."""
 
-    def __init__(self, x: Samples, y: Tensor, augment: Augment | None, seed: int) -> None:
+    def __init__(
+        self, x: Samples, y: Tensor, augment: Augment | None, seed: int, rank: int = 0
+    ) -> None:
         """Keep x, (N, *features), y, (N,), and how to augment."""
         super().__init__(x, y)
-        self.augment, self.seed = augment, seed
+        self.augment, self.seed, self.rank = augment, seed, rank
 
     def __getitem__(self, indices: list[int]) -> Batch:
         """The batch of these samples, augmented for its step."""
         assert isinstance(indices, Indices), "batches of training know their step"
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(self.seed, "augment", indices.step))
+            torch.manual_seed(derived_seed(self.seed, "augment", indices.step, self.rank))
             return draw(self.x, indices, self.augment), self.y[indices]
 
 
@@ -96,6 +129,7 @@ def shuffled_loader(
     seed: int,
     augment: Augment | None = None,
     workers: int = 0,
+    share: Share = WHOLE,
 ) -> DataLoader[Batch]:
     """Batches of the training split, in an order of its own for every epoch.
 
@@ -103,8 +137,8 @@ def shuffled_loader(
     `set_epoch` on the first only.
     """
     return DataLoader(
-        AugmentedSamples(x, y, augment, seed),
-        sampler=EpochBatches(len(y), batch_size, seed),
+        AugmentedSamples(x, y, augment, seed, share.part),
+        sampler=EpochBatches(len(y), batch_size, seed, share),
         batch_size=None,
         num_workers=workers,
         persistent_workers=workers > 0,
@@ -112,14 +146,34 @@ def shuffled_loader(
 
 
 def ordered_loader(
-    x: Samples, y: Tensor, batch_size: int = 256, workers: int = 0
+    x: Samples, y: Tensor, batch_size: int = 256, workers: int = 0, share: Share = WHOLE
 ) -> DataLoader[Batch]:
-    """Batches of the test split, in the order of the data set."""
-    batches = BatchSampler(range(len(y)), batch_size, drop_last=False)
+    """Batches of the test split, in the order of the data set.
+
+    Of several processes each has the same number of batches, none of them empty, and every sample
+    is in one of them.
+
+    Raises:
+        RecipeError: if there are fewer samples than processes.
+    """
     return DataLoader(
         LabelledSamples(x, y),
-        sampler=batches,
+        sampler=_ordered(len(y), batch_size, share),
         batch_size=None,
         num_workers=workers,
         persistent_workers=workers > 0,
     )
+
+
+def _ordered(samples: int, batch_size: int, share: Share) -> Sequence[list[int]]:
+    """Indices of the batches of a process."""
+    if share.parts == 1:
+        return list(BatchSampler(range(samples), batch_size, drop_last=False))
+    if samples < share.parts:
+        raise RecipeError(
+            f"cannot measure accuracy on {samples} samples in {share.parts} processes, each of"
+            " which needs one: use fewer processes, or more test samples."
+        )
+    batches = min(-(-samples // (batch_size * share.parts)), samples // share.parts)
+    chunks = torch.arange(samples).tensor_split(batches * share.parts)
+    return [chunk.tolist() for chunk in chunks[share.part :: share.parts]]

@@ -15,6 +15,7 @@ from typing import Any
 from mpo_snn.files import write_file
 from mpo_snn.operators import declare_torchvision_operators
 from mpo_snn.training.module import TrainingModule
+from mpo_snn.training.ranks import rank
 
 declare_torchvision_operators()
 
@@ -69,7 +70,9 @@ class EpochTable(Callback):
         self.write()
 
     def write(self) -> None:
-        """Write the file anew."""
+        """Write the file anew; of several processes, the first does."""
+        if not rank().is_first:
+            return
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(self.columns)

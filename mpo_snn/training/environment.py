@@ -21,6 +21,7 @@ def describe_environment(recipe: Recipe, device: str) -> dict[str, Any]:
     import torch
 
     from mpo_snn.kernels import default_backend
+    from mpo_snn.processes import processes
 
     stepwise = recipe.trained_neuron.model == "klif"
     is_cuda = device.startswith("cuda")
@@ -30,6 +31,7 @@ def describe_environment(recipe: Recipe, device: str) -> dict[str, Any]:
         "device": device,
         "device_name": torch.cuda.get_device_name() if is_cuda else platform.machine(),
         "threads": torch.get_num_threads(),
+        "processes": processes(),
         "kernel": "none" if stepwise else recipe.neuron.backend or default_backend(device[:4]),
         "seed": recipe.seed,
         "git": source_commit(),

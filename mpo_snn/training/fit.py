@@ -4,6 +4,10 @@ On a CPU a resumed run ends with the bytes that an uninterrupted one would have 
 of samples is a function of (seed, epoch), every random draw one of (seed, step), and whatever
 else has a memory (optimiser, schedule, MPO, the rows of the tables) is in the checkpoint that every
 epoch ends with.
+
+Several processes, as torchrun starts them, train one network: the recipe's batch is cut among them,
+and statistics, losses and accuracies are those of the whole batch (`mpo_snn.processes`). The first
+process alone writes.
 """
 
 from __future__ import annotations
@@ -18,24 +22,26 @@ from typing import Any, Literal
 
 import torch
 from rich.console import Console
+from torch.utils.data import DataLoader
 
 from mpo_snn.data import load_dataset
 from mpo_snn.data.augment import augmentation
 from mpo_snn.data.dataset import Dataset
 from mpo_snn.encoding import largest_input, shape_of_step
-from mpo_snn.errors import RecipeError
+from mpo_snn.errors import RecipeError, RunError
 from mpo_snn.networks import build_network
 from mpo_snn.operators import declare_torchvision_operators
-from mpo_snn.training.batches import ordered_loader, shuffled_loader
+from mpo_snn.training.batches import Batch, Share, ordered_loader, shuffled_loader
 from mpo_snn.training.callbacks import MembraneTable, MetricsTable
-from mpo_snn.training.checkpoint import AtomicCheckpoints, CheckpointEveryEpoch, read_checkpoint
+from mpo_snn.training.checkpoint import CheckpointEveryEpoch, read_checkpoint
 from mpo_snn.training.divergence import DivergedError
 from mpo_snn.training.environment import command_line, describe_environment
-from mpo_snn.training.interruption import fit_or_be_interrupted
+from mpo_snn.training.interruption import LostProcessError, fit_or_be_interrupted
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.progress import ReportProgress
 from mpo_snn.training.quiet import quiet_lightning
 from mpo_snn.training.randomness import derived_seed
+from mpo_snn.training.ranks import join, on_first, rank, together, told_by_first
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.rundir import (
     CHECKPOINT,
@@ -50,6 +56,7 @@ from mpo_snn.training.rundir import (
     read_environment,
     write_environment,
 )
+from mpo_snn.training.strategy import processes_of_trainer, with_shared_batchnorm
 from mpo_snn.training.weights import InputDescription, read_weights, write_weights
 
 declare_torchvision_operators()
@@ -60,6 +67,7 @@ TEST_BATCH, LARGE_SAMPLE = 256, 4096
 """Samples of the test split at a time, and values from which on a sample is a large one."""
 
 Device = Literal["auto", "cpu", "cuda"]
+Loader = DataLoader[Batch]
 
 
 def fit(
@@ -88,7 +96,9 @@ def fit(
         DivergedError: if the loss stops being a number.
         KeyboardInterrupt: if the user stops it; `resume` goes on.
     """
-    return start(create_run(recipe, output), device=device, console=console)
+    join(_device(device))
+    run = on_first(lambda: create_run(recipe, output))
+    return start(run, device=device, console=console)
 
 
 def start(
@@ -105,14 +115,14 @@ def start(
     """
     try:
         device = _device(device)
-        dataset = load_dataset(run.recipe.data, run.recipe.timesteps)
-        module = _module(run, dataset)
+        join(device)
+        dataset, module = together(lambda: _prepared(run, device))
         with _threads(run.recipe.threads):
             return _train(run, module, dataset, device, [*_progress(console), *callbacks])
-    except DivergedError:
+    except (DivergedError, LostProcessError):
         raise
     except Exception:
-        if not (run.path / CHECKPOINT).is_file():
+        if rank().is_first and not (run.path / CHECKPOINT).is_file():
             discard_run(run)
         raise
 
@@ -132,15 +142,30 @@ def resume(
     """
     if run.finished:
         return run
+    device = _device(device)
+    join(device)
+    on_first(lambda: _clean(run))
+    with _threads(run.recipe.threads):
+        dataset, module = together(lambda: _prepared(run, device))
+        return _train(run, module, dataset, device, [*_progress(console), *callbacks])
+
+
+def _clean(run: Run) -> None:
     for left_by_a_kill in run.path.rglob(".*.part"):
         left_by_a_kill.unlink(missing_ok=True)
+
+
+def _prepared(run: Run, device: str) -> tuple[Dataset, TrainingModule]:
+    if not run.path.is_dir():
+        raise RunError(
+            f"cannot train into '{run.path}': process {rank().number} of {rank().count} does not"
+            " see it. The machines of a training need one file system; give --output a path on it."
+        )
     dataset = load_dataset(run.recipe.data, run.recipe.timesteps)
-    with _threads(run.recipe.threads):
-        module, watching = _module(run, dataset), [*_progress(console), *callbacks]
-        return _train(run, module, dataset, _device(device), watching)
+    return dataset, _module(run, dataset, device)
 
 
-def _module(run: Run, dataset: Dataset) -> TrainingModule:
+def _module(run: Run, dataset: Dataset, device: str) -> TrainingModule:
     recipe = run.recipe
     torch.manual_seed(derived_seed(recipe.seed, "weights"))
     classes = len(dataset.class_names)
@@ -155,6 +180,7 @@ def _module(run: Run, dataset: Dataset) -> TrainingModule:
     )
     if (run.path / START).is_file():
         network.load_state_dict(read_weights(run.path / START)[0])
+    network = with_shared_batchnorm(network, device)
     steps = -(-len(dataset.train_y) // recipe.optimizer.batch_size)
     return TrainingModule(recipe, network, classes, steps)
 
@@ -166,16 +192,15 @@ def _train(
     device: Device,
     watching: Sequence[Callback],
 ) -> Run:
-    recipe, checkpoint = run.recipe, run.path / CHECKPOINT
-    augment = augmentation(recipe.data, dataset.input_shape)
-    resumed = checkpoint.is_file()
-    from_epoch = int(read_checkpoint(checkpoint)["epoch"]) + 1 if resumed else 0
+    recipe, checkpoint, me = run.recipe, run.path / CHECKPOINT, rank()
+    from_epoch = together(lambda: _epochs_done(checkpoint))
+    loaders = together(lambda: _loaders(recipe, dataset, Share(me.number, me.count)))
     environment = _note_start(run, device, from_epoch, dataset)
     begin = time.monotonic()
-    with quiet_lightning():
+    with quiet_lightning(speaks=me.is_first):
         trainer = Trainer(
             accelerator="gpu" if device == "cuda" else "cpu",
-            devices=1,
+            **processes_of_trainer(),
             max_epochs=recipe.epochs,
             callbacks=[
                 MetricsTable(run.path / METRICS),
@@ -183,7 +208,6 @@ def _train(
                 *watching,
                 CheckpointEveryEpoch(run.path / CHECKPOINT),
             ],
-            plugins=[AtomicCheckpoints()],
             default_root_dir=run.path,
             logger=False,
             enable_progress_bar=False,
@@ -194,31 +218,40 @@ def _train(
         fit_or_be_interrupted(
             trainer,
             module,
-            train_dataloaders=shuffled_loader(
-                dataset.train_x,
-                dataset.train_y,
-                recipe.optimizer.batch_size,
-                recipe.seed,
-                augment,
-                recipe.data.workers,
-            ),
-            val_dataloaders=ordered_loader(
-                dataset.test_x, dataset.test_y, _test_batch(recipe, dataset), recipe.data.workers
-            ),
-            ckpt_path=checkpoint if resumed else None,
+            *loaders,
+            ckpt_path=checkpoint if from_epoch else None,
             weights_only=True,
         )
     environment["seconds"] += round(time.monotonic() - begin, 1)
-    write_environment(run.path, environment)
-    about = InputDescription(dataset.input_shape, dataset.class_names, dataset.input_scaling)
-    write_weights(run.path / WEIGHTS, module.unrolled.network.state_dict(), about)
+    on_first(lambda: _finish(run, module, dataset, environment))
     return run
 
 
-def _test_batch(recipe: Recipe, dataset: Dataset) -> int:
-    """Samples of the test split at a time: many small ones, or as many as in training."""
+def _epochs_done(checkpoint: Path) -> int:
+    return int(read_checkpoint(checkpoint)["epoch"]) + 1 if checkpoint.is_file() else 0
+
+
+def _finish(
+    run: Run, module: TrainingModule, dataset: Dataset, environment: dict[str, Any]
+) -> None:
+    """Write what makes the run a finished one."""
+    write_environment(run.path, environment)
+    about = InputDescription(dataset.input_shape, dataset.class_names, dataset.input_scaling)
+    write_weights(run.path / WEIGHTS, module.unrolled.network.state_dict(), about)
+
+
+def _loaders(recipe: Recipe, dataset: Dataset, share: Share) -> tuple[Loader, Loader]:
+    """Batches of this process, to train and to measure."""
+    size, workers = recipe.optimizer.batch_size, recipe.data.workers
+    augment = augmentation(recipe.data, dataset.input_shape)
     is_large = math.prod(dataset.test_x.shape[1:]) > LARGE_SAMPLE
-    return min(TEST_BATCH, recipe.optimizer.batch_size) if is_large else TEST_BATCH
+    test = min(TEST_BATCH, max(1, size // share.parts)) if is_large else TEST_BATCH
+    return (
+        shuffled_loader(
+            dataset.train_x, dataset.train_y, size, recipe.seed, augment, workers, share
+        ),
+        ordered_loader(dataset.test_x, dataset.test_y, test, workers, share),
+    )
 
 
 @contextmanager
@@ -248,17 +281,26 @@ def _note_start(run: Run, device: str, from_epoch: int, dataset: Dataset) -> dic
     }
     environment |= {"data": data, "starts": starts, "seconds": 0.0}
     environment |= {key: before[key] for key in MADE_FOR if key in before}
-    write_environment(run.path, environment)
+    if rank().is_first:
+        write_environment(run.path, environment)
     return environment
 
 
 def _progress(console: Console | None) -> list[Callback]:
-    return [] if console is None else [ReportProgress(console)]
+    return [ReportProgress(console)] if console is not None and rank().is_first else []
 
 
 def _device(device: Device) -> Device:
     if device == "cuda" and not torch.cuda.is_available():
         raise RecipeError("cannot train on cuda: torch finds no CUDA device. Use --device cpu.")
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and rank().local_count > torch.cuda.device_count():
+        raise told_by_first(
+            RecipeError(
+                f"cannot train in {rank().local_count} processes on cuda: this machine has"
+                f" {torch.cuda.device_count()} CUDA devices, one for each process. Use fewer"
+                " processes, or --device cpu."
+            )
+        )
     return device

@@ -5,12 +5,19 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from mpo_snn.errors import DataError
+import torch
+
+from mpo_snn.errors import DataError, MpoError
 from mpo_snn.operators import declare_torchvision_operators
+from mpo_snn.processes import processes
 
 declare_torchvision_operators()
 
 from lightning.pytorch import Trainer  # noqa: E402
+
+
+class LostProcessError(MpoError):
+    """Another process of the training has ended; what was saved before is untouched."""
 
 
 def fit_or_be_interrupted(trainer: Trainer, *arguments: Any, **options: Any) -> None:
@@ -23,6 +30,7 @@ def fit_or_be_interrupted(trainer: Trainer, *arguments: Any, **options: Any) -> 
         KeyboardInterrupt: if the user or a SIGTERM stops it.
         DataError: if a sample cannot be read; that of a worker process arrives with its traceback
             around it, which is taken off.
+        LostProcessError: if a process that trains with this one does not answer any more.
     """
     handler = signal.getsignal(signal.SIGINT)
     try:
@@ -31,6 +39,18 @@ def fit_or_be_interrupted(trainer: Trainer, *arguments: Any, **options: Any) -> 
         raise KeyboardInterrupt from stop
     except DataError as error:
         raise DataError(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from error
+    except RuntimeError as error:
+        if processes() > 1 and _is_of_network(error):
+            raise LostProcessError(
+                "training stopped: a process that takes part in it has ended or cannot be reached."
+                " Go on from the last finished epoch with --resume."
+            ) from error
+        raise
     finally:
         if signal.getsignal(signal.SIGINT) is not handler:
             signal.signal(signal.SIGINT, handler)
+
+
+def _is_of_network(error: RuntimeError) -> bool:
+    """Whether gloo or NCCL lost another process; gloo's errors have no type of their own."""
+    return isinstance(error, torch.distributed.DistError) or "gloo" in str(error)

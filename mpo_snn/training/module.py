@@ -14,6 +14,7 @@ from mpo_snn.encoding import encode
 from mpo_snn.errors import RunError
 from mpo_snn.mpo import MPO
 from mpo_snn.operators import declare_torchvision_operators
+from mpo_snn.processes import weighted_mean
 from mpo_snn.readout import read_out
 from mpo_snn.rivals import build_rival
 from mpo_snn.settings import MPOSettings
@@ -21,8 +22,10 @@ from mpo_snn.training.batches import Batch
 from mpo_snn.training.divergence import DivergedError, first_broken_layer, first_broken_part
 from mpo_snn.training.loss import tet_loss
 from mpo_snn.training.randomness import derived_seed
+from mpo_snn.training.ranks import gathered, rank, told_by_first
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.running_statistics import RunningStatistics
+from mpo_snn.training.sample_mean import SampleMean
 from mpo_snn.training.schedule import build_optimizer, build_schedule
 from mpo_snn.unroll import Observer, Unrolled
 
@@ -30,6 +33,8 @@ declare_torchvision_operators()
 
 from lightning.pytorch import LightningModule  # noqa: E402
 from torchmetrics.classification import MulticlassAccuracy  # noqa: E402
+
+LOSSES = ("train_loss", "task_loss", "dist_loss", "width_loss", "test_loss")
 
 
 class TrainingModule(LightningModule):
@@ -39,6 +44,9 @@ class TrainingModule(LightningModule):
     last two unweighted), train_accuracy, test_loss, test_accuracy. The test split is looked at
     after every epoch for the curve alone: nothing is chosen by it, and the weights that a run
     keeps are those after its last epoch.
+
+    Of several processes each has its part of the batch, and the loss is that of the whole batch in
+    every one (`mpo_snn.processes`).
 
     Args:
         recipe: what to compute.
@@ -61,6 +69,7 @@ class TrainingModule(LightningModule):
         self.rival = build_rival(recipe.method, self.unrolled, recipe.rival)
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.test_accuracy = MulticlassAccuracy(classes, average="micro")
+        self.losses = nn.ModuleDict({name: SampleMean() for name in LOSSES})
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (batch, classes) of samples (batch, *features)."""
@@ -71,7 +80,8 @@ class TrainingModule(LightningModule):
         if batch_idx == 0:
             seed = derived_seed(self.recipe.seed, "rival", self.current_epoch)
             self.rival.before_epoch(lambda unrolled: self._forward(unrolled, batch)[1], seed)
-        torch.manual_seed(derived_seed(self.recipe.seed, "step", self.global_step))
+        draws = derived_seed(self.recipe.seed, "step", self.global_step, rank().number)
+        torch.manual_seed(draws)
         self.running_statistics.before_step(self.global_step)
         self.mpo.progress = self.global_step / (self.recipe.epochs * self.steps_per_epoch)
 
@@ -92,8 +102,7 @@ class TrainingModule(LightningModule):
             parts = {"L_Dist": dist, "L_width": width} | ({} if added is None else {"rival": added})
             self._stop(float(loss.detach()), x, task, parts)
         losses = {"train_loss": loss, "task_loss": task, "dist_loss": dist, "width_loss": width}
-        values = {name: value.detach() for name, value in losses.items()}
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(y), sync_dist=True)
+        self._note({name: value.detach() for name, value in losses.items()}, len(y))
         self.train_accuracy(scores.detach(), y)
         self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
@@ -104,12 +113,16 @@ class TrainingModule(LightningModule):
         self.mpo.step()
         self.rival.after_step()
 
+    def on_validation_start(self) -> None:
+        """Measure one network, not one of every process."""
+        self.running_statistics.share()
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy on the test split."""
         x, y = batch
         scores = self(x)
         loss = functional.cross_entropy(scores, y)
-        self.log("test_loss", loss, on_epoch=True, batch_size=len(y), sync_dist=True)
+        self._note({"test_loss": loss}, len(y))
         self.test_accuracy(scores, y)
         self.log("test_accuracy", self.test_accuracy, on_epoch=True)
 
@@ -141,16 +154,25 @@ class TrainingModule(LightningModule):
             )
         self.mpo.load_state_dict(checkpoint["mpo"])
 
+    def _note(self, losses: Mapping[str, Tensor], samples: int) -> None:
+        """Add losses of some samples to their means over the epoch."""
+        for name, value in losses.items():
+            mean: Any = self.losses[name]
+            mean.update(value, samples)
+            self.log(name, mean, on_step=False, on_epoch=True)
+
     def _forward(
         self, unrolled: Unrolled, batch: Batch, observe: Observer | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Scores and task loss of a batch."""
+        """Scores of a batch, and the task loss of those of all processes."""
         (x, y), recipe = batch, self.recipe
         logits = self._logits(unrolled, x, observe)
         scores = read_out(logits, recipe.readout)
         if recipe.loss == "tet":
-            return scores, tet_loss(logits, y, recipe.tet_lambda, recipe.neuron.threshold)
-        return scores, functional.cross_entropy(scores, y)
+            task = tet_loss(logits, y, recipe.tet_lambda, recipe.neuron.threshold)
+        else:
+            task = functional.cross_entropy(scores, y)
+        return scores, weighted_mean(task, len(y))
 
     def _logits(self, unrolled: Unrolled, x: Tensor, observe: Observer | None = None) -> Tensor:
         """Outputs of all timesteps; in training, spikes of the encoding are drawn afresh."""
@@ -160,11 +182,13 @@ class TrainingModule(LightningModule):
 
     def _stop(self, loss: float, x: Tensor, task: Tensor, added: Mapping[str, Tensor]) -> NoReturn:
         current = encode(x, self.recipe.timesteps, self.recipe.encoding)
-        broken = first_broken_layer(self.unrolled, current) or first_broken_part(task, added)
-        raise DivergedError(
+        found = gathered(first_broken_layer(self.unrolled, current))
+        broken = next((one for one in found if one), None) or first_broken_part(task, added)
+        message = (
             f"training stopped in epoch {self.current_epoch + 1}, step {self.global_step + 1}:"
             f" the loss is {loss:g}; {broken}"
         )
+        raise told_by_first(DivergedError(message))
 
 
 def _only_watching(settings: MPOSettings) -> MPOSettings:

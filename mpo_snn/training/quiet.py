@@ -13,12 +13,17 @@ _NOT_FOR_US = (
     r".*is available but not used.*",
     r"This DataLoader will create.*",
     r".*isinstance\(treespec, LeafSpec\).*",
+    r".*`broadcast_buffers` is deprecated.*",
 )
 
 
 @contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Inside, Lightning logs warnings only, and does not give these pieces of advice."""
+def quiet_lightning(speaks: bool = True) -> Iterator[None]:
+    """Inside, Lightning logs warnings only, and does not give these pieces of advice.
+
+    Args:
+        speaks: whether this process is the one that warns; others say nothing at all.
+    """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -27,6 +32,8 @@ def quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             for message in _NOT_FOR_US:
                 warnings.filterwarnings("ignore", message)
+            if not speaks:
+                warnings.simplefilter("ignore")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

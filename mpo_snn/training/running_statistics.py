@@ -4,12 +4,18 @@ Torch starts them at mean 0 and variance 1, and after n steps of momentum 0.1 a 
 that is still there: in a short run, layers that fire in training are silent in evaluation. At step
 n (from 0) the momentum is therefore max(1/(n + 1), own): the plain mean of all steps so far at
 first, torch's moving average from then on.
+
+Where several processes train, those that normalise by their own samples alone (no SyncBatchNorm)
+differ in their running statistics; before anything is measured, all take the mean.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from mpo_snn.processes import processes, summed
 
 
 class RunningStatistics:
@@ -31,3 +37,13 @@ class RunningStatistics:
         """Set the momentum of step `step`, counted from 0."""
         for layer, own in self._own.items():
             layer.momentum = max(own, 1.0 / (step + 1))
+
+    @torch.no_grad()
+    def share(self) -> None:
+        """Take the mean over all processes, each of which calls this."""
+        if processes() == 1:
+            return
+        for layer in self._own:
+            for values in (layer.running_mean, layer.running_var):
+                if values is not None and not isinstance(layer, nn.SyncBatchNorm):
+                    values.copy_(summed(values) / processes())

@@ -157,7 +157,6 @@ def test_rate_coding_is_drawn_afresh_in_training_alone(
         return drawn[-1]
 
     monkeypatch.setattr("mpo_snn.training.module.encode", watched)
-    monkeypatch.setattr(module, "log_dict", lambda *arguments, **options: None)
     monkeypatch.setattr(module, "log", lambda *arguments, **options: None)
     batch = torch.rand(5, 1, 8, 8), torch.zeros(5, dtype=torch.long)
     for _ in range(2):
