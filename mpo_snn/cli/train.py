@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,10 +20,13 @@ from mpo_snn.cli.command import (
     tell_error,
 )
 from mpo_snn.cli.recipe_options import add_recipe_options, given_keys, overridden_recipe
+from mpo_snn.cli.several import check_processes, in_rank, launch, resume_options
 from mpo_snn.cli.tuned import check_tunable, tuned_recipe
 from mpo_snn.errors import RecipeError
+from mpo_snn.training.ranks import rank
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.recipe_file import differing_keys, load_recipe, recipe_text, recipe_titles
+from mpo_snn.training.rundir import check_free
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from mpo_snn.profiles.chip import ChipProfile
     from mpo_snn.training.rundir import Run
 
-NAME = "mpo-train"
+NAME, MODULE = "mpo-train", "mpo_snn.cli.train"
 _SHOWN_IN_HELP = "digits"
 _USAGE = (
     "RECIPE [--key.sub value ...] [--target CHIP] [--output RUN] | --resume RUN [--target CHIP]"
@@ -48,6 +52,7 @@ mpo-train digits --seed 1 --neuron.beta 0.6 --output runs/leaky
 mpo-train my-recipe.yaml --print_config
 mpo-train digits --reader portable
 mpo-train digits --method fixed --tune
+mpo-train digits --processes 2
 mpo-train --resume runs/digits-s0
 mpo-train digits-speck --target speck-2e
 mpo-train --resume runs/digits-speck-s0 --target speck-2e"""
@@ -55,7 +60,8 @@ mpo-train --resume runs/digits-speck-s0 --target speck-2e"""
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; `argv` is the command line without the program's name."""
-    return run_command(lambda: _train(sys.argv[1:] if argv is None else argv), NAME)
+    words = sys.argv[1:] if argv is None else argv
+    return run_command(lambda: in_rank(lambda: _train(words)), NAME)
 
 
 def _train(argv: list[str]) -> int:
@@ -65,11 +71,19 @@ def _train(argv: list[str]) -> int:
     if first.list:
         print_names(recipe_titles())
         return OK
+    check_processes(first.processes, first.tune)
+    is_to_be_launched = first.processes is not None and first.processes > rank().count
     if first.resume is not None:
+        if is_to_be_launched:
+            return launch(NAME, MODULE, argv, first.processes)
         return _resume(first, argv)
     if first.recipe is None:
         raise UsageError("no recipe is given: mpo-train digits, for example; --list shows all.")
     recipe = overridden_recipe(load_recipe(first.recipe), _parser, argv)
+    if is_to_be_launched and not first.print_config:
+        if first.output is not None:
+            check_free(Path(first.output))
+        return launch(NAME, MODULE, argv, first.processes)
     if first.reader is not None:
         recipe = _inside(recipe, first.reader, given_keys(recipe, argv))
     if first.target is not None:
@@ -83,13 +97,18 @@ def _train(argv: list[str]) -> int:
     return _start(recipe, first, argv)
 
 
+def _note(lines: Iterable[str]) -> None:
+    if rank().is_first:
+        for line in lines:
+            print(f"{NAME}: note: {line}", file=sys.stderr)
+
+
 def _inside(recipe: Recipe, reader: str, given: list[str]) -> Recipe:
     """The recipe inside what a reader can run; what was changed is told on stderr."""
     from mpo_snn.cli.reader_recipe import recipe_for_reader
 
     recipe, changes = recipe_for_reader(recipe, reader, given)
-    for line in changes:
-        print(f"{NAME}: note: {line}.", file=sys.stderr)
+    _note(f"{line}." for line in changes)
     return recipe
 
 
@@ -102,15 +121,14 @@ def _on_chip(recipe: Recipe, options: Any, given: list[str]) -> Recipe | None:
         raise UsageError("--reader and --target want different files: give one of them.")
     profile = load_chip_profile(options.target)
     recipe, changes = recipe_for_target(recipe, profile, given)
-    for line in changes:
-        print(f"{NAME}: note: {line}: {profile.name} does no other.", file=sys.stderr)
+    _note(f"{line}: {profile.name} does no other." for line in changes)
     return recipe if _fits(check_untrained(recipe, profile), profile, recipe.name) else None
 
 
 def _fits(checked: Checked, profile: ChipProfile, what: str) -> bool:
     """Whether there is no finding; otherwise they are shown."""
-    if not checked.result.findings:
-        return True
+    if not checked.result.findings or not rank().is_first:
+        return not checked.result.findings
     from rich.console import Console
 
     from mpo_snn.cli.deploy_view import check_view
@@ -121,7 +139,7 @@ def _fits(checked: Checked, profile: ChipProfile, what: str) -> bool:
 
 
 def _start(recipe: Recipe, options: Any, argv: list[str]) -> int:
-    from mpo_snn.training.rundir import check_free, create_run
+    from mpo_snn.training.rundir import create_run
 
     output = None if options.output is None else Path(options.output)
     if options.tune:
@@ -134,7 +152,10 @@ def _start(recipe: Recipe, options: Any, argv: list[str]) -> int:
             again = shlex.join([NAME, *argv])
             print(f"{NAME}: interrupted; go on with: {again}", file=sys.stderr)
             return INTERRUPTED
-    run = create_run(recipe, output, reader=options.reader, target=options.target)
+    run = _on_first(
+        options,
+        lambda: create_run(recipe, output, reader=options.reader, target=options.target),
+    )
     return _finish(run, "start", options)
 
 
@@ -163,7 +184,8 @@ def _resume(options: Any, argv: list[str]) -> int:
             f"--resume goes on with the recipe of its run; it cannot change {', '.join(changed)}."
         )
     if run.finished:
-        print(f"the run {run.path} is finished, {_accuracy(run)}")
+        if rank().is_first:
+            print(f"the run {run.path} is finished, {_accuracy(run)}")
         return OK
     return _finish(run, "resume", options)
 
@@ -190,10 +212,24 @@ def _fine_tune(options: Any, argv: list[str]) -> int:
     if not _fits(check_untrained(recipe, profile), profile, str(first.path)):
         return ANSWER_IS_NO
     output = next_to(first, profile) if options.output is None else Path(options.output)
-    run = create_run(
-        recipe, output, start=first, target=options.target, started_from=str(first.path)
+    run = _on_first(
+        options,
+        lambda: create_run(
+            recipe, output, start=first, target=options.target, started_from=str(first.path)
+        ),
     )
     return _finish(run, "start", options)
+
+
+def _on_first(options: Any, make: Callable[[], Run]) -> Run:
+    """Make a run directory, once for all processes."""
+    if rank().count == 1:
+        return make()
+    from mpo_snn.training.fit import meet
+    from mpo_snn.training.ranks import on_first
+
+    meet(options.device)
+    return on_first(make)
 
 
 def _finish(run: Run, how: Literal["start", "resume"], options: Any) -> int:
@@ -213,11 +249,16 @@ def _finish(run: Run, how: Literal["start", "resume"], options: Any) -> int:
         try:
             train(run, device=options.device, console=console, callbacks=watching(run))
         except DivergedError as error:
-            tell_error(NAME, str(error))
+            if rank().is_first:
+                tell_error(NAME, str(error))
             return ANSWER_IS_NO
     except KeyboardInterrupt:
-        print(f"{NAME}: interrupted; go on with: {NAME} --resume {name}", file=sys.stderr)
+        if rank().is_first:
+            again = f"{NAME} --resume {name}{resume_options()}"
+            print(f"{NAME}: interrupted; go on with: {again}", file=sys.stderr)
         return INTERRUPTED
+    if not rank().is_first:
+        return OK
     seconds = time.monotonic() - begin
     print(f"{_accuracy(run)}, {seconds:.1f} s, run {name}")
     if run.target is not None:
@@ -260,6 +301,13 @@ def _parser(recipe: Recipe) -> CommandParser:
     parser.add_argument("--print_config", action="store_true", help="show all values and stop")
     parser.add_argument("--quiet", action="store_true", help="do not show progress")
     parser.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        help="train in N processes of this machine, a GPU for each where there are GPUs; the batch"
+        " of the recipe is cut among them. On several machines torchrun starts them",
+    )
+    parser.add_argument(
         "--device", type=Literal["auto", "cpu", "cuda"], default="auto", help="where to train"
     )
     add_recipe_options(parser, recipe)
@@ -268,7 +316,7 @@ def _parser(recipe: Recipe) -> CommandParser:
 
 def _console(quiet: bool, run: Run) -> Console | None:
     """Where progress is shown; what is coming is said at once."""
-    if quiet:
+    if quiet or not rank().is_first:
         return None
     from rich.console import Console
 

@@ -41,7 +41,7 @@ from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.progress import ReportProgress
 from mpo_snn.training.quiet import quiet_lightning
 from mpo_snn.training.randomness import derived_seed
-from mpo_snn.training.ranks import join, on_first, rank, together, told_by_first
+from mpo_snn.training.ranks import join, on_first, rank, together
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.rundir import (
     CHECKPOINT,
@@ -96,7 +96,7 @@ def fit(
         DivergedError: if the loss stops being a number.
         KeyboardInterrupt: if the user stops it; `resume` goes on.
     """
-    join(_device(device))
+    meet(device)
     run = on_first(lambda: create_run(recipe, output))
     return start(run, device=device, console=console)
 
@@ -114,8 +114,7 @@ def start(
     gives the same ones.
     """
     try:
-        device = _device(device)
-        join(device)
+        device = meet(device)
         dataset, module = together(lambda: _prepared(run, device))
         with _threads(run.recipe.threads):
             return _train(run, module, dataset, device, [*_progress(console), *callbacks])
@@ -142,8 +141,7 @@ def resume(
     """
     if run.finished:
         return run
-    device = _device(device)
-    join(device)
+    device = meet(device)
     on_first(lambda: _clean(run))
     with _threads(run.recipe.threads):
         dataset, module = together(lambda: _prepared(run, device))
@@ -290,17 +288,26 @@ def _progress(console: Console | None) -> list[Callback]:
     return [ReportProgress(console)] if console is not None and rank().is_first else []
 
 
+def meet(device: Device) -> Device:
+    """Where to train, once the other processes are there, if there are any.
+
+    Raises:
+        RecipeError: if there are no CUDA devices, or fewer than processes.
+    """
+    suffices = torch.cuda.device_count() >= rank().local_count
+    join("cuda" if device != "cpu" and suffices else "cpu")
+    return together(lambda: _device(device))
+
+
 def _device(device: Device) -> Device:
     if device == "cuda" and not torch.cuda.is_available():
         raise RecipeError("cannot train on cuda: torch finds no CUDA device. Use --device cpu.")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and rank().local_count > torch.cuda.device_count():
-        raise told_by_first(
-            RecipeError(
-                f"cannot train in {rank().local_count} processes on cuda: this machine has"
-                f" {torch.cuda.device_count()} CUDA devices, one for each process. Use fewer"
-                " processes, or --device cpu."
-            )
+        raise RecipeError(
+            f"cannot train in {rank().local_count} processes on cuda: this machine has"
+            f" {torch.cuda.device_count()} CUDA devices, and each process needs one. Use fewer"
+            " processes, or --device cpu."
         )
     return device

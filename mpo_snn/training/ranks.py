@@ -83,6 +83,11 @@ def join(device: str) -> None:
     _objects.append(dist.new_group(backend="gloo"))
 
 
+def has_met() -> bool:
+    """Whether `join` was called, where there are several processes."""
+    return bool(_objects)
+
+
 def leave() -> None:
     """End what `join` began, when all is done."""
     if _objects:

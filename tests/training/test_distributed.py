@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import os
-import socket
-from collections.abc import Callable
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +12,21 @@ from typing import Any
 import pytest
 import torch
 
+from mpo_snn import files
+from mpo_snn.errors import MpoError
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import MPOSettings
-from mpo_snn.training.fit import fit
+from mpo_snn.training import callbacks, rundir, weights
+from mpo_snn.training.checkpoint import read_checkpoint
+from mpo_snn.training.divergence import DivergedError
+from mpo_snn.training.fit import fit, resume
+from mpo_snn.training.interruption import LostProcessError
+from mpo_snn.training.module import TrainingModule
+from mpo_snn.training.ranks import is_told
 from mpo_snn.training.recipe import DataSettings, OptimizerSettings, Recipe
+from mpo_snn.training.rundir import CHECKPOINT, open_run, read_environment
 from mpo_snn.training.weights import read_weights
-
-# A server that has loaded torch and Lightning once starts a fresh process in milliseconds.
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["mpo_snn.training.fit", "mpo_snn.data.digits"])
+from tests.several import exit_codes, start
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -46,42 +50,6 @@ def recipe(**changes: Any) -> Recipe:
         optimizer=OptimizerSettings(lr=5e-3, batch_size=32),
     )
     return replace(made, **changes)
-
-
-def run_in_rank(work: Callable[..., None], number: int, count: int, port: int, rest: Any) -> None:
-    os.environ |= {
-        "TORCHELASTIC_RUN_ID": "test",
-        "RANK": str(number),
-        "LOCAL_RANK": str(number),
-        "WORLD_SIZE": str(count),
-        "LOCAL_WORLD_SIZE": str(count),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-    }
-    torch.set_num_threads(1)
-    work(*rest)
-
-
-def start(count: int, work: Callable[..., None], *rest: Any) -> list[Any]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    started = [
-        processes.Process(target=run_in_rank, args=(work, number, count, port, rest))
-        for number in range(count)
-    ]
-    for process in started:
-        process.start()
-    return started
-
-
-def exit_codes(started: list[Any]) -> list[int]:
-    for process in started:
-        process.join(100)
-    codes = [process.exitcode for process in started]
-    for process in started:
-        process.kill()
-    return codes
 
 
 def train(made: Recipe, output: Path) -> None:
@@ -111,3 +79,130 @@ def assert_equal_runs(a: Path, b: Path, tolerance: float) -> None:
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     alone, several = both(recipe(), tmp_path)
     assert_equal_runs(alone, several, 1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            {
+                "mpo": replace(
+                    recipe().mpo,
+                    width_update="gradient",
+                    width_pull=True,
+                    width_follows="reach",
+                    target_mean="threshold",
+                    granularity="channel",
+                    height_norm="rms",
+                ),
+                "network": NetworkSettings("convnet", (4, 4), normalise=False),
+                "optimizer": OptimizerSettings("sgd", lr=0.05, batch_size=32),
+                "loss": "tet",
+                "tet_lambda": 0.1,
+            },
+            id="every gradient of MPO",
+        ),
+        pytest.param({"method": "recdis"}, id="recdis"),
+        pytest.param({"method": "dspike", "epochs": 2}, id="dspike"),
+    ],
+)
+def test_other_parts_and_methods(change: dict[str, Any], tmp_path: Path) -> None:
+    alone, several = both(recipe(**change), tmp_path, 3)
+    assert_equal_runs(alone, several, 2e-5)
+
+
+def train_and_kill(made: Recipe, output: Path, rank: str, step: int) -> None:
+    original = TrainingModule.training_step
+
+    def training_step(self: TrainingModule, *arguments: Any) -> Any:
+        if self.global_step == step and os.environ["RANK"] == rank:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(self, *arguments)
+
+    TrainingModule.training_step = training_step  # type: ignore[method-assign]
+    with pytest.raises(LostProcessError, match="--resume"):
+        fit(made, output, device="cpu")
+
+
+def go_on(output: Path) -> None:
+    resume(open_run(output, unfinished=True), device="cpu")
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_is_killed_and_the_run_resumed(rank: int, tmp_path: Path) -> None:
+    made = recipe(network=NetworkSettings("convnet", (4, 4), dropout=0.2))
+    assert exit_codes(start(2, train, made, tmp_path / "whole")) == [0, 0]
+    codes = exit_codes(start(2, train_and_kill, made, tmp_path / "killed", str(rank), 3))
+    assert codes[rank] == -signal.SIGKILL and codes[1 - rank] == 0
+    assert read_checkpoint(tmp_path / "killed" / CHECKPOINT)["epoch"] == 0
+    assert exit_codes(start(2, go_on, tmp_path / "killed")) == [0, 0]
+    for name in ("model.safetensors", "metrics.csv", "membrane.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    starts = read_environment(tmp_path / "killed")["starts"]
+    assert [begin["epochs_done"] for begin in starts] == [0, 1]
+
+
+def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path) -> None:
+    alone = fit(recipe(), tmp_path / "alone", device="cpu").path
+    exit_codes(start(2, train_and_kill, recipe(), tmp_path / "changed", "1", 3))
+    assert exit_codes(start(3, go_on, tmp_path / "changed")) == [0, 0, 0]
+    assert_equal_runs(alone, tmp_path / "changed", 1e-5)
+
+
+def test_only_the_first_writes(tmp_path: Path) -> None:
+    started = start(2, train_watched, recipe(epochs=1), tmp_path / "run")
+    assert exit_codes(started) == [0, 0]
+    assert {path.name for path in (tmp_path / "run").rglob("*") if path.is_file()} == {
+        *("recipe.yaml", "environment.json", "metrics.csv", "membrane.csv"),
+        *("last.ckpt", "model.safetensors"),
+    }
+    assert read_environment(tmp_path / "run")["processes"] == 2
+
+
+def train_watched(made: Recipe, output: Path) -> None:
+    if os.environ["RANK"] != "0":
+        for name in ("replace_file", "make_folder"):
+            setattr(files, name, lambda *_: os._exit(9))
+        for module in (callbacks, rundir, weights):
+            module.write_file = lambda *_: os._exit(9)  # type: ignore[attr-defined]
+    fit(made, output, device="cpu")
+
+
+def diverge(made: Recipe, output: Path) -> None:
+    """The samples of the second process alone are to blame; all say the same."""
+    original = TrainingModule.training_step
+
+    def training_step(self: TrainingModule, batch: Any, number: int) -> Any:
+        if os.environ["RANK"] == "1":
+            batch = (batch[0] * float("nan"), batch[1])
+        return original(self, batch, number)
+
+    TrainingModule.training_step = training_step  # type: ignore[method-assign]
+    with pytest.raises(DivergedError, match="step 1: the loss is nan; the input has values"):
+        fit(made, output, device="cpu")
+
+
+def test_divergence_in_one_process_stops_all(tmp_path: Path) -> None:
+    assert exit_codes(start(2, diverge, recipe(), tmp_path / "run")) == [0, 0]
+
+
+def refuse(made: Recipe, output: Path, message: str) -> None:
+    with pytest.raises(MpoError, match=message) as found:
+        fit(made, output, device="cpu")
+    assert is_told(found.value) == (os.environ["RANK"] != "0")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimizer": OptimizerSettings(batch_size=1)}, "the smallest batch has 1, and each"),
+        ({"data": DataSettings("digits", test_limit=1)}, "accuracy on 1 samples in 2 processes"),
+        ({"network": NetworkSettings("convnet", (2,) * 6)}, r"fewer network\.channels"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_all_and_told_by_one(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    started = start(2, refuse, recipe(**change), tmp_path / "run", message)
+    assert exit_codes(started) == [0, 0]
+    assert not (tmp_path / "run").exists()
