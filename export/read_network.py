@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mpo_snn.errors import ExportError
 from mpo_snn.neurons import MPONeuron
@@ -26,9 +27,8 @@ from .draft import Array, Draft, Node, Shape
 
 _SUPPORTED = (
     "AdaptiveAvgPool2d (whole windows), AvgPool2d (mean, or sum with divisor_override=1),"
-    " BatchNorm1d, BatchNorm2d (behind Conv or"
-    " Linear), Conv1d, Conv2d, Dropout, Flatten, Identity, Linear, MPOLeaky, MPOSynaptic,"
-    " additions, products with a number"
+    " BatchNorm1d, BatchNorm2d, SyncBatchNorm (behind Conv or Linear), Conv1d, Conv2d,"
+    " Dropout, Flatten, Identity, Linear, MPOLeaky, MPOSynaptic, additions, products with a number"
 )
 
 
@@ -145,7 +145,7 @@ def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> 
         return d.Dense(out, _array(layer.weight), _optional(layer.bias))
     if isinstance(layer, nn.Conv1d | nn.Conv2d):
         return _convolution(name, layer, shape, out)
-    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+    if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d | nn.SyncBatchNorm):
         return _batchnorm(name, layer, out)
     if isinstance(layer, nn.AvgPool2d):
         return _pool(name, layer, out)
@@ -202,7 +202,7 @@ def _convolution(name: str, layer: nn.Conv1d | nn.Conv2d, shape: Shape, out: Sha
     )
 
 
-def _batchnorm(name: str, layer: nn.BatchNorm1d | nn.BatchNorm2d, out: Shape) -> Node:
+def _batchnorm(name: str, layer: _BatchNorm, out: Shape) -> Node:
     if layer.running_mean is None or layer.running_var is None:
         raise ExportError(
             f"layer '{name}' keeps no running statistics (track_running_stats=False): it cannot"

@@ -23,6 +23,7 @@ PER_SAMPLE_LAYERS: tuple[type[nn.Module], ...] = (
     nn.Conv2d,
     nn.BatchNorm1d,
     nn.BatchNorm2d,
+    nn.SyncBatchNorm,
     nn.AvgPool1d,
     nn.AvgPool2d,
     nn.AdaptiveAvgPool2d,

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpo_snn.training.batches import EpochBatches, ordered_loader, shuffled_loader
+from mpo_snn.data.augment import random_crop
+from mpo_snn.errors import RecipeError
+from mpo_snn.training.batches import EpochBatches, Share, ordered_loader, shuffled_loader
 from mpo_snn.training.randomness import derived_seed
 
 
@@ -53,3 +56,56 @@ def test_derived_seeds_differ_by_every_argument() -> None:
     assert len(seeds) == 400
     assert derived_seed(1, "step", 2) == derived_seed(1, "step", 2)
     torch.manual_seed(max(seeds))
+
+
+@given(
+    samples=st.integers(1, 200),
+    batch_size=st.integers(1, 60),
+    parts=st.integers(2, 5),
+    epoch=st.integers(0, 2),
+)
+def test_processes_see_the_batches_of_a_single_one_in_parts(
+    samples: int, batch_size: int, parts: int, epoch: int
+) -> None:
+    whole = EpochBatches(samples, batch_size, 0)
+    if samples // len(whole) < parts:
+        with pytest.raises(RecipeError, match="the smallest batch"):
+            EpochBatches(samples, batch_size, 0, Share(0, parts))
+        return
+    shares = [EpochBatches(samples, batch_size, 0, Share(part, parts)) for part in range(parts)]
+    for batches in (whole, *shares):
+        batches.set_epoch(epoch)
+    assert {len(share) for share in shares} == {len(whole)}
+    for batch, *own in zip(whole, *shares, strict=True):
+        assert [index for indices in own for index in indices] == batch
+        assert 1 <= min(map(len, own)) and max(map(len, own)) <= min(map(len, own)) + 1
+        assert {indices.step for indices in own} == {batch.step}  # type: ignore[attr-defined]
+
+
+@given(samples=st.integers(1, 300), batch_size=st.integers(1, 60), parts=st.integers(2, 5))
+def test_every_sample_is_measured_by_one_process(samples: int, batch_size: int, parts: int) -> None:
+    x, y = torch.arange(float(samples)), torch.arange(samples)
+    if samples < parts:
+        with pytest.raises(RecipeError, match="use fewer processes"):
+            ordered_loader(x, y, batch_size, share=Share(0, parts))
+        return
+    shares = [list(ordered_loader(x, y, batch_size, share=Share(n, parts))) for n in range(parts)]
+    seen = [int(label) for share in shares for _, labels in share for label in labels]
+    assert sorted(seen) == list(range(samples))
+    assert len({len(share) for share in shares}) == 1
+    assert min(len(labels) for share in shares for _, labels in share) >= 1
+    assert max(len(labels) for share in shares for _, labels in share) <= max(batch_size, 2)
+
+
+def test_processes_augment_by_draws_of_their_own() -> None:
+    def marks(share: Share) -> list[int]:
+        """Where the mark of every image, in the middle at first, is after a crop."""
+        images = torch.zeros(40, 1, 9, 9)
+        images[:, 0, 4, 4] = 1.0
+        labels = torch.zeros(40, dtype=torch.int64)
+        loader = shuffled_loader(images, labels, 40, 0, lambda x: random_crop(x, 4), share=share)
+        return [int(place) for x, _ in loader for place in x.flatten(1).argmax(1)]
+
+    first, second = marks(Share(0, 2)), marks(Share(1, 2))
+    assert len(first) == len(second) == 20 and first != second
+    assert second == marks(Share(1, 2))

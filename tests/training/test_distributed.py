@@ -9,23 +9,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Callback
 
 from mpo_snn import files
 from mpo_snn.errors import MpoError
+from mpo_snn.export.nir_export import export_nir
+from mpo_snn.networks import build_network
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import MPOSettings
-from mpo_snn.training import callbacks, rundir, weights
+from mpo_snn.training import callbacks, rundir, strategy, weights
 from mpo_snn.training.checkpoint import read_checkpoint
 from mpo_snn.training.divergence import DivergedError
-from mpo_snn.training.fit import fit, resume
+from mpo_snn.training.fit import fit, meet, resume
+from mpo_snn.training.fit import start as begin
 from mpo_snn.training.interruption import LostProcessError
 from mpo_snn.training.module import TrainingModule
-from mpo_snn.training.ranks import is_told
+from mpo_snn.training.ranks import Rank, gathered, is_told, on_first
 from mpo_snn.training.recipe import DataSettings, OptimizerSettings, Recipe
-from mpo_snn.training.rundir import CHECKPOINT, open_run, read_environment
+from mpo_snn.training.rundir import CHECKPOINT, create_run, open_run, read_environment
+from mpo_snn.training.running_statistics import RunningStatistics
+from mpo_snn.training.strategy import with_shared_batchnorm
 from mpo_snn.training.weights import read_weights
+from mpo_snn.unroll import Unrolled
 from tests.several import exit_codes, start
 
 
@@ -206,3 +214,50 @@ def test_what_cannot_be_is_refused_by_all_and_told_by_one(
     started = start(2, refuse, recipe(**change), tmp_path / "run", message)
     assert exit_codes(started) == [0, 0]
     assert not (tmp_path / "run").exists()
+
+
+class SameEverywhere(Callback):
+    """After every epoch, all processes have the same network, gains and rows."""
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        network, mpo = pl_module.unrolled.network.state_dict(), pl_module.mpo.state_dict()
+        gains = {name: state["gain"] for name, state in mpo.items()}
+        tensors = [value for _, value in sorted((network | gains).items())]
+        rows = [callback.rows for callback in trainer.callbacks if hasattr(callback, "rows")]
+        first, *others = gathered((tensors, rows))
+        for other in others:
+            assert all(torch.equal(a, b) for a, b in zip(first[0], other[0], strict=True))
+            assert other[1] == first[1]
+
+
+def train_and_compare(made: Recipe, output: Path) -> None:
+    meet("cpu")
+    begin(on_first(lambda: create_run(made, output)), device="cpu", callbacks=[SameEverywhere()])
+
+
+def test_all_processes_have_one_network_with_batchnorm_too(tmp_path: Path) -> None:
+    made = recipe(epochs=2, network=NetworkSettings("convnet", (4, 4), dropout=0.2))
+    assert exit_codes(start(2, train_and_compare, made, tmp_path / "run")) == [0, 0]
+
+
+def test_batchnorm_is_shared_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what can be seen without one: torch's SyncBatchNorm runs nowhere else."""
+    made = recipe(network=NetworkSettings("convnet", (4, 4)))
+    network = build_network(made.network, made.neuron, (1, 8, 8), 10).eval()
+    x = torch.rand(5, 1, 8, 8)
+    before = Unrolled(network, 2)(x.expand(2, *x.shape))
+    monkeypatch.setattr(strategy, "rank", lambda: Rank(1, 2, 1, 2))
+    names = list(network.state_dict())
+    assert with_shared_batchnorm(network, "cpu") is network
+    shared = with_shared_batchnorm(network, "cuda")
+    assert list(shared.state_dict()) == names
+    assert torch.equal(Unrolled(shared, 2)(x.expand(2, *x.shape)), before)
+    graphs = [export_nir(one, (1, 8, 8), 1e-3).graph for one in (network, shared)]
+    assert graphs[0].nodes.keys() == graphs[1].nodes.keys()
+    for one, other in zip(*(graph.nodes.values() for graph in graphs), strict=True):
+        for key in vars(one):
+            if isinstance(found := getattr(one, key), np.ndarray):
+                np.testing.assert_array_equal(found, getattr(other, key))
+    norms = [layer for layer in shared.modules() if isinstance(layer, torch.nn.SyncBatchNorm)]
+    RunningStatistics(shared).before_step(1)
+    assert [norm.momentum for norm in norms] == [0.5, 0.5]
