@@ -219,3 +219,9 @@ def _refuse_silence(graph: ChipGraph, real: Answers, chip: Answers, profile: Chi
             f"cannot deploy to {profile.name}: no neuron of the network fires, even before"
             " rounding; are its weights those of a trained network?"
         )
+    if not real.spikes[graph.output.name]:
+        raise SilentError(
+            f"cannot deploy to {profile.name}: the output '{graph.output.name}' never fires, even"
+            " before rounding, so that every answer is the first class; train longer, or lower its"
+            " threshold."
+        )

@@ -12,28 +12,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mpo_snn.errors import OutputError
-from mpo_snn.files import make_folder, write_file
+from mpo_snn.files import make_folder
 
 MANIFEST = "manifest.json"
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that holds something else than a deployment.
+def check_folder(folder: Path, source: Path | None = None) -> None:
+    """Refuse a folder that holds something else than a deployment, or cannot be written.
+
+    Args:
+        folder: where a deployment is to go.
+        source: what is deployed; it must not be replaced by its own deployment.
 
     Raises:
         OutputError: if it does.
     """
-    if folder.is_file() or (
-        folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file()
-    ):
-        what = "a file" if folder.is_file() else "a folder with other content"
+    what = ""
+    if folder.exists() and not folder.is_dir():
+        what = "it is a file"
+    elif folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        what = "it is a folder with other content"
+    elif source is not None and source.resolve().parent == folder.resolve():
+        what = f"it holds '{source.name}', which is deployed"
+    else:
+        home = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not home.is_dir():
+            what = f"'{home}' is a file"
+        elif not os.access(home, os.W_OK | os.X_OK):
+            what = f"nothing may be written into '{home}'"
+    if what:
         raise OutputError(
-            f"cannot write the deployment '{folder}': it is {what}; name another with --output."
+            f"cannot write the deployment '{folder}': {what}; name another with --output."
         )
 
 
@@ -43,6 +59,7 @@ def write_directory(
     """Write all files and, last, the manifest that names them.
 
     A deployment that is there is replaced; files of it that the new one lacks are taken away.
+    Everything is written beside the folder first: a full disk leaves what was there.
 
     Args:
         folder: is made if it is absent.
@@ -56,16 +73,26 @@ def write_directory(
         OutputError: if the folder holds something else, or cannot be written.
     """
     check_folder(folder)
-    folder = make_folder(folder)
-    _take_away(folder, but=files)
-    hashes = {}
-    for name, content in files.items():
-        data = content.encode() if isinstance(content, str) else content
-        write_file(folder / name, data)
-        hashes[name] = hashlib.sha256(data).hexdigest()
+    real = Path(os.path.realpath(folder))
+    content = {name: x.encode() if isinstance(x, str) else x for name, x in files.items()}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
     text = json.dumps({**manifest, "sha256": hashes}, indent=1, ensure_ascii=False) + "\n"
-    write_file(folder / MANIFEST, text)
-    return [folder / name for name in (*files, MANIFEST)]
+    content[MANIFEST] = text.encode()
+    make_folder(real.parent)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{real.name}.", dir=real.parent) as name:
+            scratch = Path(name)
+            for name, data in content.items():
+                (scratch / name).write_bytes(data)
+            real.mkdir(exist_ok=True)
+            _take_away(real, but=files)
+            for name in content:
+                os.replace(scratch / name, real / name)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the deployment '{folder}': {error.strerror or error}."
+        ) from error
+    return [folder / name for name in content]
 
 
 def _take_away(folder: Path, but: Mapping[str, Any]) -> None:

@@ -57,3 +57,8 @@ FAMILIES = {
 def family_of(profile: ChipProfile) -> Family:
     """The family of a profile."""
     return FAMILIES[profile.family]
+
+
+def can_quantize(profile: ChipProfile) -> bool:
+    """Whether networks can be deployed to a chip, not only checked."""
+    return family_of(profile).quantize is not None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -120,7 +120,6 @@ def _network(
     )
     if chip is not None:
         graph.metadata[CHIP_KEY] = json.dumps(chip)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / NETWORK
-        nir.write(path, graph)
-        return path.read_bytes()
+    buffer = io.BytesIO()
+    nir.write(buffer, graph)
+    return buffer.getvalue()

@@ -38,6 +38,8 @@ EVENTS = ("counts", "rows", "rate", "latency", "frames")
 """Encodings that show whole numbers of events."""
 MOST_PATHS = 64
 """Ways into one layer, beyond which a graph is no network of layers."""
+MOST = 1e30
+"""Largest number in a layer: some chips' tools count in float32."""
 
 
 @dataclass(frozen=True)
@@ -156,12 +158,22 @@ class _Reading:
         nodes, shape = self.neurons[name], self.shapes[name]
         read = read_neuron(nodes, self.flat.nodes, shape, self.options)
         for line in read.findings:
-            self._find(name, line, "neurons with reset to 0 or by subtraction", "retrain it so")
+            self._find(
+                name, line, "thresholds above 0, reset to 0 or by subtraction", "retrain it so"
+            )
         bias = read.offset * np.ones(shape)
         projections, has_bias = self._projections(name, nodes, bias)
         if read.layer is None or projections is None:
             return None
         layer = _layer(name, shape, projections, read.layer, bias)
+        largest = _largest(layer)
+        if largest > MOST:
+            self._find(
+                name,
+                f"values of up to {largest:.3g}",
+                f"weights, biases and thresholds of up to {MOST:.0e}",
+                "divide all of a layer by the same number, which changes no spike",
+            )
         if layer.alpha is not None and has_bias and bool(layer.alpha.any()):
             self._find(
                 name,
@@ -279,6 +291,12 @@ def _layer(
         threshold=threshold,
         bias=torch.from_numpy(np.ascontiguousarray(bias)),
     )
+
+
+def _largest(layer: Layer) -> float:
+    """The largest magnitude among the numbers that a chip has to hold."""
+    numbers = (*(projection.weight for projection in layer.projections), layer.bias)
+    return max(float(x.abs().max()) for x in (*numbers, layer.threshold) if x.numel())
 
 
 def _with(layer: Layer, reset: ResetKind, most_spikes: int, lower: float | None) -> Layer:

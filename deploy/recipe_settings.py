@@ -12,6 +12,8 @@ import torch
 
 from mpo_snn.profiles.chip import ChipProfile
 
+from .fixed_point_core import fixed_point_format
+from .fixed_point_scale import beta_of, round_leak
 from .xylo_check import representable
 
 Values = Mapping[str, Any]
@@ -105,8 +107,9 @@ def _fixed_point(profile: ChipProfile, given: Values) -> dict[str, Any]:
         wanted |= {"neuron.beta": 1.0, "neuron.input_gain": "unit", "neuron.learn_beta": False}
     elif leak == "shift":
         beta = torch.tensor([float(given["neuron.beta"])], dtype=torch.float64)
-        bits = int(profile.value("format.leak_bits"))
-        wanted |= {"neuron.beta": float(representable(beta, bits)), "neuron.learn_beta": False}
+        design = fixed_point_format(profile)
+        nearest = float(beta_of(round_leak(beta, design), design))
+        wanted |= {"neuron.beta": nearest, "neuron.learn_beta": False}
     return wanted
 
 

@@ -35,7 +35,7 @@ def _body(argv: list[str]) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     if args.list or args.show is not None:
-        return _tell(args)
+        return _tell(args, parser)
     if args.source is None or args.target is None:
         raise UsageError(
             "deploy what, where? mpo-deploy RUN_OR_FILE --target NAME; --list shows the targets."
@@ -48,30 +48,38 @@ def _body(argv: list[str]) -> int:
 
     from mpo_snn.cli.deploy_source import read_source
     from mpo_snn.deploy.directory import check_folder
+    from mpo_snn.deploy.families import can_quantize
     from mpo_snn.profiles.chip import load_chip_profile
 
     profile = load_chip_profile(args.target)
+    if not (args.check or can_quantize(profile)):
+        raise UsageError(
+            f"{profile.title} can only be checked, no arithmetic of it is known exactly: --check."
+        )
     source = read_source(args)
     output = Path(args.output) if args.output else source.folder(profile.name)
     if not args.check:
-        check_folder(output)
+        check_folder(output, source.path)
     graph = _checked(source, profile)
     if graph is None:
         return ANSWER_IS_NO
-    if args.check:
-        print(f"\nnext   {NAME} {shlex.quote(args.source)} --target {shlex.quote(args.target)}")
-        return OK
-    return _deploy(source, graph, profile, output, args, argv)
+    if args.check and can_quantize(profile):
+        again = [NAME, *(word for word in argv if word != "--check")]
+        print(f"\nnext   {shlex.join(again)}")
+    return OK if args.check else _deploy(source, graph, profile, output, args, argv)
 
 
-def _tell(args: Any) -> int:
+def _tell(args: Any, parser: CommandParser) -> int:
     from rich.console import Console
 
     from mpo_snn.cli.chip_tables import chip_list, chip_sheet
     from mpo_snn.profiles.chip import load_chip_profile
 
-    if args.source is not None or args.target is not None:
-        raise UsageError("--list and --show tell of chips and deploy nothing: leave out the rest.")
+    both = args.list and args.show is not None
+    if both or parser.given(args, but=("list", "show")):
+        raise UsageError(
+            "--list and --show tell of chips and deploy nothing: give one of them, nothing else."
+        )
     shown = chip_list() if args.show is None else chip_sheet(load_chip_profile(args.show))
     Console(highlight=False).print(shown)
     return OK

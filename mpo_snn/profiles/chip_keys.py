@@ -47,6 +47,8 @@ class Whole:
 
     def __str__(self) -> str:
         """As messages have it."""
+        if self.low == self.high:
+            return f"{self.low:,}, the arithmetic of the family knows no other"
         return f"a whole number from {self.low:,} to {self.high:,}"
 
 
@@ -96,13 +98,13 @@ def _bits(low: int = 1, high: int = 32, required: bool = True) -> Whole:
 KEYS: dict[str, dict[str, Rule]] = {
     "xylo": {
         "neuron.synapses": Whole("synapses", 1, 2),
-        "neuron.input_events": Whole("events", 1, 1 << 16),
-        "neuron.hidden_spikes": Whole("spikes", 1, 1 << 16),
-        "neuron.output_spikes": Whole("spikes", 1, 1 << 16),
-        "format.weight_bits": _bits(2),
-        "format.state_bits": _bits(2),
-        "format.threshold_bits": _bits(2),
-        "format.bias_bits": _bits(2),
+        "neuron.input_events": Whole("events", 15, 15),
+        "neuron.hidden_spikes": Whole("spikes", 31, 31),
+        "neuron.output_spikes": Whole("spikes", 1, 1),
+        "format.weight_bits": _bits(2, 8),
+        "format.state_bits": _bits(16, 16),
+        "format.threshold_bits": _bits(2, 16),
+        "format.bias_bits": _bits(2, 16),
         "format.dash_bits": _bits(1, 5),
         "limit.inputs": Whole("channels"),
         "limit.hidden": Whole("neurons"),
@@ -114,9 +116,9 @@ KEYS: dict[str, dict[str, Rule]] = {
     },
     "speck": {
         "neuron.readout_classes": Whole("classes"),
-        "format.weight_bits": _bits(2),
-        "format.bias_bits": _bits(2),
-        "format.state_bits": _bits(2),
+        "format.weight_bits": _bits(2, 8),
+        "format.bias_bits": _bits(2, 8),
+        "format.state_bits": _bits(2, 16),
         "limit.cores": Whole("cores"),
         "limit.kernel_memory": Wholes("entries"),
         "limit.neuron_memory": Wholes("entries"),
@@ -131,15 +133,15 @@ KEYS: dict[str, dict[str, Rule]] = {
         "limit.fan_out": Whole("cores"),
     },
     "loihi": {
-        "format.weight_bits": _bits(2),
-        "format.decay_bits": _bits(),
-        "format.threshold_bits": _bits(),
-        "format.bias_bits": _bits(2),
-        "format.bias_exponent_bits": _bits(),
+        "format.weight_bits": _bits(2, 14),
+        "format.decay_bits": _bits(12, 12),
+        "format.threshold_bits": _bits(1, 31),
+        "format.bias_bits": _bits(2, 16),
+        "format.bias_exponent_bits": _bits(1, 5),
         "format.weight_exponent_low": Whole("power of two", -32, 32),
         "format.weight_exponent_high": Whole("power of two", -32, 32),
-        "format.sum_bits": _bits(2),
-        "format.state_bits": _bits(2),
+        "format.sum_bits": _bits(22, 22),
+        "format.state_bits": _bits(24, 24),
         "limit.cores": Whole("cores"),
         "limit.neurons_per_core": Whole("neurons"),
         "limit.in_axons": Whole("axons", required=False),
@@ -172,4 +174,8 @@ KEYS: dict[str, dict[str, Rule]] = {
         "limit.synapses": Whole("synapses", required=False),
     },
 }
-"""Families, and what each says in [neuron], [format] and [limit]."""
+"""Families, and what each says in [neuron], [format] and [limit].
+
+What the arithmetic of a family has built in is one value, and formats end where its files do:
+weights of Xylo and Speck at 8 bits, thresholds at 16.
+"""
