@@ -12,36 +12,35 @@ process alone writes.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from rich.console import Console
-from torch.utils.data import DataLoader
 
 from mpo_snn.data import load_dataset
-from mpo_snn.data.augment import augmentation
 from mpo_snn.data.dataset import Dataset
 from mpo_snn.encoding import largest_input, shape_of_step
-from mpo_snn.errors import RecipeError, RunError
+from mpo_snn.errors import RunError
 from mpo_snn.networks import build_network
 from mpo_snn.operators import declare_torchvision_operators
-from mpo_snn.training.batches import Batch, Share, ordered_loader, shuffled_loader
+from mpo_snn.training.batches import Share
 from mpo_snn.training.callbacks import MembraneTable, MetricsTable
 from mpo_snn.training.checkpoint import CheckpointEveryEpoch, read_checkpoint
+from mpo_snn.training.device import Device, meet
 from mpo_snn.training.divergence import DivergedError
 from mpo_snn.training.environment import command_line, describe_environment
 from mpo_snn.training.interruption import LostProcessError, fit_or_be_interrupted
+from mpo_snn.training.loaders import loaders_of
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.progress import ReportProgress
 from mpo_snn.training.quiet import quiet_lightning
 from mpo_snn.training.randomness import derived_seed
-from mpo_snn.training.ranks import join, on_first, rank, together
+from mpo_snn.training.ranks import on_first, rank, together
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.rundir import (
     CHECKPOINT,
@@ -62,12 +61,6 @@ from mpo_snn.training.weights import InputDescription, read_weights, write_weigh
 declare_torchvision_operators()
 
 from lightning.pytorch import Callback, Trainer  # noqa: E402
-
-TEST_BATCH, LARGE_SAMPLE = 256, 4096
-"""Samples of the test split at a time, and values from which on a sample is a large one."""
-
-Device = Literal["auto", "cpu", "cuda"]
-Loader = DataLoader[Batch]
 
 
 def fit(
@@ -192,7 +185,7 @@ def _train(
 ) -> Run:
     recipe, checkpoint, me = run.recipe, run.path / CHECKPOINT, rank()
     from_epoch = together(lambda: _epochs_done(checkpoint))
-    loaders = together(lambda: _loaders(recipe, dataset, Share(me.number, me.count)))
+    loaders = together(lambda: loaders_of(recipe, dataset, Share(me.number, me.count)))
     environment = _note_start(run, device, from_epoch, dataset)
     begin = time.monotonic()
     with quiet_lightning(speaks=me.is_first):
@@ -238,20 +231,6 @@ def _finish(
     write_weights(run.path / WEIGHTS, module.unrolled.network.state_dict(), about)
 
 
-def _loaders(recipe: Recipe, dataset: Dataset, share: Share) -> tuple[Loader, Loader]:
-    """Batches of this process, to train and to measure."""
-    size, workers = recipe.optimizer.batch_size, recipe.data.workers
-    augment = augmentation(recipe.data, dataset.input_shape)
-    is_large = math.prod(dataset.test_x.shape[1:]) > LARGE_SAMPLE
-    test = min(TEST_BATCH, max(1, size // share.parts)) if is_large else TEST_BATCH
-    return (
-        shuffled_loader(
-            dataset.train_x, dataset.train_y, size, recipe.seed, augment, workers, share
-        ),
-        ordered_loader(dataset.test_x, dataset.test_y, test, workers, share),
-    )
-
-
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
     """Set the CPU threads of torch while a run trains; None leaves them as they are."""
@@ -286,28 +265,3 @@ def _note_start(run: Run, device: str, from_epoch: int, dataset: Dataset) -> dic
 
 def _progress(console: Console | None) -> list[Callback]:
     return [ReportProgress(console)] if console is not None and rank().is_first else []
-
-
-def meet(device: Device) -> Device:
-    """Where to train, once the other processes are there, if there are any.
-
-    Raises:
-        RecipeError: if there are no CUDA devices, or fewer than processes.
-    """
-    suffices = torch.cuda.device_count() >= rank().local_count
-    join("cuda" if device != "cpu" and suffices else "cpu")
-    return together(lambda: _device(device))
-
-
-def _device(device: Device) -> Device:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RecipeError("cannot train on cuda: torch finds no CUDA device. Use --device cpu.")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and rank().local_count > torch.cuda.device_count():
-        raise RecipeError(
-            f"cannot train in {rank().local_count} processes on cuda: this machine has"
-            f" {torch.cuda.device_count()} CUDA devices, and each process needs one. Use fewer"
-            " processes, or --device cpu."
-        )
-    return device

@@ -22,8 +22,9 @@ from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import MPOSettings
 from mpo_snn.training import callbacks, rundir, strategy, weights
 from mpo_snn.training.checkpoint import read_checkpoint
+from mpo_snn.training.device import meet
 from mpo_snn.training.divergence import DivergedError
-from mpo_snn.training.fit import fit, meet, resume
+from mpo_snn.training.fit import fit, resume
 from mpo_snn.training.fit import start as begin
 from mpo_snn.training.interruption import LostProcessError
 from mpo_snn.training.module import TrainingModule
@@ -136,16 +137,24 @@ def go_on(output: Path) -> None:
     resume(open_run(output, unfinished=True), device="cpu")
 
 
+DROPPING = recipe(network=NetworkSettings("convnet", (4, 4), dropout=0.2))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("whole") / "run"
+    assert exit_codes(start(2, train, DROPPING, output)) == [0, 0]
+    return output
+
+
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_is_killed_and_the_run_resumed(rank: int, tmp_path: Path) -> None:
-    made = recipe(network=NetworkSettings("convnet", (4, 4), dropout=0.2))
-    assert exit_codes(start(2, train, made, tmp_path / "whole")) == [0, 0]
-    codes = exit_codes(start(2, train_and_kill, made, tmp_path / "killed", str(rank), 3))
+def test_a_rank_is_killed_and_the_run_resumed(rank: int, whole: Path, tmp_path: Path) -> None:
+    codes = exit_codes(start(2, train_and_kill, DROPPING, tmp_path / "killed", str(rank), 3))
     assert codes[rank] == -signal.SIGKILL and codes[1 - rank] == 0
     assert read_checkpoint(tmp_path / "killed" / CHECKPOINT)["epoch"] == 0
     assert exit_codes(start(2, go_on, tmp_path / "killed")) == [0, 0]
     for name in ("model.safetensors", "metrics.csv", "membrane.csv"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "killed" / name).read_bytes() == (whole / name).read_bytes()
     starts = read_environment(tmp_path / "killed")["starts"]
     assert [begin["epochs_done"] for begin in starts] == [0, 1]
 
@@ -194,25 +203,22 @@ def test_divergence_in_one_process_stops_all(tmp_path: Path) -> None:
     assert exit_codes(start(2, diverge, recipe(), tmp_path / "run")) == [0, 0]
 
 
-def refuse(made: Recipe, output: Path, message: str) -> None:
-    with pytest.raises(MpoError, match=message) as found:
-        fit(made, output, device="cpu")
-    assert is_told(found.value) == (os.environ["RANK"] != "0")
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"optimizer": OptimizerSettings(batch_size=1)}, "the smallest batch has 1, and each"),
+    ({"data": DataSettings("digits", test_limit=1)}, "accuracy on 1 samples in 2 processes"),
+    ({"network": NetworkSettings("convnet", (2,) * 6)}, r"fewer network\.channels"),
+]
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"optimizer": OptimizerSettings(batch_size=1)}, "the smallest batch has 1, and each"),
-        ({"data": DataSettings("digits", test_limit=1)}, "accuracy on 1 samples in 2 processes"),
-        ({"network": NetworkSettings("convnet", (2,) * 6)}, r"fewer network\.channels"),
-    ],
-)
-def test_what_cannot_be_is_refused_by_all_and_told_by_one(
-    change: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    started = start(2, refuse, recipe(**change), tmp_path / "run", message)
-    assert exit_codes(started) == [0, 0]
+def refuse(output: Path) -> None:
+    for change, message in REFUSED:
+        with pytest.raises(MpoError, match=message) as found:
+            fit(recipe(**change), output, device="cpu")
+        assert is_told(found.value) == (os.environ["RANK"] != "0")
+
+
+def test_what_cannot_be_is_refused_by_all_and_told_by_one(tmp_path: Path) -> None:
+    assert exit_codes(start(2, refuse, tmp_path / "run")) == [0, 0]
     assert not (tmp_path / "run").exists()
 
 
