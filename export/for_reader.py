@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -132,10 +133,27 @@ def membrane_units(
     Folding a gain or a threshold changes the units of a membrane, of threshold and input alike.
     """
     read = read_back(export.graph, replace(metadata, reader=export.reader.name))
+    return units_between(plain.graph.nodes, read.nodes, export.spiking)
+
+
+def units_between(
+    ours: Mapping[str, nir.NIRNode], theirs: Mapping[str, nir.NIRNode], spiking: Mapping[str, str]
+) -> dict[str, Tensor]:
+    """What a unit of each layer's membrane in their nodes is in ours: the ratio of thresholds.
+
+    Args:
+        ours: nodes by name.
+        theirs: nodes of the same neurons; those that are absent get no unit.
+        spiking: layers, and the nodes that stand for them.
+    """
     units = {}
-    for layer, node in export.spiking.items():
-        ours, theirs = _threshold(plain.graph.nodes[node]), _threshold(read.nodes[node])
-        ratio = np.divide(ours.reshape(theirs.shape), theirs)
+    for layer, node in spiking.items():
+        if node not in ours or node not in theirs:
+            continue
+        own, other = _threshold(ours[node]), _threshold(theirs[node])
+        if own.size not in (1, other.size):
+            continue
+        ratio = np.divide(own if own.size == 1 else own.reshape(other.shape), other)
         if not np.array_equal(ratio, np.ones_like(ratio)):
             units[layer] = torch.from_numpy(ratio)
     return units

@@ -27,6 +27,7 @@ from .for_reader import (
     meaning_of,
     membrane_units,
     reader_named,
+    units_between,
 )
 from .nir_export import DEFAULT_DT, Export, export_nir
 from .nir_file import legacy_note, write_nir
@@ -168,7 +169,7 @@ def prove_run(
         raise ExportError(f"cannot compare {title}: it has no metadata of this project.")
     recipe, dt = run.recipe, metadata.dt
     dataset = load_test_split(run, recipe.timesteps, data, path, samples)
-    expected, units = _expected(run, metadata, dt)
+    expected, units = _expected(run, graph, metadata, dt)
     source = GraphSource(meaning_of(graph), dt, dict(metadata.spiking), title, units)
     equivalence = compare(
         NetworkSource(run.load_network(), str(run.path)),
@@ -208,14 +209,15 @@ def load_test_split(
 
 
 def _expected(
-    run: Run, metadata: GraphMetadata, dt: float
+    run: Run, graph: nir.NIRGraph, metadata: GraphMetadata, dt: float
 ) -> tuple[nir.NIRGraph | None, dict[str, Tensor]]:
     """The graph that the run exports for the file's reader, and the units of its membranes.
 
     None if the run has no form for that reader: the file is then that of another network.
     """
     if metadata.neurons is not None:
-        return export_run_for_chip(run, dt).graph, {}
+        export = export_run_for_chip(run, dt)
+        return export.graph, units_between(export.graph.nodes, graph.nodes, metadata.spiking)
     plain = export_run(run, dt)
     if metadata.reader in (None, "nir"):
         return plain.graph, {}

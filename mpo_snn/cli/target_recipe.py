@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from typing import Any
 
@@ -42,7 +43,8 @@ def recipe_for_target(
     wanted = settings_inside(profile, flat)
     changed = {key: value for key, value in wanted.items() if flat[key] != value}
     refused = [
-        f"{key} is {flat[key]}, as the command line says; the chip needs {value}: leave it out."
+        f"{key} is {_shown(flat[key])}, as the command line says; the chip needs {_shown(value)}:"
+        " leave it out."
         for key, value in changed.items()
         if key in kept
     ]
@@ -51,8 +53,13 @@ def recipe_for_target(
     for key, value in changed.items():
         group, _, name = key.rpartition(".")
         (values[group] if group else values)[name] = value
-    lines = [f"{key} is {value}, not {flat[key]}" for key, value in changed.items()]
+    lines = [f"{key} is {_shown(new)}, not {_shown(flat[key])}" for key, new in changed.items()]
     return recipe_from(values, f"the recipe for {profile.name}"), lines
+
+
+def _shown(value: Any) -> str:
+    """A value as recipes have it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def check_untrained(recipe: Recipe, profile: ChipProfile) -> Checked:

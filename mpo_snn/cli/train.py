@@ -23,6 +23,7 @@ from mpo_snn.cli.recipe_options import add_recipe_options, given_keys, overridde
 from mpo_snn.cli.several import check_processes, in_rank, launch, resume_options
 from mpo_snn.cli.tuned import check_tunable, tuned_recipe
 from mpo_snn.errors import RecipeError
+from mpo_snn.profiles.chip import chip_place
 from mpo_snn.training.ranks import rank
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.recipe_file import differing_keys, load_recipe, recipe_text, recipe_titles
@@ -71,6 +72,8 @@ def _train(argv: list[str]) -> int:
     if first.list:
         print_names(recipe_titles())
         return OK
+    if first.target is not None:
+        first.target = chip_place(first.target)
     check_processes(first.processes, first.tune)
     is_to_be_launched = first.processes is not None and first.processes > rank().count
     if first.resume is not None:

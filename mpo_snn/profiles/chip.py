@@ -110,6 +110,12 @@ def load_chip_profile(name: str | Path) -> ChipProfile:
     return _parse(found.name, found.content, found.where)
 
 
+def chip_place(name: str) -> str:
+    """A profile's name as it is, its path in full: right wherever it is read again."""
+    path = Path(name)
+    return str(path.absolute()) if path.suffix == ".toml" or len(path.parts) > 1 else name
+
+
 def _parse(name: str, content: dict[str, Any], where: str) -> ChipProfile:
     findings: list[str] = []
     if content.get("schema_version") != 1 or content["schema_version"] is True:
