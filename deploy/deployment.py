@@ -15,14 +15,14 @@ from mpo_snn.profiles.chip import ChipProfile
 from .families import family_of
 from .finding import CheckResult
 from .layers import ChipGraph
-from .quantized import IntegerNetwork, IntegerRun
+from .quantized import IntegerNetwork, IntegerRun, UnfitError
 from .real_run import run_real, with_values
 
 BATCH = 64
 """Samples at a time."""
 
 
-class SilentError(DeployError):
+class SilentError(UnfitError):
     """A layer that fires in the real network never does on the chip."""
 
 
@@ -142,7 +142,8 @@ def deploy(
         advance: told of samples that are done.
 
     Raises:
-        DeployError: if there is nothing to measure or calibrate on.
+        DeployError: if there is nothing to measure or calibrate on, or classes without an output.
+        UnfitError: if rounding leaves nothing of a layer.
         SilentError: if a layer that fires in the real network is silent in the chip's integers.
         ShapeError: if samples do not fit.
     """
@@ -154,6 +155,12 @@ def deploy(
     if not len(samples.x) or not len(calibration):
         raise DeployError(
             "cannot deploy without samples: the data set or its calibration is empty."
+        )
+    highest = int(samples.y.max())
+    if highest >= graph.output.size:
+        raise DeployError(
+            f"cannot deploy with {samples.of}: it has samples of class {highest}, counted from 0,"
+            f" and the network {graph.output.size} outputs; choose the data that it was made for."
         )
     integers = family.quantize(graph, profile, events_of(graph, calibration))
     rounded = with_values(integers.graph, integers.on_grid())

@@ -14,7 +14,7 @@ from .fixed_point_network import FixedPointLayer, FixedPointNetwork
 from .fixed_point_rules import arithmetic_findings
 from .fixed_point_scale import beta_of, is_shifted, layer_scale, round_leak, round_threshold
 from .layers import ChipGraph, Layer
-from .quantized import LayerError
+from .quantized import LayerError, UnfitError
 from .real_run import Reach, run_real
 
 
@@ -32,6 +32,7 @@ def quantize_fixed_point(
     Raises:
         DeployError: if the arithmetic of the hardware is not that of the network; limits on its
             size are `check_fixed_point`'s and no matter here.
+        UnfitError: if membranes go so far that a scale for them leaves thresholds nothing.
     """
     chosen = fixed_point_format(profile)
     findings = [str(finding) for layer in graph for finding in arithmetic_findings(layer, profile)]
@@ -40,9 +41,24 @@ def quantize_fixed_point(
     needs_reach = calibration is not None and chosen.overflow == "wrap"
     reach = run_real(graph, calibration).reach if needs_reach and calibration is not None else {}
     layers = tuple(_quantize(layer, chosen, reach.get(layer.name)) for layer in graph)
+    _require_thresholds(layers, chosen, profile)
     return FixedPointNetwork(
         graph, chosen, layers, tuple(_error(layer, chosen, bool(reach)) for layer in layers)
     )
+
+
+def _require_thresholds(
+    layers: tuple[FixedPointLayer, ...], chosen: FixedPointFormat, profile: ChipProfile
+) -> None:
+    lost = [
+        f"a threshold of {float(layer.real.threshold.min()):.4g} of '{layer.real.name}' becomes 0"
+        f" units, so far do its membranes go on calibration data: give them more than"
+        f" {chosen.state_bits} bits, or let them saturate."
+        for layer in layers
+        if int(layer.neurons.threshold.min()) - int(is_shifted(layer.real, chosen)) < 1
+    ]
+    if lost:
+        raise UnfitError(f"cannot deploy to {profile.name}", lost)
 
 
 def _quantize(layer: Layer, chosen: FixedPointFormat, reach: Reach | None) -> FixedPointLayer:

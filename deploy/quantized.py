@@ -8,7 +8,13 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from mpo_snn.errors import DeployError
+
 from .layers import ChipGraph
+
+
+class UnfitError(DeployError):
+    """Only rounding or running shows that the chip cannot do what the network does."""
 
 
 @dataclass(frozen=True)

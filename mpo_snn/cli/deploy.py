@@ -113,9 +113,10 @@ def _deploy(
     from mpo_snn.cli.deploy_view import deployment_view
     from mpo_snn.cli.graph_report import progress
     from mpo_snn.data.for_graph import load_calibration, load_for_graph
-    from mpo_snn.deploy.deployment import Samples, SilentError, deploy
+    from mpo_snn.deploy.deployment import Samples, deploy
     from mpo_snn.deploy.directory import write_directory
     from mpo_snn.deploy.files import deployment_files, manifest_of
+    from mpo_snn.deploy.quantized import UnfitError
     from mpo_snn.deploy.record import report_of
     from mpo_snn.graph.shapes import input_shape
 
@@ -133,7 +134,7 @@ def _deploy(
     try:
         with progress(len(dataset.test_x)) as advance:
             deployment = deploy(graph, profile, samples, calibration, advance)
-    except SilentError as error:
+    except UnfitError as error:
         tell_error(NAME, str(error))
         return ANSWER_IS_NO
     command = shlex.join([NAME, *argv])

@@ -81,6 +81,16 @@ def test_a_network_that_never_fires_is_refused() -> None:
         deployed("loihi-1", replace(graph, layers=silent))
 
 
+def test_an_output_that_never_fires_is_no_answer() -> None:
+    """Layers before it fire: every answer would be class 0."""
+    graph = network("loihi")
+    first, second = graph.layers
+    weight = 0 * second.projections[0].weight
+    silent = replace(second, projections=(replace(second.projections[0], weight=weight),))
+    with pytest.raises(SilentError, match="the output 'b' never fires, even before rounding"):
+        deployed("loihi-1", replace(graph, layers=(first, silent)))
+
+
 def test_what_cannot_be_measured_is_refused() -> None:
     graph, profile = network("loihi"), load_chip_profile("loihi-1")
     some = samples()
@@ -89,6 +99,8 @@ def test_what_cannot_be_measured_is_refused() -> None:
         deploy(graph, profile, none, some.x)
     with pytest.raises(DeployError, match="without samples"):
         deploy(graph, profile, some, some.x[:0])
+    with pytest.raises(DeployError, match=r"class 9, counted from 0, .* 5 outputs"):
+        deploy(graph, profile, replace(some, y=some.y + 5), some.x)
     with pytest.raises(ShapeError, match=r"\(1, 3, 3\)"):
         deploy(graph, profile, some, torch.rand(4, 1, 3, 3))
     with pytest.raises(DeployError, match="no counts of events"):

@@ -14,6 +14,7 @@ from mpo_snn.deploy.fixed_point_network import narrowest
 from mpo_snn.deploy.fixed_point_quantize import quantize_fixed_point
 from mpo_snn.deploy.fixed_point_scale import beta_of, layer_scale, round_leak
 from mpo_snn.deploy.layers import INPUT, ChipGraph
+from mpo_snn.deploy.quantized import UnfitError
 from mpo_snn.deploy.real_run import run_real
 from mpo_snn.errors import DeployError
 
@@ -108,6 +109,14 @@ def test_calibration_keeps_membranes_from_wrapping():
     assert seeing.run(data).events["wrapped"] < blind.run(data).events["wrapped"] / 50
     assert all("may wrap" in error.note for error in blind.errors)
     assert all(error.note == "" for error in seeing.errors)
+
+
+def test_membranes_that_leave_the_threshold_nothing_are_an_answer():
+    """With 3 bits that wrap, the reach takes all of the scale; a check without data cannot know."""
+    target = design(overflow="wrap", state_bits=3, leak="none", leak_order="before")
+    graph = mixed(5, beta=1.0)
+    with pytest.raises(UnfitError, match=r"a threshold of 1 of 'last' becomes 0 units"):
+        quantize_fixed_point(graph, target, events(graph, 9, 40, 8))
 
 
 def test_hardware_that_fires_at_the_threshold_gets_a_higher_one():

@@ -1,0 +1,154 @@
+"""`mpo-deploy` on wrong input: one line, an exit code that says whose fault, nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nir
+import numpy as np
+import pytest
+
+from mpo_snn.cli import deploy, evaluate, train, verify
+from mpo_snn.profiles import chip
+
+TINY = "--epochs 1 --data.train_limit 100 --network.hidden [12] --quiet --device cpu"
+FOREIGN = "--data digits --timesteps 4 --dt 1e-3 --encoding counts --readout spike_count"
+SHIPPED = Path(chip.__file__).parent / "chips"
+
+
+def lif(size: int, threshold: float) -> nir.LIF:
+    ones = np.ones(size)
+    return nir.LIF(tau=5e-3 * ones, r=5 * ones, v_leak=0 * ones, v_threshold=threshold * ones)
+
+
+def write_foreign(path: Path, factor: float = 1.0, threshold: float = 1.0) -> None:
+    """64 inputs, 20 LIF, 10 LIF, as a program would write them that knows no metadata of ours."""
+    random = np.random.default_rng(0)
+    first, second = random.normal(size=(20, 64)) * 0.3, random.normal(size=(10, 20)) * 0.5
+    graph = nir.NIRGraph.from_list(
+        nir.Input({"input": np.array([64])}),
+        nir.Linear(first * factor),
+        lif(20, threshold),
+        nir.Linear(second),
+        lif(10, 1.0),
+        nir.Output({"output": np.array([10])}),
+    )
+    nir.write(path, graph)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A run for Xylo with its deployment, files of another program, broken files."""
+    path = tmp_path_factory.mktemp("deploy")
+    run = path / "run"
+    assert train.main(["digits-xylo", "--output", str(run), *TINY.split()]) == 0
+    assert deploy.main([str(run), "--target", "xylo-audio3", "--samples", "30"]) == 0
+    write_foreign(path / "foreign.nir")
+    write_foreign(path / "huge.nir", factor=1e300)
+    write_foreign(path / "low.nir", threshold=-1.0)
+    whole = (path / "foreign.nir").read_bytes()
+    (path / "half.nir").write_bytes(whole[: len(whole) // 2])
+    (path / "notes.txt").write_text("mine")
+    good = (SHIPPED / "xylo-audio3.toml").read_text()
+    (path / "eight.toml").write_text(good.replace("value = 31\n", "value = 8\n", 1))
+    (path / "noise.toml").write_bytes(bytes(range(128, 256)))
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 255, (24, 8, 8)).astype(np.uint8), np.arange(24) % 12
+    np.savez(path / "twelve.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    return path
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+def words(line: str) -> list[str]:
+    return [word.strip("'") for word in line.replace("FOREIGN", FOREIGN).split()]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("run --target nosuch", "unknown chip profile 'nosuch'"),
+        ("run --target eight.toml", "[neuron.hidden_spikes] value is 8, expected 31"),
+        ("run --target noise.toml", "is not TOML"),
+        ("run --target spinnaker2", "SpiNNaker2 can only be checked"),
+        ("run --target xylo-audio3 --samples 0", "--samples is 0"),
+        ("run --target xylo-audio3 --calibration 5000", "allowed is 1 to 4096"),
+        ("run --target xylo-audio3 --reset zero", "--reset is for a foreign file"),
+        ("run --target xylo-audio3 --data.path x", "leave out data.path"),
+        ("run --target xylo-audio3 --data archive --data.path twelve.npz", "of class 11, counted"),
+        ("run --target xylo-audio3 --output notes.txt", "it is a file; name another"),
+        ("run --target xylo-audio3 --output notes.txt/d", "notes.txt' is a file; name another"),
+        ("run --target xylo-audio3 --output run", "a folder with other content"),
+        (
+            "run/deploy-xylo-audio3/quantized.nir --target xylo-audio3"
+            " --output run/deploy-xylo-audio3",
+            "it holds 'quantized.nir', which is deployed",
+        ),
+        ("run/deploy-xylo-audio3 --target xylo-audio3", "it is not a run directory"),
+        ("half.nir --target loihi-1 FOREIGN", "truncated or damaged"),
+        ("notes.txt --target loihi-1", "expected a run directory or a .nir file"),
+        ("foreign.nir --target loihi-1 --data digits", "--timesteps N, --dt SECONDS"),
+        ("foreign.nir --target loihi-1 FOREIGN --dt 1", "shorter than dt = 1 s"),
+        ("--list --samples 3", "give one of them, nothing else"),
+        ("--list --show fpga", "give one of them, nothing else"),
+        ("--show nosuch", "unknown chip profile 'nosuch'"),
+    ],
+)
+def test_wrong_input_is_said_in_a_line(line, message, work, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    before = contents(work)
+    assert deploy.main(words(line)) == 2
+    assert message in capsys.readouterr().err
+    assert contents(work) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("run --target loihi-1 --output d", "allowed"),
+        ("huge.nir --target speck-2e FOREIGN --output d", "divide all of a layer"),
+        ("low.nir --target loihi-1 FOREIGN --output d", "thresholds above 0"),
+        ("foreign.nir --target loihi-1 FOREIGN --encoding direct --output d", "analog values"),
+    ],
+)
+def test_what_does_not_fit_is_an_answer(line, message, work, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    before = contents(work)
+    assert deploy.main(words(line)) == 1
+    assert message in capsys.readouterr().out
+    assert contents(work) == before
+
+
+def test_a_deployment_is_deployed_again_and_its_files_are_read(work, monkeypatch, capsys) -> None:
+    """The real network is its run's, spike for spike; the rounded one may differ, and runs."""
+    monkeypatch.chdir(work)
+    folder = "run/deploy-xylo-audio3"
+    again = [f"{folder}/quantized.nir", "--target", "xylo-audio3", "--samples", "20"]
+    assert deploy.main([*again, "--output", "again"]) == 0
+    assert verify.main(["run", f"{folder}/float.nir", "--samples", "40"]) == 0
+    assert verify.main(["run", f"{folder}/quantized.nir", "--samples", "40"]) in (0, 1)
+    assert evaluate.main([f"{folder}/quantized.nir", "--samples", "20"]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_next_line_of_a_check_can_be_copied(work, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    line = words("foreign.nir --target loihi-1 FOREIGN --samples 20 --output copied")
+    assert deploy.main([*line, "--check"]) == 0
+    assert f"next   mpo-deploy {' '.join(line)}" in capsys.readouterr().out
+    assert not Path("copied").exists()
+    assert deploy.main(line) == 0
+    assert Path("copied/manifest.json").is_file()
+
+
+def test_a_chip_of_ones_own_is_found_from_elsewhere(work, monkeypatch) -> None:
+    """A run remembers the path in full, and goes on from any folder."""
+    from mpo_snn.training.rundir import open_run
+
+    monkeypatch.chdir(work)
+    (work / "mine.toml").write_text((SHIPPED / "xylo-audio3.toml").read_text())
+    line = "--resume run --target mine.toml --epochs 1 --output fine --quiet --device cpu"
+    assert train.main(line.split()) == 0
+    assert open_run(work / "fine").target == str(work / "mine.toml")
