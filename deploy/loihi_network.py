@@ -65,12 +65,16 @@ class LoihiLayer:
     clipped: int
 
     def on_grid(self) -> LayerOnGrid:
-        """The rounded values in units of the network."""
+        """The rounded values in units of the network.
+
+        Thresholds are given halfway to the next whole number, so that a membrane that meets one
+        does not pass it by the rounding of floats.
+        """
         real, shape = self.real, self.real.shape
         return LayerOnGrid(
             weights=tuple(weight.values / self.scale for weight in self.weights),
             bias=self.neurons.bias.reshape(shape) / self.scale,
-            threshold=self.neurons.threshold.reshape(shape) / self.scale,
+            threshold=(self.neurons.threshold.reshape(shape) + 0.5) / self.scale,
             beta=beta_of(self.neurons.decay_v).reshape(shape),
             alpha=None if real.alpha is None else alpha_of(self.neurons.decay_u).reshape(shape),
             lower=None,

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from mpo_snn.networks.settings import MAY_LACK_BIASES
 from mpo_snn.profiles.chip import ChipProfile
 
 from .fixed_point_core import fixed_point_format
@@ -38,7 +39,10 @@ def settings_inside(profile: ChipProfile, given: Values) -> dict[str, Any]:
         "encoding": given["encoding"] if given["encoding"] in _EVENTS else "counts",
         "neuron.reset_timing": "step",
     }
-    return wanted | _FAMILIES[profile.family](profile, given)
+    wanted |= _FAMILIES[profile.family](profile, given)
+    if wanted["encoding"] != "frames":
+        wanted["data.normalize"] = False  # events are made from values from 0 to 1
+    return wanted
 
 
 def _xylo(profile: ChipProfile, given: Values) -> dict[str, Any]:
@@ -48,7 +52,10 @@ def _xylo(profile: ChipProfile, given: Values) -> dict[str, Any]:
         leak = torch.tensor([float(given[key])], dtype=torch.float64)
         return float(representable(leak, bits))
 
+    is_dense = given["network.name"] == "mlp"
+    reach = min(int(profile.value(f"limit.{end}_reach")) for end in ("input", "output"))
     return {
+        "network.hidden": given["network.hidden"] if is_dense else [reach, reach],
         "neuron.model": "synaptic",
         "neuron.alpha": near("neuron.alpha"),
         "neuron.beta": near("neuron.beta"),
@@ -69,7 +76,7 @@ def _xylo(profile: ChipProfile, given: Values) -> dict[str, Any]:
 def _speck(profile: ChipProfile, given: Values) -> dict[str, Any]:
     reset = given["neuron.reset"] if given["neuron.reset"] in ("subtract", "zero") else "subtract"
     most, lower = given["neuron.most_spikes"], given["neuron.lower"]
-    return {
+    wanted: dict[str, Any] = {
         "neuron.model": "leaky",
         "neuron.beta": 1.0,
         "neuron.learn_beta": False,
@@ -78,9 +85,10 @@ def _speck(profile: ChipProfile, given: Values) -> dict[str, Any]:
         "neuron.most_spikes": most if most > 1 else MULTIPLE,
         "neuron.lower": -float(given["neuron.threshold"]) if lower is None else lower,
         "neuron.granularity": "layer",
-        "network.normalise": False,
-        "network.bias": False,
     }
+    if given["network.name"] in MAY_LACK_BIASES:  # else biases stay, which the check warns of
+        wanted |= {"network.normalise": False, "network.bias": False}
+    return wanted
 
 
 def _loihi(profile: ChipProfile, given: Values) -> dict[str, Any]:

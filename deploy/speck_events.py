@@ -56,7 +56,7 @@ def run_speck_events(network: SpeckNetwork, events: Tensor) -> IntegerRun:
     return IntegerRun(
         output=spikes[names[-1]].flatten(2),
         spikes={name: int(fired.sum()) for name, fired in spikes.items()},
-        events={"beyond": beyond},
+        events={"membranes beyond 16 bits": beyond},
         synaptic_events=synaptic_events,
         updates=time * batch * sum(layer.size for layer in network.graph),
     )

@@ -59,7 +59,7 @@ class SpeckNetwork:
         return IntegerRun(
             output=run.spikes[self.layers[-1].name].flatten(2),
             spikes=spikes,
-            events={"beyond": run.beyond},
+            events={"membranes beyond 16 bits": run.beyond},
             synaptic_events=self.synaptic_events({INPUT: events, **run.spikes}),
             updates=batch * sum(layer.size for layer in self.graph),
         )

@@ -97,7 +97,15 @@ def _checked(source: Source, profile: ChipProfile) -> ChipGraph | None:
     )
     console = Console(highlight=False, soft_wrap=True)
     console.print(check_view(checked.result, profile, str(source.path)))
-    return None if checked.result.findings else checked.graph
+    if not checked.result.findings:
+        return checked.graph
+    print()
+    if checked.graph is None:
+        print("note   no chip has such layers; rules of this one are checked once they can be read")
+    print(
+        f"next   mpo-train RECIPE --target {shlex.quote(profile.name)} trains inside what it can do"
+    )
+    return None
 
 
 def _deploy(

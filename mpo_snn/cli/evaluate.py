@@ -60,8 +60,9 @@ def _evaluate(args: Any, command: str) -> int:
     from mpo_snn.evaluation.console import console_view
     from mpo_snn.evaluation.write import write_neurobench, write_report
 
+    folder = _folder(args)
     found = report_of(args, args.graph, command)
-    json_path, html_path = write_report(found.report, args.output or Path(args.graph).parent)
+    json_path, html_path = write_report(found.report, folder)
     written = [json_path, html_path]
     if found.neurobench is not None:
         written.append(write_neurobench(found.neurobench, html_path.parent))
@@ -69,6 +70,26 @@ def _evaluate(args: Any, command: str) -> int:
     print("\nwrote  " + "\n       ".join(map(str, written)))
     print(f"next   open {html_path} in a browser")
     return OK
+
+
+def _folder(args: Any) -> Path:
+    """Where the report goes: beside the graph, but never over the report of a deployment.
+
+    Raises:
+        UsageError: if the folder that was asked for holds a deployment.
+    """
+    from mpo_snn.deploy.directory import MANIFEST
+
+    beside = Path(args.graph).parent
+    if args.output is None:
+        is_deployment = (beside / MANIFEST).is_file()
+        return beside / f"evaluation-{Path(args.graph).stem}" if is_deployment else beside
+    if (Path(args.output) / MANIFEST).is_file():
+        raise UsageError(
+            f"--output is '{args.output}', which holds a deployment with a report of its own: name"
+            " another folder."
+        )
+    return Path(args.output)
 
 
 def _compare(args: Any, command: str, parser: CommandParser) -> int:

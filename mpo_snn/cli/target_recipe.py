@@ -21,6 +21,9 @@ from mpo_snn.profiles.chip import ChipProfile
 from mpo_snn.training.recipe import Recipe, recipe_from
 from mpo_snn.training.recipe_file import flat_values
 
+TIMESTEPS_PER_ROW = 2
+"""Of images that are shown row by row: one for the row, one for what it leaves behind."""
+
 
 def recipe_for_target(
     recipe: Recipe, profile: ChipProfile, kept: Collection[str]
@@ -41,6 +44,10 @@ def recipe_for_target(
     values = recipe.values()
     flat = dict(flat_values(values))
     wanted = settings_inside(profile, flat)
+    if wanted["encoding"] == "rows" and "timesteps" not in kept:
+        rows = _rows(recipe)
+        if recipe.timesteps < rows:
+            wanted["timesteps"] = TIMESTEPS_PER_ROW * rows
     changed = {key: value for key, value in wanted.items() if flat[key] != value}
     refused = [
         f"{key} is {_shown(flat[key])}, as the command line says; the chip needs {_shown(value)}:"
@@ -55,6 +62,12 @@ def recipe_for_target(
         (values[group] if group else values)[name] = value
     lines = [f"{key} is {_shown(new)}, not {_shown(flat[key])}" for key, new in changed.items()]
     return recipe_from(values, f"the recipe for {profile.name}"), lines
+
+
+def _rows(recipe: Recipe) -> int:
+    """Height of the images."""
+    dataset = load_dataset(recipe.data.limited(1), recipe.timesteps, train=False)
+    return dataset.input_shape[-2] if len(dataset.input_shape) == 3 else 0
 
 
 def _shown(value: Any) -> str:

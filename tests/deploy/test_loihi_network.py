@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -133,6 +135,29 @@ def test_fires_as_the_network_on_the_grid_without_biases():
         same += int((found == real).sum())
         whole += found.numel()
     assert same / whole > 0.995
+
+
+def test_membranes_that_meet_the_threshold_do_not_fire_on_the_grid_either():
+    """Without leaks all is whole numbers and ties are common: the grid is the chip, spike by spike."""
+    ties = 0
+    for seed in range(20):
+        graph = two_layers(seed, size=0.8)
+        for one in graph:
+            one.beta.fill_(1.0)
+            for projection in one.projections:
+                projection.weight.copy_((3 * projection.weight).round() / 3)
+        given = events(graph, seed, timesteps=30, batch=8)
+        network = quantize_loihi(graph, PROFILE, given)
+        real = run_real(with_values(graph, network.on_grid()), given)
+        found = network.run(given)
+        assert torch.equal(found.output, real.output)
+        exact = network.on_grid()
+        scale = network.layers[0].scale
+        at = exact["hidden"]
+        tied = replace(at, threshold=at.threshold - 0.5 / scale - 1e-12)
+        other = run_real(with_values(graph, {**exact, "hidden": tied}), given)
+        ties += other.reach["hidden"].spikes != real.reach["hidden"].spikes
+    assert ties > 0
 
 
 def test_overflows_are_counted():

@@ -71,7 +71,7 @@ def test_integers_fire_as_the_rounded_network_in_real_numbers(reset, most_spikes
     run = quantized.run(given)
     assert torch.equal(run.output, real.output.to(torch.int64).flatten(2))
     assert run.spikes == {name: reach.spikes for name, reach in real.reach.items()}
-    assert run.output.sum() > 0 and run.events == {"beyond": 0}
+    assert run.output.sum() > 0 and run.events == {"membranes beyond 16 bits": 0}
     assert run.updates == 12 * 3 * (8 * 64 + 16 * 16 + 10)
 
 
