@@ -138,7 +138,7 @@ def test_fires_as_the_network_on_the_grid_without_biases():
 
 
 def test_membranes_that_meet_the_threshold_do_not_fire_on_the_grid_either():
-    """Without leaks all is whole numbers and ties are common: the grid is the chip, spike by spike."""
+    """Without leaks all is whole numbers and ties are common; the grid is the chip all the same."""
     ties = 0
     for seed in range(20):
         graph = two_layers(seed, size=0.8)
