@@ -8,21 +8,19 @@ front and behind, groups and dilation of a kernel (as zeros).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mpo_snn.errors import GraphError
 from mpo_snn.graph.geometry import convolution_window, flatten_axes, pooling_window
 from mpo_snn.graph.kinds import kind_of
 from mpo_snn.graph.ops import per_element
 
-from .layers import ChipGraph, Projection
-from .project import project
+from .layers import Projection
 
 Array = NDArray[np.float64]
 
@@ -274,32 +272,3 @@ _STEPS = {
     "Linear": _dense,
     "Conv2d": _convolution,
 }
-
-
-def dense_matrix(projection: Projection) -> Tensor:
-    """Any projection as one matrix over all neurons, (out, in), pooling included.
-
-    Made by sending every unit vector through the map: what a chip without convolutions holds.
-    """
-    size = int(np.prod(projection.source_shape))
-    units = torch.eye(size, dtype=torch.float64).reshape(size, *projection.source_shape)
-    return project(projection, projection.weight, units).flatten(1).T.contiguous()
-
-
-def as_dense(graph: ChipGraph) -> ChipGraph:
-    """The same network with a matrix in the place of every pooling and convolution."""
-    layers = []
-    for layer in graph:
-        dense = tuple(
-            replace(
-                projection,
-                kind="dense",
-                weight=dense_matrix(projection),
-                pool=(1, 1),
-                stride=(1, 1),
-                padding=(0, 0),
-            )
-            for projection in layer.projections
-        )
-        layers.append(replace(layer, projections=dense))
-    return replace(graph, layers=tuple(layers))

@@ -16,22 +16,21 @@ import nir
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mpo_snn.graph.inline import inline
 from mpo_snn.graph.kinds import kind_of
 from mpo_snn.graph.loops import walk
-from mpo_snn.graph.neuron_behaviour import NeuronBehaviour, ResetKind
+from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 from mpo_snn.graph.ops import per_element
 from mpo_snn.graph.shapes import infer_shapes
 from mpo_snn.importer.composites import NeuronNodes, Wiring, find_neurons
 from mpo_snn.importer.neurons import NeuronOptions, read_neuron
 from mpo_snn.neurons import MPONeuron
-from mpo_snn.synaptic import MPOSynaptic
 
 from .finding import Finding
 from .layers import INPUT, ChipGraph, Layer, Projection
 from .linear_path import NoPath, bias_of, fold_path, scale_behind
+from .unit_gain import largest, unit_gain_layer
 
 Array = NDArray[np.float64]
 EVENTS = ("counts", "rows", "rate", "latency", "frames")
@@ -165,12 +164,12 @@ class _Reading:
         projections, has_bias = self._projections(name, nodes, bias)
         if read.layer is None or projections is None:
             return None
-        layer = _layer(name, shape, projections, read.layer, bias)
-        largest = _largest(layer)
-        if largest > MOST:
+        layer = unit_gain_layer(name, shape, projections, read.layer, bias)
+        most = largest(layer)
+        if most > MOST:
             self._find(
                 name,
-                f"values of up to {largest:.3g}",
+                f"values of up to {most:.3g}",
                 f"weights, biases and thresholds of up to {MOST:.0e}",
                 "divide all of a layer by the same number, which changes no spike",
             )
@@ -199,7 +198,7 @@ class _Reading:
                         "one gain for a layer",
                         "train one leak per layer",
                     )
-            return _with(layer, given.reset, given.most_spikes, lower)
+            return replace(layer, reset=given.reset, most_spikes=given.most_spikes, lower=lower)
         if neuron.reset_kind == "none" and bool(layer.beta.any()):  # else nothing is left to reset
             self._find(
                 layer.name,
@@ -215,7 +214,7 @@ class _Reading:
                 "a reset in the step of the spike",
                 "train with --neuron.reset_timing step",
             )
-        return _with(layer, "subtract" if neuron.reset_kind == "subtract" else "zero", 1, None)
+        return replace(layer, reset="subtract" if neuron.reset_kind == "subtract" else "zero")
 
     def _fires_at(self, name: str) -> Any:
         node = self.flat.nodes[name]
@@ -267,45 +266,3 @@ class _Reading:
                 )
                 return ways
         return ways
-
-
-def _layer(
-    name: str,
-    shape: tuple[int, ...],
-    projections: tuple[Projection, ...],
-    neuron: MPONeuron,
-    bias: Array,
-) -> Layer:
-    beta, threshold = (_spread(value, shape) for value in neuron.values())
-    alpha = _spread(neuron.synapse_leak(), shape) if isinstance(neuron, MPOSynaptic) else None
-    if neuron.input_gain == "decay":
-        threshold = threshold / (1.0 - beta)
-        if alpha is not None:
-            threshold = threshold / (1.0 - alpha)
-    return Layer(
-        name=name,
-        shape=shape,
-        projections=projections,
-        alpha=alpha,
-        beta=beta,
-        threshold=threshold,
-        bias=torch.from_numpy(np.ascontiguousarray(bias)),
-    )
-
-
-def _largest(layer: Layer) -> float:
-    """The largest magnitude among the numbers that a chip has to hold."""
-    numbers = (*(projection.weight for projection in layer.projections), layer.bias)
-    return max(float(x.abs().max()) for x in (*numbers, layer.threshold) if x.numel())
-
-
-def _with(layer: Layer, reset: ResetKind, most_spikes: int, lower: float | None) -> Layer:
-    return replace(layer, reset=reset, most_spikes=most_spikes, lower=lower)
-
-
-def _spread(value: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A parameter of a neuron, one value per neuron, float64."""
-    value = value.detach().to(torch.float64)
-    if value.dim() == 1 and value.shape[:1] == shape[:1]:
-        value = value.reshape(-1, *[1] * (len(shape) - 1))
-    return value.expand(shape).clone()

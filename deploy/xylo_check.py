@@ -12,9 +12,9 @@ from torch import Tensor
 from mpo_snn.profiles.chip import ChipProfile
 
 from .delays import delay_findings
+from .dense import dense_matrix
 from .finding import CheckResult, Finding, Usage
 from .layers import INPUT, ChipGraph, Layer
-from .linear_path import dense_matrix
 from .xylo_layout import hidden_places
 
 NEAR = 1e-6

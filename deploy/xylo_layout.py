@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .dense import dense_matrix
 from .layers import INPUT, ChipGraph, Layer
-from .linear_path import dense_matrix
 
 
 @dataclass(frozen=True)

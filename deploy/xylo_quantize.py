@@ -17,9 +17,9 @@ from torch import Tensor
 
 from mpo_snn.profiles.chip import ChipProfile
 
+from .dense import as_dense, dense_matrix
 from .fixed_point import limits, round_half_even
 from .layers import ChipGraph, Layer
-from .linear_path import as_dense, dense_matrix
 from .quantized import IntegerRun, LayerError, LayerOnGrid
 from .xylo_check import dash_of
 from .xylo_clock import xylo_activity

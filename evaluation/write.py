@@ -11,6 +11,8 @@ from mpo_snn.files import make_folder, write_file
 from .comparison_page import render_comparison
 from .page import render_page
 
+_JSON: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False}
+
 
 def write_report(report: dict[str, Any], folder: str | Path) -> tuple[Path, Path]:
     """Write both files into `folder`, which is made if it is not there.
@@ -23,13 +25,7 @@ def write_report(report: dict[str, Any], folder: str | Path) -> tuple[Path, Path
     Raises:
         OutputError: if the folder or a file cannot be written.
     """
-    content = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    page = render_page(report)
-    folder = make_folder(folder)
-    json_path, html_path = folder / "report.json", folder / "report.html"
-    write_file(json_path, content)
-    write_file(html_path, page)
-    return json_path, html_path
+    return _write_both(folder, "report", json.dumps(report, indent=2, **_JSON), render_page(report))
 
 
 def write_comparison(comparison: dict[str, Any], folder: str | Path) -> tuple[Path, Path]:
@@ -41,11 +37,14 @@ def write_comparison(comparison: dict[str, Any], folder: str | Path) -> tuple[Pa
     Raises:
         OutputError: if the folder or a file cannot be written.
     """
-    content = json.dumps(comparison, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    page = render_comparison(comparison)
+    content = json.dumps(comparison, indent=1, **_JSON)
+    return _write_both(folder, "comparison", content, render_comparison(comparison))
+
+
+def _write_both(folder: str | Path, name: str, content: str, page: str) -> tuple[Path, Path]:
     folder = make_folder(folder)
-    json_path, html_path = folder / "comparison.json", folder / "comparison.html"
-    write_file(json_path, content)
+    json_path, html_path = folder / f"{name}.json", folder / f"{name}.html"
+    write_file(json_path, content + "\n")
     write_file(html_path, page)
     return json_path, html_path
 

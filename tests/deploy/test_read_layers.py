@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mpo_snn import MPOLeaky, MPOSynaptic
-from mpo_snn.deploy.linear_path import dense_matrix
+from mpo_snn.deploy.dense import dense_matrix
 from mpo_snn.deploy.project import project, targets_of
 from mpo_snn.deploy.read_layers import read_layers
 from mpo_snn.deploy.real_run import run_real
