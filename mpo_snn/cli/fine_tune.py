@@ -53,6 +53,23 @@ def check_same_network(first: Recipe, second: Recipe) -> None:
         )
 
 
+def check_goes_on(first: Run, recipe: Recipe, profile: ChipProfile, target: str) -> None:
+    """Refuse a finished run whose neurons are not those of the chip, or another network.
+
+    Raises:
+        RecipeError: naming every key.
+    """
+    from mpo_snn.cli.target_recipe import recipe_for_target
+
+    _, changes = recipe_for_target(recipe, profile, ())
+    if changes:
+        raise RecipeError(
+            f"cannot go on with '{first.path}' for {profile.name}, which needs other neurons",
+            [f"{line}: train anew with --target {target}." for line in changes],
+        )
+    check_same_network(first.recipe, recipe)
+
+
 def next_to(run: Run, profile: ChipProfile) -> Path:
     """Where the second run goes unless somebody says: the first name that is free."""
     first = run.path.with_name(f"{run.path.name}-{profile.name}")

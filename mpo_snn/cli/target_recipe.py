@@ -18,6 +18,7 @@ from mpo_snn.export.nir_export import DEFAULT_DT, export_nir
 from mpo_snn.inference import Inference
 from mpo_snn.networks import build_network
 from mpo_snn.profiles.chip import ChipProfile
+from mpo_snn.training.ranks import rank
 from mpo_snn.training.recipe import Recipe, recipe_from
 from mpo_snn.training.recipe_file import flat_values
 
@@ -99,3 +100,22 @@ def check_untrained(recipe: Recipe, profile: ChipProfile) -> Checked:
     )
     behaviour: Any = export.behaviour
     return check_graph_on_chip(export.graph, profile, inference, behaviour=behaviour)
+
+
+def fits(recipe: Recipe, profile: ChipProfile, what: str) -> bool:
+    """Whether the untrained network of a recipe has no finding; otherwise they are shown.
+
+    Args:
+        recipe: for this chip.
+        profile: of the chip.
+        what: what the network is called.
+    """
+    result = check_untrained(recipe, profile).result
+    if result.findings and rank().is_first:
+        from rich.console import Console
+
+        from mpo_snn.cli.deploy_view import check_view
+
+        console = Console(highlight=False, soft_wrap=True, stderr=True)
+        console.print(check_view(result, profile, what))
+    return not result.findings

@@ -22,7 +22,6 @@ from mpo_snn.cli.command import (
 from mpo_snn.cli.recipe_options import add_recipe_options, given_keys, overridden_recipe
 from mpo_snn.cli.several import check_processes, in_rank, launch, resume_options
 from mpo_snn.cli.tuned import check_tunable, tuned_recipe
-from mpo_snn.errors import RecipeError
 from mpo_snn.profiles.chip import chip_place
 from mpo_snn.training.ranks import rank
 from mpo_snn.training.recipe import Recipe
@@ -32,8 +31,6 @@ from mpo_snn.training.rundir import check_free
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mpo_snn.deploy.check import Checked
-    from mpo_snn.profiles.chip import ChipProfile
     from mpo_snn.training.rundir import Run
 
 NAME, MODULE = "mpo-train", "mpo_snn.cli.train"
@@ -117,7 +114,7 @@ def _inside(recipe: Recipe, reader: str, given: list[str]) -> Recipe:
 
 def _on_chip(recipe: Recipe, options: Any, given: list[str]) -> Recipe | None:
     """The recipe inside what a chip can do, if its network fits; all is told on stderr."""
-    from mpo_snn.cli.target_recipe import check_untrained, recipe_for_target
+    from mpo_snn.cli.target_recipe import fits, recipe_for_target
     from mpo_snn.profiles.chip import load_chip_profile
 
     if options.reader is not None:
@@ -125,20 +122,7 @@ def _on_chip(recipe: Recipe, options: Any, given: list[str]) -> Recipe | None:
     profile = load_chip_profile(options.target)
     recipe, changes = recipe_for_target(recipe, profile, given)
     _note(f"{line}: {profile.name} does no other." for line in changes)
-    return recipe if _fits(check_untrained(recipe, profile), profile, recipe.name) else None
-
-
-def _fits(checked: Checked, profile: ChipProfile, what: str) -> bool:
-    """Whether there is no finding; otherwise they are shown."""
-    if not checked.result.findings or not rank().is_first:
-        return not checked.result.findings
-    from rich.console import Console
-
-    from mpo_snn.cli.deploy_view import check_view
-
-    console = Console(highlight=False, soft_wrap=True, stderr=True)
-    console.print(check_view(checked.result, profile, what))
-    return False
+    return recipe if fits(recipe, profile, recipe.name) else None
 
 
 def _start(recipe: Recipe, options: Any, argv: list[str]) -> int:
@@ -195,8 +179,8 @@ def _resume(options: Any, argv: list[str]) -> int:
 
 def _fine_tune(options: Any, argv: list[str]) -> int:
     """Go on with a finished run, with the values that a chip will have; a run of its own."""
-    from mpo_snn.cli.fine_tune import check_same_network, fine_tuning_recipe, next_to
-    from mpo_snn.cli.target_recipe import check_untrained, recipe_for_target
+    from mpo_snn.cli.fine_tune import check_goes_on, fine_tuning_recipe, next_to
+    from mpo_snn.cli.target_recipe import fits
     from mpo_snn.profiles.chip import load_chip_profile
     from mpo_snn.training.rundir import create_run, open_run
 
@@ -205,14 +189,8 @@ def _fine_tune(options: Any, argv: list[str]) -> int:
             raise UsageError(f"--resume has a recipe of its own; leave out {name}.")
     profile, first = load_chip_profile(options.target), open_run(options.resume)
     recipe = overridden_recipe(fine_tuning_recipe(first.recipe), _parser, argv)
-    _, changes = recipe_for_target(recipe, profile, ())
-    if changes:
-        raise RecipeError(
-            f"cannot go on with '{first.path}' for {profile.name}, which needs other neurons",
-            [f"{line}: train anew with --target {options.target}." for line in changes],
-        )
-    check_same_network(first.recipe, recipe)
-    if not _fits(check_untrained(recipe, profile), profile, str(first.path)):
+    check_goes_on(first, recipe, profile, options.target)
+    if not fits(recipe, profile, str(first.path)):
         return ANSWER_IS_NO
     output = next_to(first, profile) if options.output is None else Path(options.output)
     run = _on_first(
