@@ -4,6 +4,8 @@
 # make counters   install NeuroBench and SpikingJelly, count beside them, write docs/agreement.md
 # make interop   install the NIR readers, run every network in each, write docs/interop.md
 # make deploy-proof  the integer cores of chips against their simulators, writes docs/chips.md
+# make bench  time layers, training steps, inference and input against their peers (half an hour of one
+#             core), draw how cost grows, print one table; results in benchmarks/results
 # make browser   open the reports of the demo and of a ResNet, and both side by side, in Chromium: wide, narrow,
 #                light, dark; pictures in build/browser
 
@@ -17,7 +19,7 @@ PIP_QUIET := install --quiet --disable-pip-version-check
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test tests docs interop readers counters deploy-proof browser lint types format setup clean
+.PHONY: demo test tests docs bench interop readers counters deploy-proof browser lint types format setup clean
 
 setup: $(STAMP)
 
@@ -54,6 +56,23 @@ interop: setup readers
 
 deploy-proof: setup $(foreach e,chips legacy loihi,$(INTEROP)/$(e)/.installed)
 	$(BIN)/python -m chip_proof.compare $(INTEROP)
+
+BENCH := MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=8589934592 \
+  PYTHONPATH=.:$(INTEROP)/peers $(BIN)/python -m
+
+bench: setup $(INTEROP)/peers/.installed
+	$(BENCH) benchmarks.gpu.kernel --again
+	$(BENCH) benchmarks.gpu.throughput --again
+	$(BENCH) benchmarks.counting --again
+	$(BENCH) benchmarks.inference --again
+	$(BENCH) benchmarks.input --again
+	$(BENCH) benchmarks.growth --again --minutes 20
+	$(BENCH) benchmarks.growth --figure docs/images/growth.svg
+	$(BENCH) benchmarks.table
+
+$(INTEROP)/peers/.installed: interop/environments/peers.txt
+	$(BIN)/python -m pip $(PIP_QUIET) --no-deps --upgrade --target $(@D) -r $<
+	@touch $@
 
 browser: setup $(INTEROP)/browser/.installed
 	test -f $(RUN)/report.html || $(MAKE) demo

@@ -103,7 +103,7 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
             if rows[name]["passed"]:
                 variant = build(_network(case, options.seed))
                 variant.module.to(device, memory_format=layout)
-                runs[name] = _training_step(variant, image, label, case["precision"])
+                runs[name] = training_step(variant, image, label, case["precision"])
         except ImportError as error:
             skipped[name] = str(error)
         except Exception as error:  # one that fails, in whatever way, must not stop the others
@@ -179,9 +179,10 @@ def _answers(network: Network, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return network.logits(image), logits.detach(), gradient
 
 
-def _training_step(
+def training_step(
     network: Network, image: Tensor, label: Tensor, precision: str
 ) -> Callable[[], None]:
+    """One step of SGD, to be called again and again."""
     optimizer = torch.optim.SGD(network.module.parameters(), lr=1e-3, momentum=0.9)
     network.module.train()
 

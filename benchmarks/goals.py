@@ -1,0 +1,188 @@
+"""What the benchmarks are to reach, and where in their result files that is found.
+
+A `must` gates a release, a `goal` is what is worked for. Ratios are between medians of one run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Row = Mapping[str, Any]
+SNNTORCH, SPIKINGJELLY = "snntorch loop", "spikingjelly multi-step"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One line of the table.
+
+    Attributes:
+        item: what is measured.
+        file: name of the result file without the device.
+        unit: `x` for a ratio, `%`, or `/s`.
+        must: bound of a release.
+        goal: bound that is worked for.
+        measured: the figure of one row; None where the row says nothing of it.
+        lower_is_better: whether the bounds are upper ones.
+        device: `cpu` or `gpu`.
+    """
+
+    item: str
+    file: str
+    unit: str
+    must: float
+    goal: float
+    measured: Callable[[Row], float | None]
+    lower_is_better: bool = False
+    device: str = "cpu"
+
+    def verdict(self, value: float) -> str:
+        """`goal`, `must` or `short`."""
+        sign = -1.0 if self.lower_is_better else 1.0
+        if sign * value >= sign * self.goal:
+            return "goal"
+        return "must" if sign * value >= sign * self.must else "short"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A measured figure with the case it was measured in."""
+
+    goal: Goal
+    case: Mapping[str, Any]
+    value: float
+    made_with: Mapping[str, Any]
+
+
+def _speed_up(variant: str, peer: str, part: str | None = None) -> Callable[[Row], float | None]:
+    def measured(row: Row) -> float | None:
+        found = row["variants"].get(variant, {})
+        times = found.get(part) if part else found
+        value: float | None = ((times or {}).get("speed_up_over") or {}).get(peer)
+        return value
+
+    return measured
+
+
+def _of_variant(variant: str, key: str) -> Callable[[Row], float | None]:
+    return lambda row: row["variants"].get(variant, {}).get(key)
+
+
+def _cost_of_statistics(row: Row) -> float | None:
+    """Of MPO in a training step, in percent of the step without it."""
+    medians = [row["variants"].get(n, {}).get("median_s") for n in ("mpo-snn", "mpo-snn + MPO")]
+    return 100.0 * (medians[1] / medians[0] - 1.0) if all(medians) else None
+
+
+def _share_of_bandwidth(row: Row) -> float | None:
+    found = row["variants"].get("mpo-snn triton", {}).get("share_of_copy_bandwidth")
+    return 100.0 * found["of_the_floor"] if found else None
+
+
+LAYER = "mpo-snn numba + statistics"
+GOALS = (
+    Goal(
+        "LIF layer with MPO's statistics, forward and backward, over snnTorch",
+        "kernel",
+        "x",
+        5.0,
+        8.0,
+        _speed_up(LAYER, SNNTORCH, "forward_backward"),
+    ),
+    Goal(
+        "the same over SpikingJelly",
+        "kernel",
+        "x",
+        2.5,
+        4.5,
+        _speed_up(LAYER, SPIKINGJELLY, "forward_backward"),
+    ),
+    Goal(
+        "its peak memory over the input",
+        "kernel",
+        "x",
+        3.0,
+        2.0,
+        _of_variant(LAYER, "peak_memory_per_input"),
+        lower_is_better=True,
+    ),
+    Goal(
+        "training step over snnTorch",
+        "throughput",
+        "x",
+        1.3,
+        1.8,
+        _speed_up("mpo-snn", SNNTORCH),
+    ),
+    Goal(
+        "training step over SpikingJelly",
+        "throughput",
+        "x",
+        1.2,
+        1.5,
+        _speed_up("mpo-snn", SPIKINGJELLY),
+    ),
+    Goal(
+        "MPO's share of a training step",
+        "throughput",
+        "%",
+        5.0,
+        2.0,
+        _cost_of_statistics,
+        lower_is_better=True,
+    ),
+    Goal(
+        "counting spikes and SynOps, of T dense passes",
+        "counting",
+        "%",
+        5.0,
+        1.0,
+        lambda row: 100.0 * row["in_one_pass"]["at_neurons"]["extra_over_dense_T"],
+        lower_is_better=True,
+    ),
+    Goal(
+        "LIF layer, share of copy bandwidth at the floor of bytes",
+        "kernel",
+        "%",
+        60.0,
+        80.0,
+        _share_of_bandwidth,
+        device="gpu",
+    ),
+    Goal(
+        "training step over snnTorch",
+        "throughput",
+        "x",
+        2.5,
+        4.0,
+        _speed_up("mpo-snn", SNNTORCH),
+        device="gpu",
+    ),
+    Goal(
+        "training step over SpikingJelly",
+        "throughput",
+        "x",
+        1.0,
+        1.15,
+        _speed_up("mpo-snn", SPIKINGJELLY),
+        device="gpu",
+    ),
+)
+
+
+def measured(folder: Path, goals: Iterable[Goal] = GOALS) -> list[Found]:
+    """Every figure in the result files of a folder, goal by goal, in the order of their rows."""
+    found = []
+    for goal in goals:
+        for path in sorted(folder.glob(f"{goal.file}-*.json")):
+            is_cpu = path.stem == f"{goal.file}-cpu"
+            if is_cpu != (goal.device == "cpu"):
+                continue
+            for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+                value = goal.measured(row)
+                if value is not None:
+                    found.append(Found(goal, row["case"], value, row["made_with"]))
+    return found
