@@ -4,8 +4,8 @@
     python -m benchmarks.growth --figure docs/images/growth.svg      # draws what was measured
 
 One plain network, 3x3 convolution, batchnorm and LIF `depth` times on maps of 16x16; each axis
-moves one of the four numbers of `BASE` alone. `processes` times whole runs of mpo-train by the clock, one
-CPU thread each, on the machine that there is: beyond its cores nothing can be won.
+moves one of the four numbers of `BASE` alone. `processes` times whole runs of mpo-train by the
+clock, one CPU thread each, on the machine that there is: beyond its cores nothing can be won.
 """
 
 from __future__ import annotations
