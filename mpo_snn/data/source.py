@@ -111,7 +111,7 @@ def wanted_path(settings: DataSettings, source: str | None) -> Path:
         DataError: otherwise.
     """
     if settings.path is None and not settings.download:
-        fetch = ", or fetch it with --data.download true" if can_fetch(settings.name) else ""
+        fetch = ", or let mpo-train fetch it: --data.download true" if can_fetch(settings.name) else ""
         hint = f"get it from {source} and" if source else "please"
         raise DataError(
             f"data set '{settings.name}' does not come with the package: {hint} say where it is"
