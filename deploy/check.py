@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nir
 
@@ -24,11 +24,14 @@ class Checked:
 
     Attributes:
         result: findings and resources.
-        graph: the layers; None where the graph could not be read into some.
+        graph: the layers; None where the graph is not one that any chip has.
+        is_whole: whether the rules of the chip were checked; not where there are no layers that
+            they could be checked on.
     """
 
     result: CheckResult
     graph: ChipGraph | None
+    is_whole: bool = True
 
 
 def check_graph_on_chip(
@@ -58,6 +61,10 @@ def check_graph_on_chip(
         inference.readout,
         behaviour,
     )
-    if read.graph is None:
-        return Checked(CheckResult(read.findings, ()), None)
-    return Checked(family_of(profile).check(read.graph, profile), read.graph)
+    check = family_of(profile).check
+    if read.graph is not None:
+        return Checked(check(read.graph, profile), read.graph)
+    if read.nonetheless is None:
+        return Checked(CheckResult(read.findings, ()), None, is_whole=False)
+    more = check(read.nonetheless, profile)
+    return Checked(replace(more, findings=(*read.findings, *more.findings)), None)

@@ -131,6 +131,7 @@ def deploy(
     samples: Samples,
     calibration: Tensor,
     advance: Callable[[int], None] = lambda done: None,
+    tell: Callable[[str, int], None] = lambda stage, samples: None,
 ) -> Deployment:
     """Quantize a network that its chip's check has nothing against, and measure it.
 
@@ -140,6 +141,7 @@ def deploy(
         samples: what it is measured on.
         calibration: samples that the quantizer may see, (N, *shape), not of `samples`.
         advance: told of samples that are done.
+        tell: told what begins, in words, and how many samples it will be done with, one by one.
 
     Raises:
         DeployError: if there is nothing to measure or calibrate on, or classes without an output.
@@ -162,10 +164,13 @@ def deploy(
             f"cannot deploy with {samples.of}: it has samples of class {highest}, counted from 0,"
             f" and the network {graph.output.size} outputs; choose the data that it was made for."
         )
+    tell(f"rounding to the formats of {profile.title}, on {len(calibration):,} training samples", 0)
     integers = family.quantize(graph, profile, events_of(graph, calibration))
     rounded = with_values(integers.graph, integers.on_grid())
     answers = {"real": Answers(), "rounded": Answers(), "chip": Answers()}
     total: IntegerRun | None = None
+    count = len(samples.x)
+    tell(f"running {count:,} samples in real numbers, rounded, and in the chip's integers", count)
     for x, y in _batches(samples):
         events = events_of(graph, x)
         for name, of in (("real", graph), ("rounded", rounded)):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,21 @@ class Finding:
     def __str__(self) -> str:
         """In one line."""
         return f"{self.where}: {self.found}; allowed is {self.allowed}: {self.fix}."
+
+
+def grouped(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings for people: what differs in the place alone stands once, with all places.
+
+    Args:
+        findings: one for each place.
+
+    Returns:
+        in the order of the first of each; `where` names every place, separated by commas.
+    """
+    places: dict[Finding, list[str]] = {}
+    for one in findings:
+        places.setdefault(replace(one, where=""), []).append(one.where)
+    return [replace(one, where=", ".join(dict.fromkeys(where))) for one, where in places.items()]
 
 
 @dataclass(frozen=True)

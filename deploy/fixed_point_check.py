@@ -48,7 +48,7 @@ def check_fixed_point(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
                     "network",
                     f"{used:,} {resource}",
                     f"up to {profile.value(key):,}",
-                    "train a smaller network",
+                    "train a smaller network (--network.channel_scale 0.5)",
                     profile.constant(key).source,
                 )
             )
@@ -69,7 +69,7 @@ def _warnings(layer: Layer, profile: ChipProfile) -> list[Finding]:
                 layer.name,
                 f"leak beta = {real:.4g} becomes {left:.4g}",
                 f"beta = {nearest}",
-                f"train with beta = {left:.4g}",
+                f"train with --neuron.beta {left:.4g}",
                 profile.constant("neuron.leak").source,
             )
         )

@@ -27,28 +27,28 @@ def arithmetic_findings(layer: Layer, profile: ChipProfile) -> Iterator[Finding]
             "neuron.leak",
             f"a synapse with leak {span(layer.alpha)}",
             "neurons without a synapse",
-            "train with IF or LIF neurons",
+            "train with --neuron.model leaky, or --target",
         )
     if layer.reset != chosen.reset:
         yield finding(
             "neuron.reset",
             f"reset {layer.reset}",
             f"reset {chosen.reset}",
-            f"train with reset {chosen.reset}",
+            f"train with --neuron.reset {chosen.reset}, or --target",
         )
     if layer.most_spikes > chosen.most_spikes:
         yield finding(
             "neuron.most_spikes",
             f"up to {layer.most_spikes:,} spikes of a neuron in a step",
             f"up to {chosen.most_spikes:,}",
-            "train with neurons that fire less often in a step",
+            f"train with --neuron.most_spikes {chosen.most_spikes}, or --target",
         )
     if layer.lower is not None and -layer.lower * layer_scale(layer, chosen) < _rail(chosen):
         yield finding(
             "format.overflow",
             f"a lowest membrane of {layer.lower:.4g}",
             f"no other than the end of {chosen.state_bits} bits",
-            "train without a lowest membrane",
+            "train with --neuron.lower null, or --target",
         )
     yield from _leak_findings(layer, profile, chosen)
     yield from _scale_findings(layer, profile, chosen)
@@ -63,7 +63,7 @@ def _leak_findings(
             layer.name,
             f"leak beta = {span(layer.beta)}",
             "beta = 1, neurons that keep all of their membrane",
-            "train with IF neurons",
+            "train with --neuron.beta 1 --neuron.input_gain unit, or --target",
             source,
         )
         return
@@ -76,7 +76,7 @@ def _leak_findings(
             layer.name,
             f"leak beta = {span(layer.beta[lost])}, which rounds to {span(steps)}",
             f"what {how} of {chosen.leak_bits} bits tells from 0 and 1",
-            "train with a leak nearer to the middle, or give the leak more bits",
+            "train with a leak nearer to the middle (--neuron.beta), or give the leak more bits",
             profile.constant("format.leak_bits").source,
         )
     if leaks and chosen.leak_order == "instead_of_spike" and layer.reset == "subtract":
@@ -84,7 +84,7 @@ def _leak_findings(
             layer.name,
             "reset subtract with a leak in every step",
             "a leak only in steps without a spike",
-            "train with reset zero, where it is the same",
+            "train with --neuron.reset zero, where it is the same",
             profile.constant("neuron.leak_order").source,
         )
 

@@ -45,7 +45,7 @@ def check_loihi(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
                     "network",
                     f"{usage.used:,} {usage.unit}",
                     f"up to {usage.available:,}",
-                    "make the network smaller",
+                    "train a smaller network (--network.channel_scale 0.5)",
                     profile.constant(f"limit.{usage.unit}").source,
                 )
             )
@@ -60,14 +60,18 @@ def check_loihi(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
 def _neuron(layer: Layer) -> Iterator[Finding]:
     if layer.reset != "zero":
         yield Finding(
-            layer.name, f"reset '{layer.reset}'", "'zero'", "train with reset to zero", _NEURON
+            layer.name,
+            f"reset '{layer.reset}'",
+            "'zero'",
+            "train with --neuron.reset zero, or --target",
+            _NEURON,
         )
     if layer.most_spikes != 1:
         yield Finding(
             layer.name,
             f"up to {layer.most_spikes} spikes a step",
             "1",
-            "train with one spike a step",
+            "train with --neuron.most_spikes 1, or --target",
             _NEURON,
         )
     if layer.lower is not None:
@@ -75,7 +79,7 @@ def _neuron(layer: Layer) -> Iterator[Finding]:
             layer.name,
             f"a lowest membrane of {layer.lower:g}",
             "none but that of the register, -2^23 + 1 units of the chip",
-            "train without a lowest membrane",
+            "train with --neuron.lower null, or --target",
             _NEURON,
         )
 

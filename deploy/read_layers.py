@@ -48,10 +48,13 @@ class ReadGraph:
     Attributes:
         graph: None where there are findings.
         findings: what no chip has.
+        nonetheless: the layers, where they could all be read although there are findings, so that
+            the rules of a chip can be told along with them.
     """
 
     graph: ChipGraph | None
     findings: tuple[Finding, ...]
+    nonetheless: ChipGraph | None = None
 
 
 def read_layers(
@@ -113,10 +116,13 @@ class _Reading:
             layers = [self._layer(name) for name in self._order(output)]
         finally:
             torch.set_default_dtype(default)
-        if self.findings or not layers:
-            return ReadGraph(None, tuple(self.findings))
         found = tuple(layer for layer in layers if layer is not None)
-        return ReadGraph(ChipGraph(found, self.shapes[self.start], timesteps, encoding), ())
+        shown = encoding if encoding in EVENTS else EVENTS[0]
+        read = ChipGraph(found, self.shapes[self.start], timesteps, shown)
+        if not self.findings and found:
+            return ReadGraph(read, ())
+        is_whole = found and len(found) == len(layers) and output is not None
+        return ReadGraph(None, tuple(self.findings), read if is_whole else None)
 
     def _find(self, where: str, found: str, allowed: str, fix: str) -> None:
         self.findings.append(Finding(where, found, allowed, fix))
@@ -173,17 +179,18 @@ class _Reading:
                 f"weights, biases and thresholds of up to {MOST:.0e}",
                 "divide all of a layer by the same number, which changes no spike",
             )
+            return None
         if layer.alpha is not None and has_bias and bool(layer.alpha.any()):
             self._find(
                 name,
                 "a bias in front of a synapse, which filters it",
                 "no bias: chips add theirs behind the synapse",
-                "train with --network.bias false and without batchnorm",
+                "train with --network.bias false and --network.normalise false",
             )
         return self._behaving(layer, read.layer)
 
-    def _behaving(self, layer: Layer, neuron: MPONeuron) -> Layer:
-        """The layer with its reset, number of spikes and lowest membrane."""
+    def _behaving(self, layer: Layer, neuron: MPONeuron) -> Layer | None:
+        """The layer with its reset, number of spikes and lowest membrane; None without a reset."""
         given = self.behaviour.get(layer.name)
         if given is not None:
             fires_at = per_element(self._fires_at(layer.name), layer.shape)
@@ -196,7 +203,7 @@ class _Reading:
                         layer.name,
                         "a lowest membrane, with gains that differ between neurons",
                         "one gain for a layer",
-                        "train one leak per layer",
+                        "train one leak per layer (--neuron.granularity layer)",
                     )
             return replace(layer, reset=given.reset, most_spikes=given.most_spikes, lower=lower)
         if neuron.reset_kind == "none" and bool(layer.beta.any()):  # else nothing is left to reset
@@ -206,7 +213,7 @@ class _Reading:
                 "reset to 0 or by subtraction",
                 "train with --neuron.reset zero or subtract",
             )
-            return layer
+            return None
         if neuron.reset_kind == "subtract" and neuron.reset_timing == "next":
             self._find(
                 layer.name,

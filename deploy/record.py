@@ -15,13 +15,14 @@ from .xylo_quantize import XyloIntegers
 SCHEMA_VERSION = 1
 
 
-def report_of(deployment: Deployment, source: str, command: str) -> dict[str, Any]:
+def report_of(deployment: Deployment, source: str, command: str, dt: float) -> dict[str, Any]:
     """Everything that was found out, units in the keys.
 
     Args:
         deployment: what was measured.
         source: run or file that was deployed.
         command: the command line that makes this again.
+        dt: timestep of the network, in s.
     """
     profile, run, samples = deployment.profile, deployment.run, deployment.samples
     pairs = zip(deployment.real.predicted, deployment.chip.predicted, strict=True)
@@ -52,15 +53,15 @@ def report_of(deployment: Deployment, source: str, command: str) -> dict[str, An
         "energy": [asdict(one) for one in energy_per_inference(profile, run, samples)],
         "resources": [{**asdict(one), "share": one.share} for one in deployment.check.usage],
         "placement": dict(deployment.check.placement),
-        "facts": [asdict(one) for one in _facts(deployment)],
+        "facts": [asdict(one) for one in _facts(deployment, dt)],
         "warnings": [asdict(one) for one in deployment.check.warnings],
     }
 
 
-def _facts(deployment: Deployment) -> list[Fact]:
+def _facts(deployment: Deployment, dt: float) -> list[Fact]:
     if isinstance(deployment.integers, XyloIntegers):
         network, activity = deployment.integers.network, deployment.run.activity
-        return clock_facts(network, deployment.profile, activity)
+        return clock_facts(network, deployment.profile, activity, dt)
     return []
 
 

@@ -79,13 +79,14 @@ def _weigh(
     weight = scaled(convolution.weight, scale)
     there, left = int((convolution.weight != 0).sum()), int((weight != 0).sum())
     where, source = layer.name, profile.constant("format.weight_bits").source
+    bound_by = "lowest membrane" if scale.bound_by == "lower" else scale.bound_by
     if round(threshold * scale.factor) == 0:
         findings.append(
             Finding(
                 where,
-                f"a threshold of {threshold:.4g} beside {scale.bound_by} that leave it 0 units",
+                f"a threshold of {threshold:.4g} beside {bound_by} that leave it 0 units",
                 "a threshold of one unit or more at the scale of the layer",
-                f"train with smaller {scale.bound_by}",
+                f"train with smaller {bound_by}",
                 source,
             )
         )
@@ -93,20 +94,20 @@ def _weigh(
         findings.append(
             Finding(
                 where,
-                f"{scale.bound_by} so large that all {there:,} weights become 0",
+                f"{bound_by} so large that all {there:,} weights become 0",
                 "one scale per layer for weights, bias, threshold and lowest membrane",
-                f"bring {scale.bound_by} nearer to the weights",
+                f"bring the {bound_by} nearer to the weights",
                 source,
             )
         )
-    elif scale.bound_by != "weights":
+    elif there and scale.bound_by != "weights":
         warnings.append(
             Finding(
                 where,
-                f"a scale that its {scale.bound_by} bounds: weights reach"
+                f"a scale that its {bound_by} bounds: weights reach"
                 f" {int(weight.abs().max())} units, and {there - left:,} of {there:,} become 0",
                 f"weights of up to {2 ** (bits.weight - 1) - 1} units",
-                f"bring {scale.bound_by} nearer to the weights",
+                f"bring the {bound_by} nearer to the weights",
                 source,
             )
         )

@@ -29,7 +29,7 @@ def neuron_findings(layer: Layer) -> Iterator[Finding]:
             layer.name,
             f"a synapse with leak {_span(layer.alpha)}",
             "neurons without a synapse",
-            "train with IF neurons",
+            "train with --neuron.model leaky, or --target",
             NEURON,
         )
     if bool(((1.0 - layer.beta).abs() > NEAR).any()):
@@ -37,7 +37,7 @@ def neuron_findings(layer: Layer) -> Iterator[Finding]:
             layer.name,
             f"leak beta = {_span(layer.beta)}",
             "beta = 1, neurons that keep all of their membrane",
-            "train with IF neurons",
+            "train with --neuron.beta 1 --neuron.input_gain unit, or --target",
             NEURON,
         )
     if not _is_one_value(layer.threshold):
@@ -45,7 +45,8 @@ def neuron_findings(layer: Layer) -> Iterator[Finding]:
             layer.name,
             f"thresholds of {_span(layer.threshold)}",
             "one threshold for a layer",
-            "train with one, or fold them into the weights: mpo-export does, for readers that ask",
+            "train with --neuron.granularity layer, or fold them into the weights: mpo-export does,"
+            " for readers that ask",
             NEURON,
         )
     if bool((layer.bias != _per_channel(layer.bias)).any()):
@@ -65,7 +66,7 @@ def neuron_warnings(layer: Layer, convolution: Convolution) -> Iterator[Finding]
             layer.name,
             f"a bias of {_span(layer.bias)} in every timestep",
             "a bias as a leak, which ticks on a slow clock of the chip and not by timesteps",
-            "train without bias, or set the clock to one tick per timestep",
+            "train with --network.bias false, or set the clock to one tick per timestep",
             EVENTS,
         )
     if layer.lower is None:
@@ -82,8 +83,17 @@ def neuron_warnings(layer: Layer, convolution: Convolution) -> Iterator[Finding]
             layer.name,
             "at most one spike in a timestep",
             "one spike for every event that arrives, of which a timestep may have several",
-            "train with neurons that fire several times a step",
+            "train with neurons that fire several times a step (--neuron.most_spikes 16)",
             EVENTS,
+        )
+        yield Finding(
+            layer.name,
+            "a spike above the threshold",
+            "a spike from the threshold on; whole numbers meet it often, and each time the chip"
+            " fires where the file does not",
+            "compare the accuracy in real numbers with that of the chip's values in the report, or"
+            " train with neurons that fire several times a step, at the threshold too",
+            NEURON,
         )
     largest, threshold = float(convolution.weight.max()), float(layer.threshold.min())
     if largest > threshold:

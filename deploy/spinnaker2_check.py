@@ -38,7 +38,7 @@ def check_spinnaker2(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
                 "network",
                 f"layers with reset {' and with reset '.join(kinds)}",
                 "one reset for all, chosen when the network is loaded",
-                "train all layers with the same reset",
+                "train all layers with the same reset (--neuron.reset zero or subtract)",
                 CONVERTER,
             )
         )
@@ -66,7 +66,7 @@ def check_spinnaker2(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
                 "network",
                 f"at least {elements:,} processing elements",
                 f"{available:,} processing elements",
-                "train a smaller network",
+                "train a smaller network (--network.channel_scale 0.5)",
                 profile.constant("limit.elements").source,
             )
         )
@@ -119,19 +119,19 @@ def _layer_findings(graph: ChipGraph, layer: Layer) -> Iterator[Finding]:
         yield finding(
             "a convolution into neurons with a synapse",
             "convolutions into IF and LIF neurons",
-            "train with LIF neurons behind convolutions",
+            "train with --neuron.model leaky",
         )
     if layer.most_spikes > 1:
         yield finding(
             f"up to {layer.most_spikes:,} spikes of a neuron in a step",
             "one spike of a neuron in a step",
-            "train with neurons that fire once a step",
+            "train with --neuron.most_spikes 1, or --target",
         )
     if layer.lower is not None:
         yield finding(
             f"a lowest membrane of {layer.lower:.4g}",
             "membranes without a lowest value",
-            "train without a lowest membrane",
+            "train with --neuron.lower null, or --target",
         )
     for projection in convolutions:
         if projection.source != INPUT and order[projection.source] >= order[layer.name]:

@@ -39,7 +39,7 @@ def check_xylo(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
             "network",
             f"{one.used:g} {one.resource}",
             f"up to {one.available:g}",
-            _FIXES.get(one.resource, "use smaller layers (--network.hidden)"),
+            _fix(one.resource, graph, profile),
             profile.constant(_KEYS[one.resource]).source,
         )
         for one in usage
@@ -60,8 +60,26 @@ _KEYS = {
 _FIXES = {
     "input channels": "show images row by row (--encoding rows), or reduce the input",
     "output neurons": "use fewer classes, or Audio 3 or IMU",
-    "largest fan-out": "use smaller layers, or prune weights",
-    "recurrent and output weights": "use smaller layers, or prune weights",
+    "largest fan-out": "use smaller layers (--network.hidden), or prune weights",
+    "recurrent and output weights": "use smaller layers (--network.hidden), or prune weights",
+}
+
+
+def _fix(resource: str, graph: ChipGraph, profile: ChipProfile) -> str:
+    """What would help. Convolutions are dense matrices here, which fill the chip at once."""
+    is_input = resource in ("input channels", "output neurons")
+    if is_input or all(p.kind == "dense" for layer in graph for p in layer.projections):
+        return _FIXES.get(resource, "use smaller layers (--network.hidden)")
+    reach = min(int(profile.value(f"limit.{end}_reach")) for end in ("input", "output"))
+    return (
+        f"train dense layers (--network.name mlp --network.hidden '[{reach}, {reach}]'), or"
+        " --target, in place of convolutions"
+    )
+
+
+_LEAKS = {
+    "membrane": "train with --neuron.beta {:g} --neuron.learn_beta false, or --target",
+    "synapse": "train with --neuron.alpha {:g} --neuron.learn_alpha false, or --target",
 }
 
 
@@ -97,13 +115,14 @@ def _neuron_findings(graph: ChipGraph, profile: ChipProfile) -> list[Finding]:
             wrong = (leak - representable(leak, dash_bits)).abs() > NEAR
             if bool(wrong.any()) and not (name == "synapse" and bool((leak == 0).any())):
                 first = float(leak[wrong].flatten()[0])
+                share = "" if bool(wrong.all()) else f" ({int(wrong.sum())} of {wrong.numel()})"
                 nearest = float(representable(leak[wrong].flatten()[:1], dash_bits))
                 findings.append(
                     Finding(
                         layer.name,
-                        f"leak of the {name} {first:g} ({int(wrong.sum())} of {wrong.numel()})",
+                        f"leak of the {name} {first:g}{share}",
                         "1 - 2^-k: 0.5, 0.75, 0.875, 0.9375, ...",
-                        f"train with {nearest:g}, and do not learn leaks",
+                        _LEAKS[name].format(nearest),
                         source,
                     )
                 )
@@ -129,10 +148,13 @@ def _firing_findings(graph: ChipGraph, layer: Layer, profile: ChipProfile) -> li
         findings.append(
             Finding(
                 layer.name,
-                f"at most {layer.most_spikes} spikes of a neuron in a step",
+                f"{layer.most_spikes} as the most spikes of a neuron in a step",
                 f"{most}, as the chip fires",
-                f"train with --neuron.{'output' if is_output else 'most'}_spikes {most}, or"
-                " --target",
+                (
+                    f"train with --neuron.output_spikes {most}, or --target"
+                    if is_output
+                    else f"train with --neuron.most_spikes {most}, or --target"
+                ),
                 profile.constant(key).source,
             )
         )
@@ -153,7 +175,13 @@ def _structure_findings(graph: ChipGraph, profile: ChipProfile) -> list[Finding]
     source, findings, output = profile.constant("limit.hidden").source, [], graph.output
     if len(graph.layers) < 2:
         findings.append(
-            Finding("network", "one layer of neurons", "two or more", "add a hidden layer", source)
+            Finding(
+                "network",
+                "one layer of neurons",
+                "two or more",
+                "add a hidden layer (--network.hidden)",
+                source,
+            )
         )
     if output.name in output.sources:
         findings.append(

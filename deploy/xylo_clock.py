@@ -29,6 +29,8 @@ TIMINGS = (
     "hidden_update", "hidden_spike", "output_update",
 )  # fmt: skip
 """Names in [timing] of a profile: :math:`c_1` to :math:`c_9`."""
+CLOCK = "master clock for timesteps"
+"""Beginning of the name of the fact that says how fast the clock must be."""
 
 
 def cycles_per_step(
@@ -75,35 +77,59 @@ def xylo_activity(events: Tensor, spikes: Tensor) -> dict[str, int]:
 
 
 def clock_facts(
-    network: XyloNetwork, profile: ChipProfile, activity: Mapping[str, int]
+    network: XyloNetwork, profile: ChipProfile, activity: Mapping[str, int], dt: float
 ) -> list[Fact]:
-    """Cycles per timestep, as measured and at worst; none where the profile lacks a timing.
+    """Cycles per timestep, as measured and at worst, and the clock that they need.
+
+    No limit of that clock is public; what the vendor's drivers set (`timing.clock`, in MHz) is what
+    it is held against, where the profile has it.
 
     Args:
         network: what is loaded.
         profile: of family xylo.
         activity: of a run, `xylo_activity`.
+        dt: of the network, in s.
+
+    Returns:
+        three facts; none where the profile lacks a timing.
     """
     if any(f"timing.{name}" not in profile for name in TIMINGS):
         return []
     events = activity["channel steps with events"] / activity["channel steps"]
     spikes = activity["hidden steps with spikes"] / activity["hidden steps"]
+    mean = cycles_per_step(network, profile, events, spikes)
+    most = cycles_per_step(network, profile)
     source = profile.constant("timing.input").source
-    found = {
-        "": (
-            cycles_per_step(network, profile, events, spikes),
-            f"on these samples: an event in {100 * events:.1f} % of the steps of inputs, a spike in"
-            f" {100 * spikes:.1f} % of those of hidden neurons",
-        ),
-        ", at worst": (cycles_per_step(network, profile), "everything fires in every step"),
-    }
+    name, when = "cycles of the master clock per timestep", "everything fires in every step"
+    shares = (
+        f"an event in {100 * events:.1f} % of the steps of inputs, a spike in {100 * spikes:.1f} %"
+        " of those of hidden neurons"
+    )
+    needed = (
+        f"on these samples, {_megahertz(most / dt)} at worst; {_judged(mean, most, dt, profile)};"
+        " no limit of the chip's clock is known"
+    )
     return [
-        Fact(
-            f"cycles of the master clock per timestep{case}",
-            cycles,
-            "cycles",
-            f"{when}; timesteps of 1 ms need {cycles / 1000:.3g} MHz",
-            source,
-        )
-        for case, (cycles, when) in found.items()
+        Fact(name, mean, "cycles", f"on these samples: {shares}", source),
+        Fact(f"{name}, at worst", most, "cycles", when, source),
+        Fact(f"{CLOCK} of {1000 * dt:g} ms", mean / dt / 1e6, "MHz", needed, source),
     ]
+
+
+def _judged(mean: float, most: float, dt: float, profile: ChipProfile) -> str:
+    """Whether the clock that the vendor's drivers set is fast enough."""
+    if "timing.clock" not in profile:
+        return "the profile says no clock to hold it against"
+    clock = profile.constant("timing.clock")
+    rate = 1e6 * float(clock.value)
+    known = f"the vendor's {clock.value:g} MHz (default of its drivers, status {clock.status})"
+    if most / dt <= rate:
+        return f"{known} are enough in every step"
+    longer = f"are enough in every step from {1000 * most / rate:.3g} ms on"
+    if mean / dt <= rate:
+        return f"{known} are enough on average, and {longer}"
+    return f"{known} are too slow: they {longer}, on average from {1000 * mean / rate:.3g} ms on"
+
+
+def _megahertz(hertz: float) -> str:
+    return f"{hertz / 1e6:.3g} MHz"

@@ -199,7 +199,7 @@ class XyloIntegers:
             threshold=float((threshold / real.threshold[place] - 1).abs().max()),
             decay=decay,
             note=f"a scale per neuron, {float(unit.min()):.4g} to {float(unit.max()):.4g};"
-            f" weights shifted by {self.shift} bits",
+            f" weights shifted by {self.shift} bit{'s' * (self.shift != 1)}",
         )
 
     def _on_grid(self, layer: Layer) -> LayerOnGrid:

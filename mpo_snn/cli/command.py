@@ -47,6 +47,9 @@ _WRONG_TYPE = (
 """Two ways in which jsonargparse says that a value has the wrong type."""
 
 
+_NOT_FINITE = re.compile(r"[-+]?\.?(inf(inity)?|nan)", re.IGNORECASE)
+
+
 class UsageError(MpoError):
     """The command line has an unknown option, a missing one, or a value of the wrong type."""
 
@@ -166,7 +169,10 @@ class CommandParser(jsonargparse.ArgumentParser):
             wrong = pattern.match(message)
             if wrong:
                 key, expected, found = wrong.groups()
-                return f"{key} is '{_flat(found)}', allowed is {_type_in_words(expected)}."
+                allowed = _type_in_words(expected)
+                if _NOT_FINITE.fullmatch(_flat(found)):
+                    allowed = allowed.replace("a number", "a finite number")
+                return f"{key} is '{_flat(found)}', allowed is {allowed}."
         return f"{_flat(message).rstrip('.')}."
 
     def _unknown(self, words: list[str]) -> str:

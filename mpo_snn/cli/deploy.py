@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command, tell_error
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mpo_snn.cli.deploy_source import Source
+    from mpo_snn.deploy.deployment import Samples
     from mpo_snn.deploy.layers import ChipGraph
     from mpo_snn.profiles.chip import ChipProfile
 
@@ -19,6 +22,7 @@ MOST_CALIBRATION = 4096
 _EXAMPLE = """\
 mpo-deploy runs/digits-xylo --target xylo-audio3
 mpo-deploy runs/digits/model.nir --target loihi-1 --check
+mpo-deploy foreign.nir --target loihi-1 --check --dt 1e-3 --encoding counts
 mpo-deploy foreign.nir --target speck-2e --data digits --timesteps 8 --dt 1e-3 \\
            --encoding counts --readout spike_count --reset subtract
 mpo-deploy runs/digits-loihi --target my-chip.toml
@@ -65,7 +69,7 @@ def _body(argv: list[str]) -> int:
         return ANSWER_IS_NO
     if args.check and can_quantize(profile):
         again = [NAME, *(word for word in argv if word != "--check")]
-        print(f"\nnext   {shlex.join(again)}")
+        print(f"\nnext   {' '.join((shlex.join(again), *source.missing))}")
     return OK if args.check else _deploy(source, graph, profile, output, args, argv)
 
 
@@ -100,7 +104,7 @@ def _checked(source: Source, profile: ChipProfile) -> ChipGraph | None:
     if not checked.result.findings:
         return checked.graph
     print()
-    if checked.graph is None:
+    if not checked.is_whole:
         print("note   no chip has such layers; rules of this one are checked once they can be read")
     print(
         f"next   mpo-train RECIPE --target {shlex.quote(profile.name)} trains inside what it can do"
@@ -118,41 +122,43 @@ def _deploy(
 ) -> int:
     from rich.console import Console
 
+    from mpo_snn.cli.deploy_progress import stages
     from mpo_snn.cli.deploy_view import deployment_view
-    from mpo_snn.cli.graph_report import progress
-    from mpo_snn.data.for_graph import load_calibration, load_for_graph
-    from mpo_snn.deploy.deployment import Samples, deploy
+    from mpo_snn.deploy.deployment import deploy
     from mpo_snn.deploy.directory import write_directory
     from mpo_snn.deploy.files import deployment_files, manifest_of
     from mpo_snn.deploy.quantized import UnfitError
     from mpo_snn.deploy.record import report_of
-    from mpo_snn.graph.shapes import input_shape
 
-    dataset = load_for_graph(
-        source.inference,
-        source.metadata,
-        input_shape(source.graph),
-        path=source.data_path,
-        samples=args.samples,
-    )
-    calibration = load_calibration(
-        source.inference, source.metadata, args.calibration, path=source.data_path
-    )
-    samples = Samples(dataset.test_x[: len(dataset.test_x)], dataset.test_y, dataset.description)
     try:
-        with progress(len(dataset.test_x)) as advance:
-            deployment = deploy(graph, profile, samples, calibration, advance)
+        with stages(NAME) as (tell, advance):
+            tell(f"loading {source.inference.dataset}", 0)
+            deployment = deploy(graph, profile, *_data(source, args), advance, tell)
     except UnfitError as error:
         tell_error(NAME, str(error))
         return ANSWER_IS_NO
     command = shlex.join([NAME, *argv])
-    report = report_of(deployment, str(source.path), command)
+    report = report_of(deployment, str(source.path), command, source.inference.dt)
     files = deployment_files(deployment, report, source.inference, source.metadata)
     written = write_directory(output, files, manifest_of(report, source.path))
     Console(highlight=False, soft_wrap=True).print(deployment_view(report))
     print("\nwrote  " + "\n       ".join(map(str, written)))
     print(f"next   open {output / 'report.html'} in a browser")
     return OK
+
+
+def _data(source: Source, args: Any) -> tuple[Samples, Tensor]:
+    """What the network is measured on, and what the quantizer may see."""
+    from mpo_snn.data.for_graph import load_calibration, load_for_graph
+    from mpo_snn.deploy.deployment import Samples
+    from mpo_snn.graph.shapes import input_shape
+
+    how, metadata, path = source.inference, source.metadata, source.data_path
+    shape = input_shape(source.graph)
+    dataset = load_for_graph(how, metadata, shape, path=path, samples=args.samples)
+    x = dataset.test_x[: len(dataset.test_x)]
+    calibration = load_calibration(how, metadata, args.calibration, path=path)
+    return Samples(x, dataset.test_y, dataset.description), calibration
 
 
 def _parser() -> CommandParser:

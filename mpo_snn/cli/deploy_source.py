@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
     from mpo_snn.inference import Inference
 
+_DATA, _TIMESTEPS, _DT = "--data NAME", "--timesteps N", "--dt SECONDS"
+_ENCODING = "--encoding counts|rows|rate|latency|frames"
+_READOUT = "--readout spike_count"
+_OF_A_CHECK = (_DT, _ENCODING)
+"""What the rules of a chip ask for: leaks are per timestep, and inputs whole numbers of events."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -28,6 +34,7 @@ class Source:
         behaviour: what its neurons do beyond NIR.
         inference: how it is run.
         data_path: where its data is; None where nobody said.
+        missing: options that a deployment needs and a check does not, which nobody gave.
     """
 
     path: Path
@@ -36,6 +43,7 @@ class Source:
     behaviour: Mapping[str, NeuronBehaviour]
     inference: Inference
     data_path: str | None
+    missing: tuple[str, ...] = ()
 
     def folder(self, target: str) -> Path:
         """Where a deployment goes unless somebody says."""
@@ -83,20 +91,39 @@ def _from_file(path: Path, args: Any) -> Source:
 
     graph = read_graph(path)
     metadata = read_metadata(graph)
+    dt = known_timestep(graph) if args.dt is None else args.dt
+    missing = _missing(args, metadata, dt)
+    needed = [flag for flag in missing if not args.check or flag in _OF_A_CHECK]
+    if needed:
+        raise UsageError(f"'{path}' does not say how to run it; please give {', '.join(needed)}.")
     inference = resolve_inference(
         metadata,
-        dataset=args.data,
-        timesteps=args.timesteps,
-        dt=known_timestep(graph) if args.dt is None else args.dt,
+        dataset="" if _DATA in missing else args.data,  # what is missing plays no part in a check
+        timesteps=1 if _TIMESTEPS in missing else args.timesteps,
+        dt=dt,
         encoding=args.encoding,
-        readout=args.readout,
+        readout="spike_count" if _READOUT in missing else args.readout,
     )
     where = args.data_path or data_path_beside(str(path), inference.dataset)
     behaviour = behaviour_of(graph)
     graph = meaning_of(graph)
     if args.reset is not None:
         behaviour = _all_reset(graph, args.reset)
-    return Source(path, graph, metadata, behaviour, inference, where)
+    return Source(path, graph, metadata, behaviour, inference, where, tuple(missing))
+
+
+def _missing(args: Any, metadata: GraphMetadata | None, dt: float | None) -> list[str]:
+    """What neither the file nor the user says; each with what a chip takes."""
+    if metadata is not None:
+        return [_DATA] if args.data is None and metadata.dataset is None else []
+    wanted = {
+        _DATA: args.data,
+        _TIMESTEPS: args.timesteps,
+        _DT: dt,
+        _ENCODING: args.encoding,
+        _READOUT: args.readout,
+    }
+    return [flag for flag, value in wanted.items() if value is None]
 
 
 def _all_reset(graph: nir.NIRGraph, reset: Any) -> dict[str, NeuronBehaviour]:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+
+from mpo_snn.deploy.finding import grouped
 
 if TYPE_CHECKING:
     from mpo_snn.deploy.finding import CheckResult, Finding, Usage
     from mpo_snn.profiles.chip import ChipProfile
 
-_BAR = 12
+_BAR = 10
 _MOST_ROWS = 12
 """Resources that are shown; of more, the fullest."""
 
@@ -21,18 +24,22 @@ _MOST_ROWS = 12
 def check_view(result: CheckResult, profile: ChipProfile, source: str) -> RenderableType:
     """What the check found: every finding with what would help, bars of the resources."""
     title = f"[bold]{escape(profile.title)}[/]  {escape(source)}"
-    parts: list[RenderableType] = [title, ""]
-    if result.findings:
-        number = len(result.findings)
-        parts += [f"[red]does not fit[/]: {number} finding{'s' * (number > 1)}", ""]
-        parts += [_finding(one) for one in result.findings]
-    else:
-        parts += ["[green]fits[/]: no finding", ""]
-    if result.usage:
-        parts.append(_resources(result.usage))
-    if result.warnings:
-        parts += ["", *(_warning(one) for one in result.warnings)]
-    return Group(*parts)
+    blocks: list[list[RenderableType]] = [[title], [_answer(result)]]
+    blocks.append([_finding(one) for one in grouped(result.findings)])
+    blocks.append([_resources(result.usage)] if result.usage else [])
+    blocks.append([_warning(one) for one in grouped(result.warnings)])
+    first, *others = filter(None, blocks)
+    return Group(*first, *(part for block in others for part in ("", *block)))
+
+
+def _answer(result: CheckResult) -> str:
+    if not result.findings and not result.usage:
+        return "[green]no finding[/]; no limit is known, so nothing was checked for size"
+    if not result.findings:
+        return "[green]fits[/]: no finding"
+    number, places = len(grouped(result.findings)), len(result.findings)
+    where = f" in {places} places" if places > number else ""
+    return f"[red]does not fit[/]: {number} finding{'s' * (number > 1)}{where}"
 
 
 def _finding(finding: Finding) -> RenderableType:
@@ -51,15 +58,20 @@ def _warning(finding: Finding) -> str:
 
 def _resources(usage: Sequence[Usage]) -> Table:
     shown = sorted(usage, key=lambda one: -one.share)[:_MOST_ROWS]
-    table = _plain_table()
+    table = Table(box=None, pad_edge=False, padding=(0, 1), show_header=False)
     table.add_column(overflow="fold")
-    for justify in ("right", "left", "right"):
+    for justify in ("right", "left", "left"):
         table.add_column(justify=justify, no_wrap=True)
     for one in usage:
         if one in shown:
-            amount = f"{one.used:,.0f} of {one.available:,.0f}"
+            amount = f"{one.used:,.0f} of {one.available:,.0f} {one.unit}"
             name = one.resource.removeprefix("network.")
-            table.add_row(f"  {name}", f"{100 * one.share:.1f} %", _bar(one.share), amount)
+            table.add_row(
+                Padding(escape(name), (0, 0, 0, 2)),
+                f"{100 * one.share:.1f} %",
+                _bar(one.share),
+                amount,
+            )
     return table
 
 
@@ -144,6 +156,11 @@ def _rest(report: dict[str, Any]) -> Table:
     )
     for energy in report["energy"]:
         table.add_row("  energy", escape(energy_line(energy)))
+    for fact in report["facts"]:
+        if fact["unit"] == "MHz":
+            name, _, when = fact["name"].partition(" for ")
+            line = f"{name}, {fact['value']:.3g} MHz for {when} {fact['notes']}"
+            table.add_row("  clock", escape(line))
     return table
 
 

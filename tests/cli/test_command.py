@@ -112,7 +112,7 @@ def parser() -> CommandParser:
         ("--backend up", "backend is 'up', allowed is fast, slow, null."),
         ("--sizes 3", "sizes is '3', allowed is a list such as [1,2]."),
         ("--sizes [3,x]", "sizes is 'x', allowed is a whole number."),
-        ("--mean inf", "mean is 'inf', allowed is a number, threshold."),
+        ("--mean inf", "mean is 'inf', allowed is a finite number, threshold."),
         ("--limit x", "limit is 'x', allowed is a whole number, null."),
         ("--learn maybe", "learn is 'maybe', allowed is true or false."),
     ],

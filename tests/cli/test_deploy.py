@@ -90,6 +90,10 @@ def words(line: str) -> list[str]:
         ("half.nir --target loihi-1 FOREIGN", "truncated or damaged"),
         ("notes.txt --target loihi-1", "expected a run directory or a .nir file"),
         ("foreign.nir --target loihi-1 --data digits", "--timesteps N, --dt SECONDS"),
+        ("foreign.nir --target loihi-1", "counts|rows|rate|latency|frames, --readout spike_count."),
+        ("foreign.nir --target loihi-1 --check", "please give --dt SECONDS, --encoding counts|"),
+        ("foreign.nir --target loihi-1 FOREIGN --dt nan", "'nan', allowed is a finite number"),
+        ("foreign.nir --target loihi-1 FOREIGN --data cifar10", "let mpo-train fetch it"),
         ("foreign.nir --target loihi-1 FOREIGN --dt 1", "shorter than dt = 1 s"),
         ("--list --samples 3", "give one of them, nothing else"),
         ("--list --show fpga", "give one of them, nothing else"),
@@ -141,6 +145,45 @@ def test_the_next_line_of_a_check_can_be_copied(work, monkeypatch, capsys) -> No
     assert not Path("copied").exists()
     assert deploy.main(line) == 0
     assert Path("copied/manifest.json").is_file()
+
+
+def test_a_check_needs_no_data(work, monkeypatch, capsys) -> None:
+    """What a deployment needs besides stands in the line that is next."""
+    monkeypatch.chdir(work)
+    line = "foreign.nir --target fpga --dt 1e-3 --encoding counts"
+    assert deploy.main([*line.split(), "--check"]) == 0
+    out = capsys.readouterr().out
+    assert f"next   mpo-deploy {line} --data NAME --timesteps N --readout spike_count" in out
+    assert "no limit is known, so nothing was checked for size" in out and "fits" not in out
+
+
+def test_the_same_finding_stands_once_with_all_places(work, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    assert deploy.main(words("foreign.nir --target xylo-audio3 FOREIGN")) == 1
+    out = capsys.readouterr().out
+    assert "lif, lif_1  reset to zero" in out and out.count("reset to zero") == 1
+    assert "64 of 16 channels" in out  # resources have units
+
+
+def test_what_it_is_at_is_told_where_nobody_watches(work, monkeypatch, capsys) -> None:
+    """A line for each stage on stderr, and the clock of the chip among the answers."""
+    monkeypatch.chdir(work)
+    line = "run --target xylo-audio3 --samples 20 --calibration 5 --output told"
+    assert deploy.main(line.split()) == 0
+    captured = capsys.readouterr()
+    stages = captured.err.splitlines()
+    assert [stage.split()[1] for stage in stages] == ["loading", "rounding", "running"]
+    assert "on 5 training samples" in stages[1] and "running 20 samples" in stages[2]
+    assert "  clock " in captured.out and " MHz for timesteps of 0.1 ms" in captured.out
+
+
+def test_a_convnet_is_told_what_xylo_runs(work, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    tiny = "--epochs 1 --data.train_limit 32 --network.channels [8,8] --quiet --device cpu"
+    assert train.main(["digits-speck", "--output", "maps", *tiny.split()]) == 0
+    assert deploy.main(["maps", "--target", "xylo-audio3"]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "(--network.name mlp --network.hidden '[128, 128]'), or --target" in out
 
 
 def test_a_chip_of_ones_own_is_found_from_elsewhere(work, monkeypatch) -> None:

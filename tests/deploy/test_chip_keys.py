@@ -88,7 +88,7 @@ def test_any_profile_that_is_taken_ends_in_an_answer(chip: str, data: st.DataObj
         if "weight" in name and tensor.dim() > 1:
             bits = profile.value("format.weight_bits") + (profile.family == "loihi")
             assert int(tensor.abs().max()) <= 2 ** (bits - 1), name
-    report = report_of(deployment, "a", "b")
+    report = report_of(deployment, "a", "b", 1e-4)
     inference = Inference("digits", T, 1e-4, "counts", "spike_count")
     assert deployment_files(deployment, report, inference, None)
 

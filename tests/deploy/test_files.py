@@ -31,7 +31,7 @@ INFERENCE = Inference("digits", T, 1e-4, "counts", "spike_count")
 
 def files_of(chip: str, source: str = "runs/a"):
     graph, deployment = deployed(chip)
-    report = report_of(deployment, source, "mpo-deploy runs/a --target x")
+    report = report_of(deployment, source, "mpo-deploy runs/a --target x", 1e-4)
     return graph, deployment, report, deployment_files(deployment, report, INFERENCE, None)
 
 

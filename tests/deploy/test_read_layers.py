@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mpo_snn import MPOLeaky, MPOSynaptic
+from mpo_snn.deploy.check import check_graph_on_chip
 from mpo_snn.deploy.dense import dense_matrix
 from mpo_snn.deploy.project import project, targets_of
 from mpo_snn.deploy.read_layers import read_layers
@@ -18,6 +19,8 @@ from mpo_snn.deploy.real_run import run_real
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 from mpo_snn.graph.simulate import Simulator
+from mpo_snn.inference import Inference
+from mpo_snn.profiles.chip import load_chip_profile
 
 DT, T, B = 1e-4, 12, 3
 NEURON = {"threshold": 0.4, "init_hidden": True}
@@ -154,6 +157,26 @@ def test_all_findings_come_at_once() -> None:
     layers = (nn.Flatten(), nn.Linear(32, 3), lif(reset="none"), nn.Linear(3, 3))
     read = read_layers(graph_of(*layers), DT, T, "direct")
     assert len(read.findings) == 3
+
+
+def test_rules_of_the_chip_are_told_along_where_all_layers_can_be_read() -> None:
+    """Analog input and a bias in front of a synapse, and 5 findings of Xylo at once."""
+    graph = graph_of(nn.Flatten(), nn.Linear(32, 3), MPOSynaptic(0.5, 0.6, **NEURON))
+    inference = Inference("digits", T, DT, "direct", "spike_count")
+    checked = check_graph_on_chip(graph, load_chip_profile("xylo-audio3"), inference)
+    assert checked.graph is None and checked.is_whole
+    found = " ".join(one.found for one in checked.result.findings)
+    for words in ("analog values", "front of a synapse", "leak of the membrane", "reset to zero"):
+        assert words in found
+    assert checked.result.usage
+
+
+def test_rules_of_the_chip_wait_for_layers_that_cannot_be_read() -> None:
+    graph = graph_of(nn.Flatten(), nn.Linear(32, 3), lif(), nn.Linear(3, 3), lif(reset="none"))
+    inference = Inference("digits", T, DT, "counts", "spike_count")
+    checked = check_graph_on_chip(graph, load_chip_profile("xylo-audio3"), inference)
+    assert checked.graph is None and not checked.is_whole
+    assert len(checked.result.findings) == 1
 
 
 def test_behaviour_beyond_nir_is_in_units_of_the_layer() -> None:

@@ -113,8 +113,9 @@ def test_all_findings_at_once():
         (lambda: digits(bias=0.1), "a bias of 0.1 in every timestep"),
         (lambda: digits(lower=None), "no lowest membrane"),
         (lambda: digits(most_spikes=1), "at most one spike"),
+        (lambda: digits(most_spikes=1), "a spike above the threshold"),
         (lambda: digits(threshold=0.1), "above the threshold"),
-        (lambda: digits(lower=-500.0), "a scale that its lower bounds"),
+        (lambda: digits(lower=-500.0), "a scale that its lowest membrane bounds"),
         (lambda: one(dense(INPUT, (1, 4, 4), 16)), "16 classes"),
         (lambda: one(square(pool=2)), "input events summed over windows of 2x2"),
         (
@@ -130,6 +131,16 @@ def test_what_the_chip_does_otherwise_is_a_warning(make, found):
     result = check_speck(make(), PROFILE)
     assert any(found in warning.found for warning in result.warnings)
     assert not any(found in finding.found for finding in result.findings)
+
+
+def test_neurons_of_several_spikes_fire_at_the_threshold_as_the_chip_does():
+    warnings = check_speck(digits(most_spikes=16), PROFILE).warnings
+    assert not any("a spike above the threshold" in warning.found for warning in warnings)
+
+
+def test_weights_of_zero_have_no_scale_to_warn_of():
+    graph = one(replace(square(), weight=0 * square().weight))
+    assert not any("a scale" in warning.found for warning in check_speck(graph, PROFILE).warnings)
 
 
 def test_sources_of_unequal_depth_are_fine():

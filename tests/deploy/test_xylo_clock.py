@@ -59,17 +59,40 @@ def test_facts_are_of_the_activity_that_was_counted() -> None:
     shown[0, 0, :] = 7  # 4 of 40 steps, whatever the number of events
     spikes[2:4, 1, :5] = 3  # 10 of 100
     activity = xylo_activity(shown, spikes)
-    measured, worst = clock_facts(network(), profile, activity)
+    measured, worst, needed = clock_facts(network(), profile, activity, 1e-3)
     assert measured.value == cycles_per_step(network(), profile, 0.1, 0.1)
     assert "an event in 10.0 %" in measured.notes and "a spike in 10.0 %" in measured.notes
-    assert worst.value == 639 and "0.639 MHz" in worst.notes and "power_cycles" in worst.source
+    assert worst.value == 639 and "power_cycles" in worst.source
+    assert needed.value == pytest.approx(measured.value / 1000) and needed.unit == "MHz"
+    assert "timesteps of 1 ms" in needed.name and "0.639 MHz at worst" in needed.notes
+
+
+@pytest.mark.parametrize(
+    ("dt", "answer"),
+    [
+        (1e-3, "50 MHz (default of its drivers, status source) are enough in every step"),
+        (1e-5, "enough on average, and are enough in every step from 0.0128 ms on"),
+        (
+            1e-6,
+            "too slow: they are enough in every step from 0.0128 ms on, on average from 0.0052 ms",
+        ),
+    ],
+)
+def test_the_clock_is_held_against_the_vendor_s(dt: float, answer: str) -> None:
+    """639 cycles at worst are 0.01278 ms at 50 MHz, 260 without any event 0.0052 ms."""
+    activity = xylo_activity(torch.zeros(1, 1, 4), torch.zeros(1, 1, 10))
+    *_, needed = clock_facts(network(), load_chip_profile("xylo-audio3"), activity, dt)
+    assert answer in needed.notes
+    assert needed.notes.endswith("no limit of the chip's clock is known")
+    *_, unknown = clock_facts(network(), load_chip_profile("xylo-audio2"), activity, dt)
+    assert "says no clock to hold it against" in unknown.notes
 
 
 def test_a_profile_without_timings_has_no_facts() -> None:
     profile = load_chip_profile("xylo-imu")
     silent = replace(profile, tables={k: v for k, v in profile.tables.items() if k != "timing"})
     activity = xylo_activity(torch.ones(1, 1, 4), torch.ones(1, 1, 10))
-    assert clock_facts(network(), silent, activity) == []
+    assert clock_facts(network(), silent, activity, 1e-3) == []
 
 
 def test_a_run_counts_steps_not_events() -> None:

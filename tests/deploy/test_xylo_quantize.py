@@ -86,15 +86,11 @@ BROKEN = {
     # dash 0: a synapse that loses its input, a membrane of one step
     "leak of the synapse 0.25": changed(chain(), "b", alpha=FULL((12,), 0.25, dtype=torch.float64)),
     "leak of the membrane 0.25": changed(chain(), "a", beta=FULL((20,), 0.25, dtype=torch.float64)),
-    "leak of the membrane 0 (20 of 20)": changed(
-        chain(), "a", beta=FULL((20,), 0.0, dtype=torch.float64)
-    ),
-    "leak of the membrane 1 (20 of 20)": changed(
-        chain(), "a", beta=FULL((20,), 1.0, dtype=torch.float64)
-    ),
+    "leak of the membrane 0;": changed(chain(), "a", beta=FULL((20,), 0.0, dtype=torch.float64)),
+    "leak of the membrane 1;": changed(chain(), "a", beta=FULL((20,), 1.0, dtype=torch.float64)),
     "reset to zero": changed(chain(), "a", reset="zero"),
-    "at most 1 spikes": changed(chain(), "a", most_spikes=1),
-    "at most 31 spikes": chain(most_spikes=31),
+    "1 as the most spikes": changed(chain(), "a", most_spikes=1),
+    "31 as the most spikes": chain(most_spikes=31),
     "a lowest membrane": changed(chain(), "a", lower=-1.0),
     "one layer of neurons": ChipGraph((layer("a", 4, {INPUT: 8}, 1, most_spikes=1),), (8,), T, ""),
     "output neurons that feed each other": ChipGraph(
