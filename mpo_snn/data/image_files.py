@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ _LONGEST = 4
 _FOLDERS: dict[PartName, tuple[str, ...]] = {"train": ("train",), "test": ("val", "test")}
 _END = 512
 """A tar ends with blocks of this many zero bytes."""
-_SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
+SUFFIXES = {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 
 
 class Place(NamedTuple):
@@ -74,11 +74,13 @@ class ImageFiles:
     def __getitem__(self, which: slice | list[int]) -> Tensor:
         """These images, the shorter side resized, the centre cut out, scaled."""
         indices = range(len(self))[which] if isinstance(which, slice) else which
-        return self.scaling.apply(torch.stack([_central(self.open(i), self.size) for i in indices]))
+        return self.scaling.apply(
+            torch.stack([central_part(self.open(i), self.size) for i in indices])
+        )
 
     def augmented(self, which: list[int], augment: Augment | None) -> Tensor:
         """These images for training, scaled."""
-        prepare = _random_part if self.resized_crop else _central
+        prepare = random_part if self.resized_crop else central_part
         stored = torch.stack([prepare(self.open(index), self.size) for index in which])
         return self.scaling.apply(stored if augment is None else augment(stored))
 
@@ -93,17 +95,43 @@ class ImageFiles:
         Raises:
             DataError: if it cannot be read or decoded.
         """
-        from PIL import Image
+        return decode(io.BytesIO(self.content(index)), self.names[index])
 
+    def content(self, index: int) -> bytes:
+        """One image as it is encoded.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
         place = self.places[index]
         try:
             with place.file.open("rb") as file:
                 file.seek(place.start)
-                return Image.open(io.BytesIO(file.read(place.length))).convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(
-                f"cannot read '{self.names[index]}': it is no image, or damaged."
-            ) from error
+                return file.read(place.length)
+        except OSError as error:
+            raise _no_image(self.names[index]) from error
+
+
+def decode(content: IO[bytes], name: str) -> Any:
+    """An image in RGB.
+
+    Args:
+        content: as it is encoded.
+        name: what to call it in an error.
+
+    Raises:
+        DataError: if it cannot be decoded.
+    """
+    from PIL import Image
+
+    try:
+        return Image.open(content).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _no_image(name) from error
+
+
+def _no_image(name: str) -> DataError:
+    return DataError(f"cannot read '{name}': it is no image, or damaged.")
 
 
 def find_folder(path: Path, part: PartName) -> tuple[ImageFiles, Tensor, tuple[str, ...]] | None:
@@ -116,7 +144,7 @@ def find_folder(path: Path, part: PartName) -> tuple[ImageFiles, Tensor, tuple[s
         for folder in sorted(root.iterdir())
         if folder.is_dir()
         for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in _SUFFIXES
+        if file.suffix.lower() in SUFFIXES
     ]
     return _gather(found) if found else None
 
@@ -132,7 +160,7 @@ def find_tar(path: Path, part: PartName) -> tuple[ImageFiles, Tensor, tuple[str,
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 name = PurePosixPath(member.name)
-                if not member.isfile() or name.suffix.lower() not in _SUFFIXES:
+                if not member.isfile() or name.suffix.lower() not in SUFFIXES:
                     continue
                 parts = name.parts
                 if len(parts) >= 3 and parts[-3] in _FOLDERS[part]:
@@ -159,7 +187,8 @@ def _gather(
     return files, labels, classes
 
 
-def _central(image: Any, size: int) -> Tensor:
+def central_part(image: Any, size: int) -> Tensor:
+    """The shorter side resized, the centre cut out: (3, size, size), uint8."""
     short = max(size, round(size * _RESIZED))
     width, height = image.size
     if (width, height) != (size, size):
@@ -182,7 +211,7 @@ def _without_far_ends(image: Any) -> Any:
     return image.crop((left, top, left + min(width, longest), top + min(height, longest)))
 
 
-def _random_part(image: Any, size: int) -> Tensor:
+def random_part(image: Any, size: int) -> Tensor:
     """8 to 100 % of the area, aspect ratio 3/4 to 4/3 (torchvision's RandomResizedCrop)."""
     from mpo_snn.operators import declare_torchvision_operators
 

@@ -13,6 +13,7 @@ from mpo_snn.data.known import KNOWN, SOURCES, Known
 from mpo_snn.data.part import Part
 from mpo_snn.data.scaling import Scaling
 from mpo_snn.data.settings import DataSettings
+from mpo_snn.data.shards import Shards
 from mpo_snn.data.source import Images, find_source
 from mpo_snn.errors import DataError
 
@@ -40,7 +41,7 @@ def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"])
     x, divisor = images.x, PIXEL_MAX
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-    if isinstance(x, ImageFiles):
+    if isinstance(x, ImageFiles | Shards):
         x = replace(x, size=settings.size or SIZE, resized_crop=settings.resized_crop)
         if settings.normalize:
             mean, std = IMAGENET_MEAN, IMAGENET_STD
@@ -67,7 +68,7 @@ def _findings(
             f"{len(wrong)} labels are out of range, the first is {int(y[wrong[0]])} of sample"
             f" {int(wrong[0])}; allowed is 0 to {len(classes) - 1}."
         )
-    if isinstance(x, ImageFiles):
+    if isinstance(x, ImageFiles | Shards):
         if settings.name == "imagenet" and len(classes) != IMAGENET_CLASSES:
             found.append(
                 f"it has {len(classes)} classes, ImageNet has {IMAGENET_CLASSES}; for other data"

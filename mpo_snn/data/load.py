@@ -13,6 +13,7 @@ from torch import Tensor
 from mpo_snn.data.dataset import Dataset, Pixels, Samples
 from mpo_snn.data.part import Part, hold_out, limit
 from mpo_snn.data.settings import DataSettings
+from mpo_snn.data.shards import Shards
 from mpo_snn.errors import DataError
 
 Loader = Callable[[DataSettings, int, Literal["train", "test"]], Part]
@@ -49,7 +50,7 @@ def load(
         name=name,
         train_x=_samples(training),
         train_y=training.y,
-        test_x=_samples(evaluated),
+        test_x=_one_by_one(_samples(evaluated)),
         test_y=evaluated.y,
         class_names=evaluated.class_names,
         input_scaling=evaluated.words or evaluated.scaling.words,
@@ -121,6 +122,11 @@ def _are_names(classes: Sequence[str]) -> bool:
 
 def _needs_training_statistics(settings: DataSettings) -> bool:
     return settings.name == "archive" and settings.normalize
+
+
+def _one_by_one(samples: Samples) -> Samples:
+    """Samples that are not streamed: where accuracy is measured, they are wanted in any order."""
+    return samples.files if isinstance(samples, Shards) else samples
 
 
 def _samples(part: Part) -> Samples:

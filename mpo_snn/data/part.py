@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mpo_snn.data.image_files import ImageFiles
 from mpo_snn.data.scaling import Scaling
+from mpo_snn.data.shards import Shards
 from mpo_snn.errors import DataError
 
 ORDER_SEED = 0
@@ -19,7 +20,7 @@ class Part:
     """The training or the test split of a data set.
 
     Attributes:
-        x: stored samples, (N, *features), uint8 or float32, or files with images.
+        x: stored samples, (N, *features), uint8 or float32, or files or shards with images.
         y: classes, int64, (N,).
         class_names: what each class is called.
         title: what the data is called in a report.
@@ -27,7 +28,7 @@ class Part:
         words: the scaling in words, where they say more than its numbers; empty otherwise.
     """
 
-    x: Tensor | ImageFiles
+    x: Tensor | ImageFiles | Shards
     y: Tensor
     class_names: tuple[str, ...]
     title: str
@@ -37,6 +38,14 @@ class Part:
     def __len__(self) -> int:
         """N."""
         return len(self.y)
+
+    @property
+    def order(self) -> Tensor:
+        """Indices in a fixed order of which every beginning holds each class in its share.
+
+        Images in shards lie in such an order already, and cannot be reordered.
+        """
+        return torch.arange(len(self)) if isinstance(self.x, Shards) else stratified_order(self.y)
 
     def choose(self, indices: Tensor) -> Part:
         """These samples, in this order."""
@@ -70,7 +79,7 @@ def limit(part: Part, count: int | None) -> Part:
     """
     if count is None or count >= len(part):
         return part
-    return part.choose(stratified_order(part.y)[:count])
+    return part.choose(part.order[:count])
 
 
 def hold_out(part: Part, amount: float) -> tuple[Part, Part]:
@@ -89,5 +98,5 @@ def hold_out(part: Part, amount: float) -> tuple[Part, Part]:
             f"cannot hold {amount:g} out of the {len(part)} training samples for validation:"
             " data.validation leaves no sample on one side."
         )
-    order = stratified_order(part.y)
+    order = part.order
     return part.choose(order[:-count].sort().values), part.choose(order[-count:].sort().values)

@@ -26,8 +26,8 @@ class DataSettings:
 
     Attributes:
         name: name of the data set; `archive` is any .npz file or Parquet folder of your own.
-        path: file or folder that holds it, in any of the formats of docs/data.md; null for what
-            comes with the package.
+        path: file or folder that holds it, in any of the formats of docs/data.md, or the address
+            of shards (s3://bucket/folder); null for what comes with the package.
         train_limit: train on this many samples at most, every class in its share; null takes all.
         test_limit: likewise for the split that accuracy is measured on.
         validation: how much of the training data is held out, a share below 1 or a number of
@@ -43,6 +43,8 @@ class DataSettings:
         size: height and width that image files and events are brought to; null keeps those of the
             sensor, and takes 224 for image files.
         workers: processes that read and augment batches beside the training; 0 for none.
+        buffer: images that a process shuffles among each other while it streams shards.
+        cache: folder in which shards of an address are kept that accuracy is measured on.
         download: whether a data set that is not at `path` may be fetched to there.
         framing: how events are cut into frames: `time`, steps of equal length; `count`, steps of
             an equal number of events.
@@ -61,6 +63,8 @@ class DataSettings:
     cutout: int = 0
     size: int | None = None
     workers: int = 0
+    buffer: int = 1000
+    cache: str | None = None
     download: bool = False
     framing: Literal["time", "count"] = "time"
 
@@ -101,6 +105,8 @@ class DataSettings:
         for key in ("crop", "cutout", "workers"):
             if getattr(self, key) < 0:
                 found.append(f"data.{key} is {getattr(self, key)}, allowed is 0 or more.")
+        if self.buffer < 1:
+            found.append(f"data.buffer is {self.buffer}, allowed is 1 or more.")
         if self.workers > MOST_WORKERS:
             found.append(f"data.workers is {self.workers}, allowed is up to {MOST_WORKERS}.")
         if self.size is not None and self.size < 1:

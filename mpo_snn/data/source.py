@@ -15,6 +15,8 @@ from mpo_snn.data.image_files import ImageFiles, find_folder, find_tar
 from mpo_snn.data.known import Known
 from mpo_snn.data.part_name import PartName
 from mpo_snn.data.settings import DataSettings
+from mpo_snn.data.shard_index import ShardIndex, find_index
+from mpo_snn.data.shards import Shards, Span
 from mpo_snn.errors import DataError
 
 __all__ = ["Images", "PartName", "find_source", "wanted_path"]
@@ -33,7 +35,7 @@ class Images:
         note: how the pixels differ from the published ones, e.g. `JPEG q75`; empty if they do not.
     """
 
-    x: Tensor | ImageFiles
+    x: Tensor | ImageFiles | Shards
     y: Tensor
     classes: tuple[str, ...]
     title: str
@@ -56,6 +58,8 @@ def find_source(
     """
     from mpo_snn.data import cifar_python, idx, npz_archive, parquet_archive
 
+    if (index := find_index(settings.path)) is not None:
+        return lambda part: _streamed(index, part, settings)
     path = wanted_path(settings, source)
     if (batches := cifar_python.find(path, settings.name)) is not None:
         return lambda part: _plain(batches, cifar_python.read(batches, settings.name, part))
@@ -81,14 +85,21 @@ def find_source(
     raise DataError(
         f"cannot use data set '{settings.name}' from '{path}': {what} none of: a .npz archive with"
         " x_train, y_train, x_test, y_test; train.parquet and test.parquet with columns image and"
-        " label; the published files; a folder or tar with train/CLASS/* and val/CLASS/*. If it"
-        " should be one, it is damaged."
+        " label; the published files; a folder or tar with train/CLASS/* and val/CLASS/*; a"
+        " shards.json with its shards. If it should be one, it is damaged."
     )
 
 
 def _plain(path: Path, content: tuple[Tensor, Tensor]) -> Images:
     """A split of the published files, which do not repeat the names of the classes."""
     return Images(*content, classes=(), title=path.stem, where=f"'{path}'")
+
+
+def _streamed(index: ShardIndex, part: PartName, settings: DataSettings) -> Images:
+    spans = tuple(Span(shard, 0, len(shard.labels)) for shard in index.part(part))
+    x = Shards(index.root, spans, buffer=settings.buffer, cache=settings.cache)
+    title = index.root.rstrip("/").rpartition("/")[2]
+    return Images(x, x.labels, index.classes, title=title, where=f"'{index.root}'")
 
 
 def _files(
@@ -111,7 +122,9 @@ def wanted_path(settings: DataSettings, source: str | None) -> Path:
         DataError: otherwise.
     """
     if settings.path is None and not settings.download:
-        fetch = ", or let mpo-train fetch it: --data.download true" if can_fetch(settings.name) else ""
+        fetch = (
+            ", or let mpo-train fetch it: --data.download true" if can_fetch(settings.name) else ""
+        )
         hint = f"get it from {source} and" if source else "please"
         raise DataError(
             f"data set '{settings.name}' does not come with the package: {hint} say where it is"

@@ -185,7 +185,7 @@ def _train(
 ) -> Run:
     recipe, checkpoint, me = run.recipe, run.path / CHECKPOINT, rank()
     from_epoch = together(lambda: _epochs_done(checkpoint))
-    loaders = together(lambda: loaders_of(recipe, dataset, Share(me.number, me.count)))
+    loaders = together(lambda: loaders_of(recipe, dataset, Share(me.number, me.count), from_epoch))
     environment = _note_start(run, device, from_epoch, dataset)
     begin = time.monotonic()
     with quiet_lightning(speaks=me.is_first):

@@ -101,14 +101,15 @@ def test_what_a_step_sees_does_not_depend_on_what_came_before() -> None:
     assert not torch.equal(epoch(1), epoch(2))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
 def test_resume_with_augmentation_is_bitwise(
-    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    workers: int, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "mnist.npz"
     pixels = np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)
     labels = np.arange(60) % 10
     np.savez(path, x_train=pixels, y_train=labels, x_test=pixels[:20], y_test=labels[:20])
-    data = DataSettings("mnist", str(path), crop=2, cutout=5)
+    data = DataSettings("mnist", str(path), crop=2, cutout=5, workers=workers)
     optimizer = replace(tiny.optimizer, batch_size=20)
     recipe = replace(tiny, data=data, epochs=2, encoding="rate", optimizer=optimizer)
     whole = fit(recipe, tmp_path / "whole", device="cpu")
