@@ -16,6 +16,8 @@ from mpo_snn.page.group_chart import BarGroup, group_chart
 from mpo_snn.page.look_up import look_up
 from mpo_snn.page.quantities import ABSENT, show_count, show_energy, show_percent
 
+from .finding import Finding, grouped
+
 SHOW = {"count": show_count, "percent": show_percent}
 ROWS = 8
 """Resources in one chart."""
@@ -53,6 +55,7 @@ def render_deployment(report: dict[str, Any]) -> str:
             else {**fullest, "shown": show_percent(100 * fullest["share"])},
             overflows=show_count(sum(report["events"].values())),
             shown_energy=_shown_energy,
+            warnings=grouped(Finding(**one) for one in report["warnings"]),
             absent=ABSENT,
         )
     )
@@ -102,7 +105,12 @@ def _charts(report: dict[str, Any]) -> dict[str, Any]:
 def _resources(resources: list[dict[str, Any]]) -> list[Markup]:
     """Bars in columns, each the share of a resource that is taken."""
     bars = [
-        Bar(_short(one["resource"]), [min(one["share"], 1.0)], f"{100 * one['share']:.1f} %")
+        Bar(
+            _short(one["resource"]),
+            [min(one["share"], 1.0)],
+            f"{100 * one['share']:.1f} %",
+            note=f"{one['used']:,.0f} of {one['available']:,.0f} {one['unit']}",
+        )
         for one in resources
     ]
     return [

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from mpo_snn.page.quantities import show_count
 from mpo_snn.profiles.chip import ChipProfile
 
 from .finding import Fact
@@ -132,4 +133,4 @@ def _judged(mean: float, most: float, dt: float, profile: ChipProfile) -> str:
 
 
 def _megahertz(hertz: float) -> str:
-    return f"{hertz / 1e6:.3g} MHz"
+    return f"{show_count(hertz / 1e6)} MHz"

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from mpo_snn.deploy.finding import grouped
+from mpo_snn.page.quantities import show_count
 
 if TYPE_CHECKING:
     from mpo_snn.deploy.finding import CheckResult, Finding, Usage
@@ -158,8 +159,8 @@ def _rest(report: dict[str, Any]) -> Table:
         table.add_row("  energy", escape(energy_line(energy)))
     for fact in report["facts"]:
         if fact["unit"] == "MHz":
-            name, _, when = fact["name"].partition(" for ")
-            line = f"{name}, {fact['value']:.3g} MHz for {when} {fact['notes']}"
+            _, _, when = fact["name"].partition(" for ")
+            line = f"{show_count(fact['value'])} MHz for {when} {fact['notes']}"
             table.add_row("  clock", escape(line))
     return table
 
@@ -174,7 +175,7 @@ def _plain_table(style: str = "") -> Table:
 
 def energy_line(energy: dict[str, Any]) -> str:
     """One estimate in a line, with its range and where it comes from."""
-    unit, factor = energy["unit"], 1.0
+    unit, factor = energy["unit"].replace("uW", "µW").replace("uJ", "µJ"), 1.0
     if unit == "pJ/inference":
         unit, factor = _readable(energy["value"])
     low, value, high = (energy[key] * factor for key in ("low", "value", "high"))

@@ -35,11 +35,11 @@ def axes_below_rows(figure: Figure, rows_pt: float, ends: tuple[float, float], l
     return axes
 
 
-def write_row(axes: Any, name: str, label: str, top: float) -> None:
+def write_row(axes: Any, name: str, label: str, top: float, longest: int = LONGEST_NAME) -> None:
     """Write a name at the left and a value at the right, on the first line below `top`."""
     text: dict[str, Any] = {"fontsize": FONT_PT, "va": "baseline", "parse_math": False}
     text["transform"] = axes.get_yaxis_transform()  # x from 0 to 1, whatever the axis shows
-    axes.text(0, top + 14, shorten(name), color=INK, ha="left", **text)
+    axes.text(0, top + 14, shorten(name, longest), color=INK, ha="left", **text)
     axes.text(1, top + 14, label, color=SOFT, ha="right", **text)
 
 

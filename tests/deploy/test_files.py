@@ -76,6 +76,10 @@ def test_the_page_shows_what_the_report_says_and_asks_for_nothing_outside(chip: 
     assert not re.findall(r'(?:src|href)="(?!#)[^"]*"|@import|url\((?!#)', page)
     assert "<script" not in page
     assert render_deployment(json.loads(files[REPORT])) == page
+    for one in report["resources"]:
+        amount = f"{one['used']:,.0f} of {one['available']:,.0f} {one['unit']}"
+        assert f">{one['resource']}</text>" in page and f">{amount}</text>" in page
+    assert ("nothing was checked for size" in page) == (not report["resources"])
 
 
 def test_a_folder_with_other_content_is_left_alone(tmp_path) -> None:
