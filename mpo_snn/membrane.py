@@ -236,8 +236,12 @@ class MembraneRecord:
 
     def add_sequence(self, u: Tensor, counted: Tensor) -> None:
         """Take what `observe` gave of a whole sequence."""
+        self.add_sample(self.sample(u, counted))
+
+    def add_sample(self, sample: Sample) -> None:
+        """Take the sample of a whole sequence."""
         self.close()
-        self._take(u, counted)
+        self.open.append(sample)
 
     def add_step(self, v: Tensor, spk: Tensor, p: LIFParameters) -> None:
         """Add one timestep of a hand-written loop, (batch, *features)."""
@@ -254,7 +258,7 @@ class MembraneRecord:
         u = self._v / self._steps if self.statistic == "mean" else self._v
         counted = torch.as_tensor(self._counted / self._steps)
         self._v, self._counted, self._steps = None, 0.0, 0
-        self._take(u, counted)
+        self.open.append(self.sample(u, counted))
 
     def take_sequences(self) -> list[Sample]:
         """The samples of all sequences since the last call, with their graphs."""
@@ -281,6 +285,7 @@ class MembraneRecord:
         sample, self.read = self.read, None
         return sample
 
-    def _take(self, u: Tensor, counted: Tensor) -> None:
+    def sample(self, u: Tensor, counted: Tensor) -> Sample:
+        """What this record wants to know of what `observe` gave."""
         sample = take_sample(u, counted, self.gamma, self.granularity, self.per_neuron)
-        self.open.append(replace(sample, u=u.detach()) if processes(self.group) > 1 else sample)
+        return replace(sample, u=u.detach()) if processes(self.group) > 1 else sample

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError, ShapeError
-from mpo_snn.kernels import lif_scan, lif_scan_observed
+from mpo_snn.kernels import lif_scan, lif_scan_sampled, lif_spikes
 from mpo_snn.lif import InputGain, LIFParameters, Reset, ResetTiming, lif_step
-from mpo_snn.membrane import MembraneRecord
+from mpo_snn.membrane import MembraneRecord, Sample
 from mpo_snn.neuron_values import (
     THRESHOLD_FLOOR,
     for_features,
@@ -215,6 +215,15 @@ class MPONeuron(nn.Module):
         Raises:
             ShapeError: if there is no time step or no batch axis.
         """
+        spk, v = self._scan(current, want_membrane=True)
+        assert v is not None, "it was asked for"
+        return spk, v
+
+    def scan_spikes(self, current: Tensor) -> Tensor:
+        """The spikes of `scan` alone, which saves memory: the membrane need not be kept."""
+        return self._scan(current, want_membrane=False)[0]
+
+    def _scan(self, current: Tensor, want_membrane: bool) -> tuple[Tensor, Tensor | None]:
         if current.dim() < 2 or current.shape[0] == 0:
             raise ShapeError(
                 f"input of {type(self).__name__}.scan has shape {tuple(current.shape)}, expected"
@@ -223,20 +232,24 @@ class MPONeuron(nn.Module):
         p = self.parameters_for(current[0])
         current = self._membrane_current(current)
         if self.record is None or not self._is_recording():
-            return self._run(current, p)
-        spk, v, *observed = self._run_observed(current, p, self.record)
-        self.record.add_sequence(*observed)
+            return self._run(current, p, want_membrane)
+        spk, v, sample = self._run_sampled(current, p, self.record, want_membrane)
+        self.record.add_sample(sample)
         return spk, v
 
-    def _run(self, current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
-        """Spikes and membrane of all timesteps, from the membrane at rest."""
-        return lif_scan(current, p, self.backend)
+    def _run(
+        self, current: Tensor, p: LIFParameters, want_membrane: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Spikes, and membrane if wanted, of all timesteps, from the membrane at rest."""
+        if want_membrane:
+            return lif_scan(current, p, self.backend)
+        return lif_spikes(current, p, self.backend), None
 
-    def _run_observed(
-        self, current: Tensor, p: LIFParameters, record: MembraneRecord
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The same, with what the record wants to know of it (`mpo_snn.membrane.observe`)."""
-        return lif_scan_observed(current, p, record.statistic, record.power, self.backend)
+    def _run_sampled(
+        self, current: Tensor, p: LIFParameters, record: MembraneRecord, want_membrane: bool
+    ) -> tuple[Tensor, Tensor | None, Sample]:
+        """The same, with the sample that the record takes of it."""
+        return lif_scan_sampled(current, p, record, want_membrane, self.backend)
 
     def _membrane_current(self, x: Tensor) -> Tensor:
         """What drives the membrane at every timestep, from the input of `scan`."""

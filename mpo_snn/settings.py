@@ -65,7 +65,7 @@ class NeuronSettings:
     most_spikes: int = 1
     output_spikes: int | None = None
     lower: float | None = None
-    backend: Literal["in_place", "triton", "reference"] | None = None
+    backend: Literal["numba", "in_place", "triton", "reference"] | None = None
 
     def findings(self) -> list[str]:
         """What is out of range, one line each."""

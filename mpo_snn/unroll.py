@@ -117,9 +117,10 @@ class Unrolled(nn.Module):
         layer = layer_of(self.network, node)
         x: _Value = values[node.args[0]]  # type: ignore[index]
         if isinstance(layer, MPONeuron):
+            if observe is None:
+                return _Value(layer.scan_spikes(self._over_time(x)), False)
             spk, v = layer.scan(self._over_time(x))
-            if observe is not None:
-                observe(str(node.target), spk, v)
+            observe(str(node.target), spk, v)
             return _Value(spk, False)
         if isinstance(layer, _BatchNorm) and (layer.training or layer.running_mean is None):
             return self._run_batchnorm(layer, x)

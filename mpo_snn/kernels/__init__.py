@@ -1,8 +1,9 @@
 """The scans over time, each behind one function, by backends that give the same spikes.
 
 `reference` is the definition (`mpo_snn.lif`, `mpo_snn.synapse`); `in_place` is plain torch, several
-times faster; `triton` is for GPUs (leaky neurons whose leak and threshold are not learnt). Neurons
-that fire several times in a step (`mpo_snn.multi_spike`) have the definition alone.
+times faster; `numba` is compiled for CPUs, faster still, and saves the input alone; `triton` is for
+GPUs (leaky neurons whose leak and threshold are not learnt). Neurons that fire several times in a
+step (`mpo_snn.multi_spike`) have the definition alone.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mpo_snn.lif import InputGain, LIFParameters
+    from mpo_snn.membrane import MembraneRecord, Sample
 
-BACKENDS = ("in_place", "triton", "reference")
+BACKENDS = ("numba", "in_place", "triton", "reference")
 
 
 def lif_scan(
@@ -34,7 +36,7 @@ def lif_scan(
 
     Returns:
         spikes and membrane; the membrane in the precision of the parameters or a higher one, the
-        spikes likewise, or (`triton`) in that of the current.
+        spikes likewise, or (`numba`, `triton`) in that of the current.
 
     Raises:
         RecipeError: if the backend is unknown, or cannot run the layer.
@@ -44,6 +46,10 @@ def lif_scan(
         from mpo_snn.kernels.triton_lif import lif_scan_triton
 
         return lif_scan_triton(current, p)
+    if backend == "numba":
+        from mpo_snn.kernels.numba_lif import lif_scan_numba
+
+        return lif_scan_numba(current, p)
     import torch
 
     current = current.to(torch.promote_types(current.dtype, p.beta.dtype))
@@ -54,6 +60,39 @@ def lif_scan(
     from mpo_snn.lif import lif_scan_reference
 
     return lif_scan_reference(current, p)
+
+
+def lif_spikes(current: Tensor, p: LIFParameters, backend: str | None = None) -> Tensor:
+    """The spikes of `lif_scan` alone: `numba` does not even write the membrane then."""
+    if _choose(current, p, backend) == "numba":
+        from mpo_snn.kernels.numba_lif import lif_spikes_numba
+
+        return lif_spikes_numba(current, p)
+    return lif_scan(current, p, backend)[0]
+
+
+def lif_scan_sampled(
+    current: Tensor,
+    p: LIFParameters,
+    record: MembraneRecord,
+    want_membrane: bool = True,
+    backend: str | None = None,
+) -> tuple[Tensor, Tensor | None, Sample]:
+    """`lif_scan` with the sample that a record takes of it.
+
+    Args:
+        current: as in `lif_scan`.
+        p: as in `lif_scan`.
+        record: says which statistics; it is not changed.
+        want_membrane: whether the membrane must be there; without, it may be None.
+        backend: as in `lif_scan`.
+    """
+    if _choose(current, p, backend) == "numba":
+        from mpo_snn.kernels.numba_lif import lif_scan_numba_sampled
+
+        return lif_scan_numba_sampled(current, p, record, want_membrane)
+    spk, v, *observed = lif_scan_observed(current, p, record.statistic, record.power, backend)
+    return spk, v, record.sample(*observed)
 
 
 def lif_scan_observed(
@@ -101,7 +140,9 @@ def synapse_scan(
 
 def default_backend(device: str) -> str:
     """The backend that a device's layers run on unless one is asked for."""
-    return "triton" if device == "cuda" and _has_triton() else "in_place"
+    if device == "cuda" and _has_triton():
+        return "triton"
+    return "numba" if device == "cpu" and _has_numba() else "in_place"
 
 
 def _choose(current: Tensor, p: LIFParameters, backend: str | None) -> str:
@@ -116,14 +157,24 @@ def _choose(current: Tensor, p: LIFParameters, backend: str | None) -> str:
             f"cannot run a layer on the backend {backend}: its neurons fire several times in a step"
             " or have a lowest membrane. Use reference, or leave the backend out."
         )
-    if wanted != "triton":
+    if wanted not in _WHY_NOT:
         return wanted
-    reason = _why_not_triton(current, p)
+    reason = _WHY_NOT[wanted](current, p)
     if reason is None:
-        return "triton"
+        return wanted
     if backend is None:
         return "in_place"
-    raise RecipeError(f"cannot run a layer on the backend triton: {reason}. Use in_place.")
+    raise RecipeError(f"cannot run a layer on the backend {wanted}: {reason}. Use in_place.")
+
+
+def _why_not_numba(current: Tensor, p: LIFParameters) -> str | None:
+    if not _has_numba():
+        return "the package numba is not installed (pip install 'mpo-snn[fast]')"
+    if current.device.type != "cpu":
+        return f"it is for CPUs, the input is on {current.device.type}"
+    from mpo_snn.kernels.numba_lif import why_not
+
+    return why_not(current, p)
 
 
 def _why_not_triton(current: Tensor, p: LIFParameters) -> str | None:
@@ -139,3 +190,11 @@ def _why_not_triton(current: Tensor, p: LIFParameters) -> str | None:
 @cache  # asked for at every scan
 def _has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None
+
+
+@cache
+def _has_numba() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+_WHY_NOT = {"numba": _why_not_numba, "triton": _why_not_triton}

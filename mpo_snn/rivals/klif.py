@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from mpo_snn.errors import RecipeError
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import LIFParameters
-from mpo_snn.membrane import MembraneRecord, observe
+from mpo_snn.membrane import MembraneRecord, Sample, observe
 from mpo_snn.surrogate import Spike
 
 
@@ -96,7 +96,9 @@ class KLIF(MPOLeaky):
             self.record.add_step(v, spk, p)  # type: ignore[union-attr]
         return spk
 
-    def _run(self, current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
+    def _run(
+        self, current: Tensor, p: LIFParameters, want_membrane: bool = True
+    ) -> tuple[Tensor, Tensor]:
         current = self._in_own_precision(current)
         state = torch.zeros_like(current[0])
         spikes, membranes = [], []
@@ -106,11 +108,11 @@ class KLIF(MPOLeaky):
             membranes.append(v)
         return torch.stack(spikes), torch.stack(membranes)
 
-    def _run_observed(
-        self, current: Tensor, p: LIFParameters, record: MembraneRecord
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _run_sampled(
+        self, current: Tensor, p: LIFParameters, record: MembraneRecord, want_membrane: bool = True
+    ) -> tuple[Tensor, Tensor, Sample]:
         spk, v = self._run(current, p)
-        return spk, v, *observe(v, spk, p, record.statistic, record.power)
+        return spk, v, record.sample(*observe(v, spk, p, record.statistic, record.power))
 
     def extra_repr(self) -> str:
         """Settings in one line, for `print(network)`."""

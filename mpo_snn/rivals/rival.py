@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from mpo_snn.rivals.settings import RivalSettings
-from mpo_snn.unroll import Unrolled
+from mpo_snn.unroll import Observer, Unrolled
 
 TaskLoss = Callable[[Unrolled], Tensor]
 
@@ -18,7 +18,13 @@ class Rival:
     Args:
         unrolled: the network as it trains.
         settings: constants of the methods.
+
+    Attributes:
+        observe: called with name, spikes and membrane of every layer, (time, batch, *features);
+            None where nobody looks, so that no membrane is kept.
     """
+
+    observe: Observer | None = None
 
     def __init__(self, unrolled: Unrolled, settings: RivalSettings) -> None:
         """Keep both."""
@@ -31,9 +37,6 @@ class Rival:
             task_loss: the task loss of a network on the batch of that step.
             seed: decides whatever is drawn; another one in every epoch.
         """
-
-    def observe(self, name: str, spk: Tensor, v: Tensor) -> None:
-        """Called with name, spikes and membrane of every layer, (time, batch, *features)."""
 
     def loss(self) -> Tensor | None:
         """What the method adds to the loss of the forward before it, weighted; None is nothing."""

@@ -74,7 +74,7 @@ def test_values_come_back_as_the_same_recipe(tiny: Recipe) -> None:
         ({"neuron": {"learn_beta": "yes"}}, "neuron.learn_beta is 'yes', allowed is true or"),
         (
             {"neuron": {"backend": "gpu"}},
-            "neuron.backend is 'gpu', allowed is in_place, triton, reference",
+            "neuron.backend is 'gpu', allowed is numba, in_place, triton, reference",
         ),
         ({"method": "magic"}, "method is 'magic', allowed is mpo, fixed."),
         ({"network": {"name": "convnet", "channels": 3}}, "network.channels is 3, allowed is a li"),
