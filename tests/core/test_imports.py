@@ -1,7 +1,8 @@
-"""Every module imports alone and without a warning, and the light ones are light."""
+"""Every module imports, in any order and without a warning, and the light ones are light."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import pkgutil
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from functools import cache
 from pathlib import Path
 
+import networkx
 import pytest
 
 import mpo_snn
@@ -46,6 +49,7 @@ def after_import(name, tell):
 """
 
 
+@cache
 def modules() -> list[str]:
     """All modules of the package, the stages included."""
     return sorted(m.name for m in pkgutil.walk_packages(mpo_snn.__path__, "mpo_snn."))
@@ -72,30 +76,57 @@ def run_fresh(program: str, *arguments: str) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-@pytest.mark.slow
-def test_every_module_imports_alone_without_a_warning() -> None:
-    """A fork each of a process that holds third parties only, and none of ours.
+def imported_at_once(name: str) -> set[str]:
+    """Modules of ours that the text of a module imports while it is being imported itself."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.origin is not None
+    package = name if spec.submodule_search_locations else name.rpartition(".")[0]
+    found: set[str] = set()
+    waiting: list[ast.AST] = [ast.parse(Path(spec.origin).read_text(encoding="utf-8"))]
+    while waiting:
+        statement = waiting.pop()
+        if isinstance(statement, ast.FunctionDef | ast.Lambda):
+            continue
+        if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
+            waiting += statement.orelse
+        elif isinstance(statement, ast.Import):
+            found |= {alias.name for alias in statement.names}
+        elif isinstance(statement, ast.ImportFrom):
+            source = "." * statement.level + (statement.module or "")
+            source = importlib.util.resolve_name(source, package)
+            parts = {f"{source}.{alias.name}" for alias in statement.names} & set(modules())
+            found |= parts or {source}
+        else:
+            waiting += ast.iter_child_nodes(statement)
+    return found & {"mpo_snn", *modules()}
 
-    Those that import torchvision or Lightning themselves come first, while these are absent.
+
+def test_no_module_needs_one_that_needs_it() -> None:
+    """Without a circle, a module that can be imported at all can be imported first."""
+    uses = networkx.DiGraph()
+    uses.add_edges_from((name, used) for name in modules() for used in imported_at_once(name))
+    assert uses.has_edge("mpo_snn.leaky", "mpo_snn.neurons")
+    circles = [sorted(c) for c in networkx.strongly_connected_components(uses) if len(c) > 1]
+    assert not circles
+
+
+def test_modules_import_without_a_warning() -> None:
+    """All one after the other; those that import torchvision or Lightning alone, in a fork each.
+
+    These declare its operators first, which is to be seen while no other module has done so.
     """
     program = """
-        import torch._dynamo.symbolic_convert, snntorch, nir, sklearn, scipy.signal, matplotlib
+        import torch._dynamo.symbolic_convert, snntorch, nir, scipy.signal, matplotlib
         first, rest = (names.split(",") for names in sys.argv[1:])
         found = {name: after_import(name, str) for name in first if name}
-        import mpo_snn.operators
-        mpo_snn.operators.declare_torchvision_operators()
-        import lightning
-        for name in [name for name in sys.modules if name.partition(".")[0] == "mpo_snn"]:
-            del sys.modules[name]
-        del mpo_snn
-        found |= {name: after_import(name, str) for name in rest}
+        for name in rest:
+            importlib.import_module(name)
         print(json.dumps(found))
     """
     names = modules()
     assert {"mpo_snn.unroll", "mpo_snn.kernels.in_place", "mpo_snn.networks.convnet"} <= set(names)
     first = [name for name in names if imports_torchvision(name)]
-    rest = [name for name in names if name not in first]
-    failures = run_fresh(program, ",".join(first), ",".join(rest))
+    failures = run_fresh(program, ",".join(first), ",".join(names))
     assert not failures, "\n".join(f"{name}:\n{text}" for name, text in failures.items())
 
 
