@@ -18,7 +18,7 @@ from tests.graph.graphs import DT
 from tests.importer.random_graphs import Drawn, expressible_graphs
 
 T = 12
-EXAMPLES = settings(max_examples=120, deadline=None, derandomize=True)
+EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 
 
 def samples(drawn: Drawn) -> torch.Tensor:
