@@ -177,15 +177,6 @@ def test_what_it_is_at_is_told_where_nobody_watches(work, monkeypatch, capsys) -
     assert "  clock " in captured.out and " MHz for timesteps of 0.1 ms" in captured.out
 
 
-def test_a_convnet_is_told_what_xylo_runs(work, monkeypatch, capsys) -> None:
-    monkeypatch.chdir(work)
-    tiny = "--epochs 1 --data.train_limit 32 --network.channels [8,8] --quiet --device cpu"
-    assert train.main(["digits-speck", "--output", "maps", *tiny.split()]) == 0
-    assert deploy.main(["maps", "--target", "xylo-audio3"]) == 1
-    out = " ".join(capsys.readouterr().out.split())
-    assert "(--network.name mlp --network.hidden '[128, 128]'), or --target" in out
-
-
 def test_a_chip_of_ones_own_is_found_from_elsewhere(work, monkeypatch) -> None:
     """A run remembers the path in full, and goes on from any folder."""
     from mpo_snn.training.rundir import open_run

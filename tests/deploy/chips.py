@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 
 from mpo_snn.deploy.deployment import Deployment, Samples, deploy
@@ -59,10 +61,15 @@ def samples(count: int = 70) -> Samples:
     return Samples(x, torch.randint(0, 5, (count,), generator=generator), "noise")
 
 
-def deployed(chip: str, graph: ChipGraph | None = None) -> tuple[ChipGraph, Deployment]:
-    """A network, by default that of the chip's family, and what becomes of it."""
+@cache
+def deployed(chip: str) -> tuple[ChipGraph, Deployment]:
+    """The network of the chip's family, and what becomes of it; once for all tests."""
+    return deployed_as(chip, network(load_chip_profile(chip).family))
+
+
+def deployed_as(chip: str, graph: ChipGraph) -> tuple[ChipGraph, Deployment]:
+    """A network, and what becomes of it."""
     profile = load_chip_profile(chip)
-    graph = network(profile.family) if graph is None else graph
     told: list[int] = []
     calibration = torch.rand(20, 1, 4, 4, generator=torch.Generator().manual_seed(4))
     deployment = deploy(graph, profile, samples(), calibration, told.append)

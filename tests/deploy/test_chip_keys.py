@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -9,10 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpo_snn.deploy import loihi_core, xylo_core
+from mpo_snn.deploy import files, loihi_core, xylo_core
 from mpo_snn.deploy.deployment import deploy
 from mpo_snn.deploy.families import can_quantize, family_of
-from mpo_snn.deploy.files import deployment_files
 from mpo_snn.deploy.quantized import UnfitError
 from mpo_snn.deploy.record import report_of
 from mpo_snn.errors import ProfileError
@@ -59,6 +59,15 @@ def changed(profile: ChipProfile, key: str, value: int | str) -> ChipProfile:
     )
 
 
+@pytest.fixture(scope="module")
+def undrawn() -> Iterator[None]:
+    """Without the page, which `test_files` draws and which takes nine tenths of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "render_deployment", lambda report: "")
+        yield
+
+
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("chip", CHIPS)
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
@@ -90,7 +99,7 @@ def test_any_profile_that_is_taken_ends_in_an_answer(chip: str, data: st.DataObj
             assert int(tensor.abs().max()) <= 2 ** (bits - 1), name
     report = report_of(deployment, "a", "b", 1e-4)
     inference = Inference("digits", T, 1e-4, "counts", "spike_count")
-    assert deployment_files(deployment, report, inference, None)
+    assert files.deployment_files(deployment, report, inference, None)
 
 
 def test_speck_s_integers_are_the_ones_that_are_written() -> None:

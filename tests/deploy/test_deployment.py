@@ -14,7 +14,7 @@ from mpo_snn.deploy.real_run import run_real, with_values
 from mpo_snn.errors import DeployError, ShapeError
 from mpo_snn.profiles.chip import load_chip_profile
 
-from .chips import CHIPS, T, deployed, network, samples
+from .chips import CHIPS, T, deployed, deployed_as, network, samples
 
 DT = 1e-4
 
@@ -68,7 +68,7 @@ def test_a_layer_that_falls_silent_is_refused() -> None:
         ),
     )
     with pytest.raises(SilentError, match=r"layer 'b' fires [\d,]+ times before rounding, never"):
-        deployed("loihi-1", graph)
+        deployed_as("loihi-1", graph)
 
 
 def test_a_network_that_never_fires_is_refused() -> None:
@@ -78,7 +78,7 @@ def test_a_network_that_never_fires_is_refused() -> None:
         for x in graph
     )
     with pytest.raises(SilentError, match="no neuron of the network fires"):
-        deployed("loihi-1", replace(graph, layers=silent))
+        deployed_as("loihi-1", replace(graph, layers=silent))
 
 
 def test_an_output_that_never_fires_is_no_answer() -> None:
@@ -88,7 +88,7 @@ def test_an_output_that_never_fires_is_no_answer() -> None:
     weight = 0 * second.projections[0].weight
     silent = replace(second, projections=(replace(second.projections[0], weight=weight),))
     with pytest.raises(SilentError, match="the output 'b' never fires, even before rounding"):
-        deployed("loihi-1", replace(graph, layers=(first, silent)))
+        deployed_as("loihi-1", replace(graph, layers=(first, silent)))
 
 
 def test_what_cannot_be_measured_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 
 import nir
 import pytest
@@ -29,6 +30,7 @@ from .chips import CHIPS, T, deployed, samples
 INFERENCE = Inference("digits", T, 1e-4, "counts", "spike_count")
 
 
+@cache
 def files_of(chip: str, source: str = "runs/a"):
     graph, deployment = deployed(chip)
     report = report_of(deployment, source, "mpo-deploy runs/a --target x", 1e-4)

@@ -23,6 +23,7 @@ def pooled(x, pool, shift, channels):
 def loop(layer, x, v):
     """Spikes and membranes of one step, in Python's own integers."""
     out, into, height, width = layer.weight.shape
+    weight, bias = layer.weight.tolist(), layer.bias.tolist()
     rows = (len(x[0]) + 2 * layer.padding[0] - height) // layer.stride[0] + 1
     columns = (len(x[0][0]) + 2 * layer.padding[1] - width) // layer.stride[1] + 1
     v = v or [[[0] * columns for _ in range(rows)] for _ in range(out)]
@@ -30,14 +31,14 @@ def loop(layer, x, v):
     for o in range(out):
         for r in range(rows):
             for c in range(columns):
-                total = v[o][r][c] + int(layer.bias[o])
+                total = v[o][r][c] + bias[o]
                 for i in range(into):
                     for a in range(height):
                         for b in range(width):
                             y = r * layer.stride[0] + a - layer.padding[0]
                             z = c * layer.stride[1] + b - layer.padding[1]
                             if 0 <= y < len(x[0]) and 0 <= z < len(x[0][0]):
-                                total += int(layer.weight[o, i, a, b]) * x[i][y][z]
+                                total += weight[o][i][a][b] * x[i][y][z]
                 n = total // layer.threshold if total > 0 else 0
                 n = n if layer.most_spikes is None else min(n, layer.most_spikes)
                 if layer.reset == "subtract":

@@ -33,7 +33,7 @@ class Neuron:
 
     def receive(self, weights, times):
         for _ in range(times):
-            self.i = [sat(i + int(w)) for i, w in zip(self.i, weights, strict=True)]
+            self.i = [sat(i + w) for i, w in zip(self.i, weights, strict=True)]
 
     def step(self):
         if self.version == 1:
@@ -60,19 +60,27 @@ def loop(network, events):
     output = [
         Neuron(network.output, k, 1, network.version) for k in range(network.weights_out.shape[1])
     ]
+    into, rec, out = (  # plain integers, which a loop reads many times faster than tensors
+        (weights << shift).tolist()
+        for weights, shift in (
+            (network.weights_in, network.shift_in),
+            (network.weights_rec, network.shift_rec),
+            (network.weights_out[..., None], network.shift_out),
+        )
+    )
     fired, rows = [0] * len(hidden), []
     for step in events.tolist():
         for p, count in enumerate(step):
             for k, neuron in enumerate(hidden):
-                neuron.receive(network.weights_in[p, k] << network.shift_in, min(count, 15))
+                neuron.receive(into[p][k], min(count, 15))
         for j, count in enumerate(fired):
             for k, neuron in enumerate(hidden):
-                neuron.receive(network.weights_rec[j, k] << network.shift_rec, count)
+                neuron.receive(rec[j][k], count)
             for k, neuron in enumerate(output):
-                neuron.receive([network.weights_out[j, k] << network.shift_out], count)
+                neuron.receive(out[j][k], count)
         fired = [neuron.step() for neuron in hidden]
-        out = [neuron.step() for neuron in output]
-        rows.append((fired, out, [n.v for n in hidden], [n.v for n in output]))
+        answer = [neuron.step() for neuron in output]
+        rows.append((fired, answer, [n.v for n in hidden], [n.v for n in output]))
     return [torch.tensor(column) for column in zip(*rows, strict=True)]
 
 

@@ -13,6 +13,11 @@ from mpo_snn.deploy.xylo_check import check_xylo
 from mpo_snn.deploy.xylo_quantize import XyloIntegers, quantize_xylo
 from mpo_snn.profiles.chip import load_chip_profile
 
+from .speck_graphs import convolution
+from .speck_graphs import dense as dense_map
+from .speck_graphs import layer as speck_layer
+from .speck_graphs import network as speck_network
+
 AUDIO3 = load_chip_profile("xylo-audio3")
 T, B = 20, 8
 
@@ -115,6 +120,16 @@ BROKEN = {
         (layer("a", 129, {INPUT: 8}, 1), layer("c", 4, {"a": 129}, 3, most_spikes=1)), (8,), T, ""
     ),
 }
+
+
+def test_convolutions_are_told_what_the_chip_runs() -> None:
+    """Maps of neurons fill it at once: smaller dense layers would be no help."""
+    maps = speck_layer("a", convolution(INPUT, (1, 12, 12), 8))
+    graph = speck_network(maps, speck_layer("b", dense_map("a", (8, 12, 12), 10)))
+    findings = {one.found: one.fix for one in check_xylo(graph, AUDIO3).findings}
+    fix = findings["1152 hidden neurons"]
+    assert "--network.name mlp --network.hidden '[128, 128]'" in fix and "--target" in fix
+    assert "--encoding rows" in findings["144 input channels"]
 
 
 @pytest.mark.parametrize("words", BROKEN)
