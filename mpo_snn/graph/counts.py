@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .layout import features_in_memory, laid_out
+
 EXACT = 2**24
 """Up to here float32 has every whole number."""
 
@@ -36,12 +38,14 @@ class Counts:
         float64, where no partial sum can be more than float32 holds.
         """
         timesteps, batch = spk.shape[:2]
-        rows = spk.flatten(0, 1).flatten(1)
+        order = features_in_memory(spk)
+        rows = laid_out(spk, order).flatten(0, 1).flatten(1)
         if max(rows.shape) > EXACT:
             of_rows = rows.sum(1, dtype=torch.float64)
             of_neurons = rows.sum(0, dtype=torch.float64)
         else:
             of_rows, of_neurons = rows.sum(1), rows.new_ones(len(rows)) @ rows
         of_samples = of_rows.reshape(timesteps, batch).sum(0, dtype=torch.float64)
-        self.of_neurons.add_(of_neurons.reshape(self.of_neurons.shape), alpha=repeats)
+        sums = laid_out(self.of_neurons, order, leading=0)
+        sums.add_(of_neurons.reshape(sums.shape), alpha=repeats)
         self.of_samples.add_(of_samples, alpha=repeats)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from .counts import Counts
+from .layout import features_in_memory, laid_out
 
 WORTH = 2**17
 """Values of one scan from which on it is worth while; numba takes half a second to load."""
@@ -43,26 +44,31 @@ def fused_scan(
     constants: tuple[float, float, float],
     counts: Counts | None,
 ) -> None:
-    """Do all steps; `v` is changed in place, `out` takes the spikes.
+    """Do all steps.
 
     Args:
         drive: of each step [T, B, *features], or [1, B, *features] of all.
-        v: the membranes [B, *features], contiguous.
-        out: [T, B, *features], contiguous.
+        v: the membranes [B, *features], in memory as the spikes are; changed in place.
+        out: takes the spikes [T, B, *features], dense, the features in any order of memory.
         constants: 1 - dt/tau, v_threshold and v_reset.
         counts: takes the sums, if they are wanted.
     """
     timesteps, batch = out.shape[:2]
-    sums = Counts.zeros((0,), 0, drive.device) if counts is None else counts
+    order = features_in_memory(out)
+    of_neurons = torch.zeros(out[0, 0].shape, dtype=torch.float64).view(-1)
+    of_samples = of_neurons[:0] if counts is None else counts.of_samples
     _kernel()(
-        drive.reshape(len(drive), batch, -1).contiguous().numpy(),
-        v.view(batch, -1).numpy(),
-        out.view(timesteps, batch, -1).numpy(),
+        laid_out(drive, order).reshape(len(drive), batch, -1).contiguous().numpy(),
+        laid_out(v, order, leading=1).view(batch, -1).numpy(),
+        laid_out(out, order).view(timesteps, batch, -1).numpy(),
         torch.tensor(constants, dtype=out.dtype).numpy(),
-        sums.of_neurons.view(-1).numpy(),
-        sums.of_samples.numpy(),
+        of_neurons.numpy(),
+        of_samples.numpy(),
         counts is not None,
     )
+    if counts is not None:
+        sums = laid_out(counts.of_neurons, order, leading=0)
+        sums += of_neurons.view(sums.shape)
 
 
 @cache

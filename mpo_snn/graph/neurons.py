@@ -32,6 +32,7 @@ from mpo_snn.errors import GraphError
 from .counts import Counts
 from .fused_scan import fused_scan, is_at_hand
 from .kinds import NEURON_ARRAYS, kind_of
+from .layout import empty_steps, features_in_memory, moved
 from .ops import parameter, per_element
 
 DELAY_TOLERANCE = 1e-6
@@ -93,7 +94,11 @@ class Layer(ABC):
             counts: takes the spikes.
         """
         drive = self.drive(x)
-        out = torch.empty((timesteps, *drive.shape[1:]), dtype=self.dtype, device=self.device)
+        out = empty_steps(drive, timesteps, self.dtype)
+        order = features_in_memory(out)
+        state.tensors = [
+            moved(tensor, order) if tensor.ndim < out.ndim else tensor for tensor in state.tensors
+        ]
         v_out = torch.empty_like(out) if keep_v else None
         self.advance_all(drive, state, out, v_out, counts)
         return out, v_out

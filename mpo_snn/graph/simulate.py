@@ -17,14 +17,15 @@ from torch import Tensor
 
 from mpo_snn.errors import GraphError, ShapeError
 
+from .by_density import ByDensity, operation_by_density
 from .check import check_graph
 from .chip_neurons import ChipNeurons, known_behaviour
 from .execute import Execution, Transmit, Watch
 from .inline import inline
 from .kinds import is_spiking, is_stateful
 from .metadata import behaviour_of
-from .neurons import layer
-from .ops import operation
+from .neurons import Layer, layer
+from .ops import Operation, operation
 from .order import schedule
 from .program import Program
 from .record import Record, Recorder
@@ -69,6 +70,8 @@ class Simulator:
         dt: the step in seconds; NIR graphs are continuous in time and do not state one.
         dtype: the precision of all states and values, float32 or float64.
         device: where they are.
+        events: let convolutions go over to events while their input is sparse, in float32 on the
+            CPU (`mpo_snn.graph.by_density`).
 
     Raises:
         GraphError: if the graph does not make sense (`mpo_snn.graph.check`), dt is not a positive
@@ -81,6 +84,8 @@ class Simulator:
         dt: float,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        *,
+        events: bool = False,
     ) -> None:
         """Check, order and discretise the graph."""
         if dtype not in (torch.float32, torch.float64):
@@ -102,7 +107,8 @@ class Simulator:
         ]
         self.behaviour = known_behaviour(behaviour_of(graph), self.flat, self.spiking)
         incoming = {target: source for source, target in self.flat.edges}
-        layers, operations = {}, {}
+        layers: dict[str, Layer] = {}
+        operations: dict[str, Operation] = {}
         for name, node in self.flat.nodes.items():
             if is_stateful(node):
                 shape, beyond = self.node_shapes[name], self.behaviour.get(name)
@@ -112,7 +118,11 @@ class Simulator:
                     layers[name] = ChipNeurons(node, beyond, dt, shape, dtype, self.device)
             else:
                 shape = self.node_shapes[incoming.get(name, name)]
-                operations[name] = operation(node, shape, dtype, self.device)
+                operations[name] = (
+                    operation_by_density(node, shape)
+                    if events and dtype == torch.float32 and self.device.type == "cpu"
+                    else operation(node, shape, dtype, self.device)
+                )
         self._program = Program(
             self.schedule,
             operations,
@@ -124,6 +134,16 @@ class Simulator:
             dtype,
             self.device,
         )
+
+    @property
+    def on_events(self) -> list[str]:
+        """The nodes that have run on events so far."""
+        operations = self._program.operations.items()
+        return [
+            name
+            for name, operation in operations
+            if isinstance(operation, ByDensity) and operation.has_run_on_events
+        ]
 
     @torch.no_grad()
     def run(

@@ -1,0 +1,83 @@
+"""A convolution that goes over to events while its input is sparse.
+
+Which way is faster depends on the share of the input that is not zero. The dense convolution is the
+definition: it runs first, and events take over only where, for inputs of the same shape, they have
+given every bit of what it gave. In which order a convolution adds up depends on its shape and on
+the processor, not on values, so that results, spikes and counts do not change with the way.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .event_conv import EventConv, is_installed
+from .kinds import kind_of
+from .ops import Operation, convolution_kernel, operation
+
+ENTER, LEAVE = 0.25, 0.3
+"""Densities below which events take over, and above which they give back. They are as fast as the
+dense convolution at 0.35 to 0.45 (3x3, 32 to 256 channels; benchmarks/README.md)."""
+LEAST_CHANNELS, LEAST_OUTPUTS = 16, 32
+"""Of a group: with fewer, the way through the window costs more than the sums."""
+WORTH = 2**31
+"""Products that a layer has done densely before events are tried: numba takes half a second."""
+
+
+class ByDensity:
+    """A convolution [N, channels, height, width] or [N, channels, length], dense or by events.
+
+    Args:
+        dense: the definition.
+        events: the same by events.
+        products: of one sample, dense.
+    """
+
+    def __init__(self, dense: Operation, events: EventConv, products: int) -> None:
+        """Begin dense."""
+        self.dense = dense
+        self.events = events
+        self.products = products
+        self.is_on_events = False
+        self.has_run_on_events = False
+        self._done = 0
+        self._is_same: dict[tuple[int, ...], bool] = {}
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Convolve."""
+        case = (*x.shape, torch.get_num_threads())
+        if self.is_on_events and self._is_same.get(case, False):
+            y, found = self.events(x)
+            self.has_run_on_events = True
+            self.is_on_events = found <= LEAVE * x.numel()
+            return y
+        y = self.dense(x)
+        self._done += self.products * len(x)
+        if self._done >= WORTH and is_installed():
+            self.is_on_events = int(x.count_nonzero()) < ENTER * x.numel()
+            if self.is_on_events and case not in self._is_same:
+                self._is_same[case] = torch.equal(self.events(x)[0], y)
+        return y
+
+
+def operation_by_density(node: Any, shape: tuple[int, ...]) -> Operation | ByDensity:
+    """Make the operation of a stateless node, in float32 on the CPU, as `ops.operation` does.
+
+    Args:
+        node: of the graph.
+        shape: of its input, without N.
+    """
+    cpu = torch.device("cpu")
+    dense = operation(node, shape, torch.float32, cpu)
+    if kind_of(node) not in ("Conv1d", "Conv2d"):
+        return dense
+    kernel = convolution_kernel(node, torch.float32, cpu)
+    window, weight = kernel.window, kernel.weight
+    if weight.shape[1] < LEAST_CHANNELS or len(weight) // window.groups < LEAST_OUTPUTS:
+        return dense
+    size = window.output_size(shape[1:] if len(shape) == 3 else (1, *shape[1:]))
+    events = EventConv(weight, kernel.bias, window)
+    return ByDensity(dense, events, weight.numel() * math.prod(size))

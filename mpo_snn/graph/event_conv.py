@@ -1,0 +1,93 @@
+"""A convolution that visits only what is not zero: events, with their value.
+
+For every output pixel the weights of the events in its window are added to the sums of a block of
+output channels; what is zero is never touched, so that time goes with the density of the input. The
+sums are those of a dense convolution over channels-last memory as oneDNN does it (`ORDER`), bit for
+bit; `mpo_snn.graph.by_density` makes sure of that before it relies on it. Compiled by numba
+(`mpo_snn.graph.event_loops`), which is optional: `pip install 'mpo-snn[fast]'`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from mpo_snn.kernels.numba_threads import share_out
+
+from .geometry import Window
+
+ORDER = "kernel rows, kernel columns, channels; one rounding for product and sum; bias last"
+"""In which oneDNN's convolutions add up over channels-last memory with AVX2 or AVX-512."""
+BLOCKS = (64, 32, 16)
+"""Outputs that are summed up at once: four vector registers of AVX-512, eight of AVX2."""
+
+
+class EventConv:
+    """A Conv2d for inputs of any density, in float32 on the CPU.
+
+    Args:
+        weight: [outputs, channels / groups, *kernel].
+        bias: [outputs].
+        window: how the kernel moves.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, window: Window) -> None:
+        """Lay out the weights so that the outputs of a block lie one after another."""
+        self.window = window
+        self.outputs = len(bias)
+        outputs, channels, *kernel = weight.shape
+        groups = window.groups
+        own = outputs // groups
+        block = next((size for size in BLOCKS if size <= own), BLOCKS[-1])
+        blocks = -(-own // block)
+        rows = weight.new_zeros(groups, blocks * block, *kernel, channels)
+        rows[:, :own] = weight.reshape(groups, own, channels, *kernel).movedim(2, -1)
+        self.weights = rows.reshape(groups, blocks, block, -1).mT.contiguous()
+        self.bias = bias.new_zeros(groups, blocks * block)
+        self.bias[:, :own] = bias.reshape(groups, own)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, int]:
+        """Return the output [N, outputs, height, width], channels last, and the number of events.
+
+        Args:
+            x: [N, channels, height, width]; without the height, it is one line, here and there.
+        """
+        if x.ndim == 3:
+            y, events = self(x.unsqueeze(2))
+            return y.squeeze(2), events
+        images = x.permute(0, 2, 3, 1).contiguous()
+        sizes = self.window.output_size(tuple(images.shape[1:3]))
+        out = images.new_empty(len(x), *sizes, self.outputs)
+
+        def run(first: int, last: int) -> int:
+            return self._run(images[first:last], out[first:last])
+
+        events = sum(share_out(run, len(x), x.numel()))
+        return out.permute(0, 3, 1, 2), events
+
+    def _run(self, images: Tensor, out: Tensor) -> int:
+        from .event_loops import convolve
+
+        window = self.window
+        before = tuple(first for first, _ in window.zeros())
+        return int(
+            convolve(
+                images.numpy(),
+                self.weights.numpy(),
+                self.bias.numpy(),
+                out.numpy(),
+                (*window.kernel, *window.stride, *window.dilation),
+                before,
+                window.groups,
+            )
+        )
+
+
+@cache
+def is_installed() -> bool:
+    """Whether numba is there, and the processor can round product and sum at once."""
+    has_fma = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    return has_fma and importlib.util.find_spec("numba") is not None
