@@ -43,13 +43,18 @@ class Network:
     mpo: MPO | None = None
 
 
-def builders(timesteps: int) -> dict[str, Callable[..., Network]]:
-    """Each library's network by name, from one of ours and our way of batchnorm."""
+def builders(timesteps: int, backend: str | None = None) -> dict[str, Callable[..., Network]]:
+    """Each library's network by name, from one of ours and our way of batchnorm.
+
+    `backend` is the kernel of ours; None takes the one for the device.
+    """
     return {
         "snntorch loop": lambda net, mode="folded": _snntorch_loop(net, timesteps),
         "spikingjelly multi-step": lambda net, mode="folded": _spikingjelly(net, timesteps),
-        "mpo-snn": lambda net, mode="folded": ours(net, timesteps, mode),
-        "mpo-snn + MPO": lambda net, mode="folded": ours(net, timesteps, mode, with_mpo=True),
+        "mpo-snn": lambda net, mode="folded": ours(net, timesteps, mode, backend),
+        "mpo-snn + MPO": lambda net, mode="folded": ours(
+            net, timesteps, mode, backend, with_mpo=True
+        ),
     }
 
 

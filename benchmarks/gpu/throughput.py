@@ -24,6 +24,7 @@ from torch.nn import functional
 from benchmarks.measure import Results, add_common_options, peak_memory, take_turns
 from benchmarks.networks import NEURON, Network, builders, ours
 from mpo_snn.encoding import encode
+from mpo_snn.kernels import BACKENDS
 from mpo_snn.networks import build_network, network_names
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.unroll import BatchNormMode
@@ -50,6 +51,10 @@ def main(argv: list[str] | None = None) -> int:
         default=[64, 128, 256, 256] if on_gpu else [32, 64, 64],
         help="of convnet",
     )
+    parser.add_argument("--channel-scale", type=float, default=1.0, help="of the other networks")
+    parser.add_argument(
+        "--backend", choices=BACKENDS, help="kernel of ours; the device's if not given"
+    )
     parser.add_argument("--batch", type=int, nargs="+", default=[64, 256] if on_gpu else [16])
     parser.add_argument(
         "--precision",
@@ -71,6 +76,8 @@ def main(argv: list[str] | None = None) -> int:
         case = {
             "network": options.network,
             "channels": options.channels if options.network == "convnet" else None,
+            **({} if options.backend is None else {"backend": options.backend}),
+            **({} if options.channel_scale == 1.0 else {"channel_scale": options.channel_scale}),
             "timesteps": options.timesteps,
             "batch": batch,
             "precision": precision,
@@ -97,7 +104,7 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
     label = torch.randint(CLASSES, (batch,)).to(device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     network = _network(case, options.seed)
-    for name, build in builders(steps).items():
+    for name, build in builders(steps, case.get("backend")).items():
         try:
             rows[name] = _checked(build, network, steps, device)
             if rows[name]["passed"]:
@@ -202,7 +209,9 @@ def training_step(
 
 def _network(case: dict[str, Any], seed: int) -> nn.Module:
     torch.manual_seed(seed)
-    settings = NetworkSettings(name=case["network"], init="torch")
+    settings = NetworkSettings(
+        name=case["network"], init="torch", channel_scale=case.get("channel_scale", 1.0)
+    )
     if case["channels"]:
         settings = replace(settings, channels=tuple(case["channels"]))
     return build_network(settings, NEURON, IMAGE, CLASSES)

@@ -1,6 +1,7 @@
 """Augmentation of a batch of stored samples, every sample by draws of its own.
 
-All draws come from torch's global random numbers, so that who seeds them decides the result.
+All draws come from torch's global random numbers on the CPU, so that who seeds them decides the
+result, on whatever device the samples are.
 """
 
 from __future__ import annotations
@@ -72,17 +73,17 @@ def random_crop(x: Tensor, padding: int) -> Tensor:
     height, width = x.shape[-2:]
     flat = x.reshape(len(x), -1, height, width)
     padded = functional.pad(flat, [padding] * 4)
-    top, left = (torch.randint(2 * padding + 1, (len(x), 1)) for _ in range(2))
-    rows = (top + torch.arange(height))[:, None, :, None]
-    columns = (left + torch.arange(width))[:, None, None, :]
-    sample = torch.arange(len(x))[:, None, None, None]
-    channel = torch.arange(flat.shape[1])[None, :, None, None]
+    top, left = (_beside(x, torch.randint(2 * padding + 1, (len(x), 1))) for _ in range(2))
+    rows = (top + _range(x, height))[:, None, :, None]
+    columns = (left + _range(x, width))[:, None, None, :]
+    sample = _range(x, len(x))[:, None, None, None]
+    channel = _range(x, flat.shape[1])[None, :, None, None]
     return padded[sample, channel, rows, columns].reshape(x.shape)
 
 
 def random_flip(x: Tensor) -> Tensor:
     """Mirror each sample left to right with probability 1/2."""
-    flipped = torch.rand(len(x)) < 0.5
+    flipped = _beside(x, torch.rand(len(x)) < 0.5)
     return torch.where(flipped.reshape(-1, *[1] * (x.ndim - 1)), x.flip(-1), x)
 
 
@@ -93,12 +94,21 @@ def cutout(x: Tensor, side: int) -> Tensor:
     cutout, 2017, arXiv:1708.04552; the square may reach over the border, as there.
     """
     height, width = x.shape[-2:]
-    row, column = (torch.randint(size, (len(x), 1)) for size in (height, width))
-    in_rows = (torch.arange(height) - row + side // 2).clamp(-1, side) % (side + 1) < side
-    in_columns = (torch.arange(width) - column + side // 2).clamp(-1, side) % (side + 1) < side
+    row, column = (_beside(x, torch.randint(size, (len(x), 1))) for size in (height, width))
+    in_rows = (_range(x, height) - row + side // 2).clamp(-1, side) % (side + 1) < side
+    in_columns = (_range(x, width) - column + side // 2).clamp(-1, side) % (side + 1) < side
     square = in_rows[:, :, None] & in_columns[:, None, :]
     middle = [1] * (x.ndim - 3)
     return x.masked_fill(square.reshape(len(x), *middle, height, width), 0)
+
+
+def _beside(x: Tensor, draws: Tensor) -> Tensor:
+    """Draws where the samples are; the device is not waited for."""
+    return draws.to(x.device, non_blocking=True)
+
+
+def _range(x: Tensor, size: int) -> Tensor:
+    return torch.arange(size, device=x.device)
 
 
 def _autoaugment(policy: str) -> Augment:

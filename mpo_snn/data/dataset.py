@@ -27,17 +27,43 @@ class Samples(Protocol):
 
 
 class Stored(Samples, Protocol):
-    """Samples that can be augmented as they are stored, before they are scaled."""
+    """Samples that are stored as something else than what the network is shown."""
 
-    def augmented(self, which: list[int], augment: Augment | None) -> Tensor:
-        """These samples, augmented, then scaled."""
+    @property
+    def scaling(self) -> Scaling:
+        """How stored values become the input of the network."""
+
+    def as_stored(self, which: list[int], training: bool = False) -> Tensor:
+        """These samples before they are scaled; in training, parts of them at random."""
+
+
+def as_stored(
+    samples: Samples, which: list[int], augment: Augment | None = None, training: bool = False
+) -> Tensor:
+    """These samples as they are stored, in training augmented; `scaling_of` goes on from there."""
+    if isinstance(samples, Tensor):
+        x = samples[index_on(samples.device, which)]
+    else:
+        x = cast(Stored, samples).as_stored(which, training)
+    return x if augment is None else augment(x)
+
+
+def scaling_of(samples: Samples) -> Scaling | None:
+    """How stored samples become the input of the network; None if they are it already."""
+    return None if isinstance(samples, Tensor) else cast(Stored, samples).scaling
 
 
 def draw(samples: Samples, which: list[int], augment: Augment | None) -> Tensor:
-    """These samples for training, augmented."""
-    if isinstance(samples, Tensor):
-        return samples[which] if augment is None else augment(samples[which])
-    return cast(Stored, samples).augmented(which, augment)
+    """These samples for training, augmented and scaled."""
+    stored, scaling = as_stored(samples, which, augment, training=True), scaling_of(samples)
+    return stored if scaling is None else scaling.apply(stored)
+
+
+def index_on(device: torch.device, which: list[int]) -> Tensor | list[int]:
+    """Indices for a tensor on a device, which is not waited for."""
+    if device.type == "cpu":
+        return which
+    return torch.tensor(which).to(device, non_blocking=True)
 
 
 @dataclass(frozen=True)
@@ -65,10 +91,9 @@ class Pixels:
         """These samples, scaled."""
         return self.scaling.apply(self.stored[which])
 
-    def augmented(self, which: list[int], augment: Augment | None) -> Tensor:
-        """These samples, augmented, then scaled."""
-        stored = self.stored[which]
-        return self.scaling.apply(stored if augment is None else augment(stored))
+    def as_stored(self, which: list[int], training: bool = False) -> Tensor:
+        """These samples before they are scaled."""
+        return self.stored[index_on(self.stored.device, which)]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from typing import IO, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mpo_snn.data.augment import Augment
 from mpo_snn.data.part_name import PartName
 from mpo_snn.data.scaling import Scaling
 from mpo_snn.errors import DataError
@@ -74,15 +73,12 @@ class ImageFiles:
     def __getitem__(self, which: slice | list[int]) -> Tensor:
         """These images, the shorter side resized, the centre cut out, scaled."""
         indices = range(len(self))[which] if isinstance(which, slice) else which
-        return self.scaling.apply(
-            torch.stack([central_part(self.open(i), self.size) for i in indices])
-        )
+        return self.scaling.apply(self.as_stored(list(indices)).contiguous())
 
-    def augmented(self, which: list[int], augment: Augment | None) -> Tensor:
-        """These images for training, scaled."""
-        prepare = random_part if self.resized_crop else central_part
-        stored = torch.stack([prepare(self.open(index), self.size) for index in which])
-        return self.scaling.apply(stored if augment is None else augment(stored))
+    def as_stored(self, which: list[int], training: bool = False) -> Tensor:
+        """These images before they are scaled; in training, random parts if that is asked for."""
+        prepare = random_part if training and self.resized_crop else central_part
+        return batch_of([prepare(self.open(index), self.size) for index in which])
 
     def subset(self, indices: Sequence[int]) -> ImageFiles:
         """Some of the images, in this order."""
@@ -224,7 +220,12 @@ def random_part(image: Any, size: int) -> Tensor:
 def _pixels(image: Any) -> Tensor:
     import numpy as np
 
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def batch_of(images: list[Tensor]) -> Tensor:
+    """Images (3, height, width) as (N, 3, height, width), channels last in memory as decoded."""
+    return torch.stack([image.permute(1, 2, 0) for image in images]).permute(0, 3, 1, 2)
 
 
 def _bilinear() -> Any:

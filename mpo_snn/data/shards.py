@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mpo_snn.data.augment import Augment
 from mpo_snn.data.image_files import SIZE, SUFFIXES, ImageFiles, Place
 from mpo_snn.data.scaling import Scaling
 from mpo_snn.data.shard_index import Shard, is_address
@@ -86,9 +85,9 @@ class Shards:
         """These images, as `ImageFiles` gives them."""
         return self.files[which]
 
-    def augmented(self, which: list[int], augment: Augment | None) -> Tensor:
-        """These images for training, as `ImageFiles` gives them."""
-        return self.files.augmented(which, augment)
+    def as_stored(self, which: list[int], training: bool = False) -> Tensor:
+        """These images before they are scaled, as `ImageFiles` gives them."""
+        return self.files.as_stored(which, training)
 
     def subset(self, indices: Sequence[int]) -> Shards:
         """Some of the images, in rising order."""

@@ -14,7 +14,7 @@ from torch.utils.data import BatchSampler, DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from mpo_snn.data.augment import Augment
-from mpo_snn.data.dataset import Samples, draw
+from mpo_snn.data.dataset import Samples, as_stored, index_on
 from mpo_snn.errors import RecipeError
 from mpo_snn.training.randomness import derived_seed
 
@@ -89,7 +89,7 @@ class EpochBatches(Sampler[list[int]]):
 
 
 class LabelledSamples(TorchDataset[Batch]):
-    """Samples with their labels; a batch is one indexing operation."""
+    """Samples as they are stored, with their labels; a batch is one indexing operation."""
 
     def __init__(self, x: Samples, y: Tensor) -> None:
         """Keep x, (N, *features), and y, (N,)."""
@@ -101,7 +101,7 @@ class LabelledSamples(TorchDataset[Batch]):
 
     def __getitem__(self, indices: list[int]) -> Batch:
         """The batch of these samples."""
-        return self.x[indices], self.y[indices]
+        return as_stored(self.x, indices), self.y[index_on(self.y.device, indices)]
 
 
 class AugmentedSamples(LabelledSamples):
@@ -119,7 +119,8 @@ class AugmentedSamples(LabelledSamples):
         assert isinstance(indices, Indices), "batches of training know their step"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self.seed, "augment", indices.step, self.rank))
-            return draw(self.x, indices, self.augment), self.y[indices]
+            x = as_stored(self.x, indices, self.augment, training=True)
+        return x, self.y[index_on(self.y.device, indices)]
 
 
 def shuffled_loader(
@@ -130,11 +131,12 @@ def shuffled_loader(
     augment: Augment | None = None,
     workers: int = 0,
     share: Share = WHOLE,
+    pinned: bool = False,
 ) -> DataLoader[Batch]:
     """Batches of the training split, in an order of its own for every epoch.
 
     The batches are the loader's `sampler`, not its `batch_sampler`: of these two, Lightning calls
-    `set_epoch` on the first only.
+    `set_epoch` on the first only. `pinned` batches reach a GPU without being waited for.
     """
     return DataLoader(
         AugmentedSamples(x, y, augment, seed, share.part),
@@ -142,11 +144,17 @@ def shuffled_loader(
         batch_size=None,
         num_workers=workers,
         persistent_workers=workers > 0,
+        pin_memory=pinned,
     )
 
 
 def ordered_loader(
-    x: Samples, y: Tensor, batch_size: int = 256, workers: int = 0, share: Share = WHOLE
+    x: Samples,
+    y: Tensor,
+    batch_size: int = 256,
+    workers: int = 0,
+    share: Share = WHOLE,
+    pinned: bool = False,
 ) -> DataLoader[Batch]:
     """Batches of the test split, in the order of the data set.
 
@@ -162,6 +170,7 @@ def ordered_loader(
         batch_size=None,
         num_workers=workers,
         persistent_workers=workers > 0,
+        pin_memory=pinned,
     )
 
 

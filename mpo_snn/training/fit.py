@@ -23,7 +23,7 @@ import torch
 from rich.console import Console
 
 from mpo_snn.data import load_dataset
-from mpo_snn.data.dataset import Dataset
+from mpo_snn.data.dataset import Dataset, scaling_of
 from mpo_snn.encoding import largest_input, shape_of_step
 from mpo_snn.errors import RunError
 from mpo_snn.networks import build_network
@@ -35,8 +35,10 @@ from mpo_snn.training.device import Device, meet
 from mpo_snn.training.divergence import DivergedError
 from mpo_snn.training.environment import command_line, describe_environment
 from mpo_snn.training.interruption import LostProcessError, fit_or_be_interrupted
+from mpo_snn.training.layout import channels_last
 from mpo_snn.training.loaders import loaders_of
 from mpo_snn.training.module import TrainingModule
+from mpo_snn.training.precision import check_precision, of_trainer
 from mpo_snn.training.progress import ReportProgress
 from mpo_snn.training.quiet import quiet_lightning
 from mpo_snn.training.randomness import derived_seed
@@ -152,6 +154,7 @@ def _prepared(run: Run, device: str) -> tuple[Dataset, TrainingModule]:
             f"cannot train into '{run.path}': process {rank().number} of {rank().count} does not"
             " see it. The machines of a training need one file system; give --output a path on it."
         )
+    check_precision(run.recipe.precision, device)
     dataset = load_dataset(run.recipe.data, run.recipe.timesteps)
     return dataset, _module(run, dataset, device)
 
@@ -171,9 +174,9 @@ def _module(run: Run, dataset: Dataset, device: str) -> TrainingModule:
     )
     if (run.path / START).is_file():
         network.load_state_dict(read_weights(run.path / START)[0])
-    network = with_shared_batchnorm(network, device)
+    network = channels_last(with_shared_batchnorm(network, device))
     steps = -(-len(dataset.train_y) // recipe.optimizer.batch_size)
-    return TrainingModule(recipe, network, classes, steps)
+    return TrainingModule(recipe, network, classes, steps, scaling_of(dataset.train_x))
 
 
 def _train(
@@ -185,13 +188,16 @@ def _train(
 ) -> Run:
     recipe, checkpoint, me = run.recipe, run.path / CHECKPOINT, rank()
     from_epoch = together(lambda: _epochs_done(checkpoint))
-    loaders = together(lambda: loaders_of(recipe, dataset, Share(me.number, me.count), from_epoch))
+    loaders = together(
+        lambda: loaders_of(recipe, dataset, Share(me.number, me.count), device, from_epoch)
+    )
     environment = _note_start(run, device, from_epoch, dataset)
     begin = time.monotonic()
     with quiet_lightning(speaks=me.is_first):
         trainer = Trainer(
             accelerator="gpu" if device == "cuda" else "cpu",
             **processes_of_trainer(),
+            precision=of_trainer(recipe.precision),
             max_epochs=recipe.epochs,
             callbacks=[
                 MetricsTable(run.path / METRICS),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mpo_snn.data.scaling import Scaling
 from mpo_snn.encoding import encode
 from mpo_snn.errors import RunError
 from mpo_snn.mpo import MPO
@@ -19,7 +20,8 @@ from mpo_snn.readout import read_out
 from mpo_snn.rivals import build_rival
 from mpo_snn.settings import MPOSettings
 from mpo_snn.training.batches import Batch
-from mpo_snn.training.divergence import DivergedError, first_broken_layer, first_broken_part
+from mpo_snn.training.divergence import LOOK_EVERY, DivergedError, LossWatch
+from mpo_snn.training.layout import convolves_images, like_kernels
 from mpo_snn.training.loss import tet_loss
 from mpo_snn.training.randomness import derived_seed
 from mpo_snn.training.ranks import gathered, rank, told_by_first
@@ -53,14 +55,23 @@ class TrainingModule(LightningModule):
         network: one timestep.
         classes: number of outputs of the network.
         steps_per_epoch: for the schedule of the learning rate.
+        scaling: what is done to samples as they arrive, on their device; None for nothing.
     """
 
     def __init__(
-        self, recipe: Recipe, network: nn.Module, classes: int, steps_per_epoch: int
+        self,
+        recipe: Recipe,
+        network: nn.Module,
+        classes: int,
+        steps_per_epoch: int,
+        scaling: Scaling | None = None,
     ) -> None:
         """Unroll the network and attach the method; MPO watches where it is not the method."""
         super().__init__()
-        self.recipe, self.steps_per_epoch = recipe, steps_per_epoch
+        self.recipe, self.steps_per_epoch, self.scaling = recipe, steps_per_epoch, scaling
+        self._convolves = convolves_images(network)
+        self._watch = LossWatch()
+        self._watched: dict[str, Any] = {}
         self.unrolled = Unrolled(network, recipe.timesteps, recipe.batchnorm)
         self.mpo = MPO(
             network, recipe.mpo if recipe.method == "mpo" else _only_watching(recipe.mpo)
@@ -75,6 +86,15 @@ class TrainingModule(LightningModule):
         """Scores (batch, classes) of samples (batch, *features)."""
         return read_out(self._logits(self.unrolled, x), self.recipe.readout)
 
+    def shown(self, x: Tensor) -> Tensor:
+        """Samples as the network is shown them, from samples as they are stored."""
+        x = x if self.scaling is None else self.scaling.apply(x)
+        return like_kernels(x) if self._convolves else x
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Scale the samples where they are now."""
+        return self.shown(batch[0]), batch[1]
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make what is drawn in this step depend on the step alone, not on what ran before."""
         if batch_idx == 0:
@@ -86,11 +106,7 @@ class TrainingModule(LightningModule):
         self.mpo.progress = self.global_step / (self.recipe.epochs * self.steps_per_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The joint loss (`mpo_snn.mpo`), or that of a rival.
-
-        Raises:
-            DivergedError: if it is not finite.
-        """
+        """The joint loss (`mpo_snn.mpo`), or that of a rival; nothing here waits for the device."""
         x, y = batch
         scores, task = self._forward(self.unrolled, batch, self.rival.observe)
         dist, width = self.mpo.losses()
@@ -98,20 +114,33 @@ class TrainingModule(LightningModule):
         loss: Tensor = task + weights.lambda_dist * dist + weights.lambda_width * width
         added = self.rival.loss()
         loss = loss if added is None else loss + added
-        if not bool(torch.isfinite(loss)):
-            parts = {"L_Dist": dist, "L_width": width} | ({} if added is None else {"rival": added})
-            self._stop(float(loss.detach()), x, task, parts)
+        parts = {"L_Dist": dist, "L_width": width} | ({} if added is None else {"rival": added})
+        self._watched = {"loss": loss, "task": task, "added": parts, "x": x}
         losses = {"train_loss": loss, "task_loss": task, "dist_loss": dist, "width_loss": width}
         self._note({name: value.detach() for name, value in losses.items()}, len(y))
-        self.train_accuracy(scores.detach(), y)
+        self.train_accuracy.update(scores.detach(), y)
         self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """The optimiser's step, then that of the method."""
+        step = self.global_step
         super().optimizer_step(*args, **kwargs)
         self.mpo.step()
+        layers = self.mpo.layers
+        means = {name: layers[name].totals.sums["mu"] for name in self.unrolled.neurons}
+        self._watch.note(step, membranes=means, **self._watched)
+        self._watched = {}
         self.rival.after_step()
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Look whether the losses so far are finite, now and then and at the end of an epoch.
+
+        Raises:
+            DivergedError: if one is not.
+        """
+        if (batch_idx + 1) % LOOK_EVERY == 0 or batch_idx + 1 >= self.steps_per_epoch:
+            self._look()
 
     def on_validation_start(self) -> None:
         """Measure one network, not one of every process."""
@@ -123,7 +152,7 @@ class TrainingModule(LightningModule):
         scores = self(x)
         loss = functional.cross_entropy(scores, y)
         self._note({"test_loss": loss}, len(y))
-        self.test_accuracy(scores, y)
+        self.test_accuracy.update(scores, y)
         self.log("test_accuracy", self.test_accuracy, on_epoch=True)
 
     def configure_optimizers(self) -> Any:
@@ -180,13 +209,15 @@ class TrainingModule(LightningModule):
         current = encode(x, recipe.timesteps, recipe.encoding, fresh=unrolled.training)
         return unrolled(current, observe)  # type: ignore[no-any-return]
 
-    def _stop(self, loss: float, x: Tensor, task: Tensor, added: Mapping[str, Tensor]) -> NoReturn:
-        current = encode(x, self.recipe.timesteps, self.recipe.encoding)
-        found = gathered(first_broken_layer(self.unrolled, current))
-        broken = next((one for one in found if one), None) or first_broken_part(task, added)
+    def _look(self) -> None:
+        broken = self._watch.look()
+        if broken is None:
+            return
+        found = next((one for one in gathered(broken) if one and one.has_broken_input), broken)
+        epoch = broken.step // self.steps_per_epoch
         message = (
-            f"training stopped in epoch {self.current_epoch + 1}, step {self.global_step + 1}:"
-            f" the loss is {loss:g}; {broken}"
+            f"training stopped in epoch {epoch + 1}, step {broken.step + 1}: the loss is"
+            f" {broken.loss:g}; {found.blame}"
         )
         raise told_by_first(DivergedError(message))
 

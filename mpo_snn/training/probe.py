@@ -81,7 +81,7 @@ class MembraneHistogram(EpochTable):
         pl_module.eval()
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             loader: Any = trainer.val_dataloaders
-            x = next(iter(loader))[0].to(pl_module.device)
+            x = pl_module.shown(next(iter(loader))[0].to(pl_module.device))
             unrolled(encode(x, recipe.timesteps, recipe.encoding), observe=look)
         for module, training in modes.items():
             module.training = training

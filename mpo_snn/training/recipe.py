@@ -19,6 +19,8 @@ from mpo_snn.rivals.settings import RivalSettings
 from mpo_snn.settings import MPOSettings, NeuronSettings, refuse
 from mpo_snn.training.typed import typed
 
+Precision = Literal["float32", "bfloat16"]
+
 MOST_THREADS = 1024
 MOST = 1e30
 """Of the constants of an optimiser, which computes with them in the precision of the weights."""
@@ -83,6 +85,8 @@ class Recipe:
             others are other people's (`mpo_snn.rivals`).
         threads: CPU threads of the training, >= 1; the order of sums and so the last digits of
             the weights depend on it. null takes as many as torch finds cores.
+        precision: of the arithmetic in training; `bfloat16` is torch's autocast, for devices that
+            have it (`mpo_snn.training.precision`).
         data: which data.
         network: which network, and its size.
         neuron: settings of every neuron.
@@ -102,6 +106,7 @@ class Recipe:
     tet_lambda: float = 0.0
     method: Method = "mpo"
     threads: int | None = None
+    precision: Precision = "float32"
     data: DataSettings
     network: NetworkSettings
     neuron: NeuronSettings = field(default_factory=NeuronSettings)

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from mpo_snn.data.augment import Augment
-from mpo_snn.data.image_files import central_part, random_part
+from mpo_snn.data.image_files import batch_of, central_part, random_part
 from mpo_snn.data.shard_stream import Encoded, open_image, stream
 from mpo_snn.data.shards import Shards, Span
 from mpo_snn.training.batches import WHOLE, Batch, EpochBatches, Share
@@ -114,9 +114,9 @@ class StreamedBatches(TorchDataset[Batch]):
         prepare = random_part if self.shards.resized_crop else central_part
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self.seed, "augment", run_step, self.share.part))
-            x = torch.stack([prepare(open_image(one), self.shards.size) for one in images])
+            x = batch_of([prepare(open_image(one), self.shards.size) for one in images])
             x = x if self.augment is None else self.augment(x)
-        return self.shards.scaling.apply(x), torch.tensor([one.label for one in images])
+        return x, torch.tensor([one.label for one in images])
 
     def _seek(self, step: Step) -> None:
         """Open the stream that a step belongs to, before it."""
@@ -136,6 +136,7 @@ def streamed_loader(
     augment: Augment | None = None,
     workers: int = 0,
     share: Share = WHOLE,
+    pinned: bool = False,
 ) -> DataLoader[Batch]:
     """Batches of the training split; arguments and errors as in `StreamedBatches`."""
     batches = StreamedBatches(shards, batch_size, seed, augment, workers, share)
@@ -145,6 +146,7 @@ def streamed_loader(
         batch_size=None,
         num_workers=workers,
         persistent_workers=workers > 0,
+        pin_memory=pinned,
     )
 
 

@@ -5,35 +5,92 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 
-from mpo_snn.encoding import encode
-from mpo_snn.networks import build_network
-from mpo_snn.training.divergence import DivergedError, first_broken_layer, first_broken_part
-from mpo_snn.training.fit import fit
+from mpo_snn.training.checkpoint import read_checkpoint
+from mpo_snn.training.divergence import LOOK_EVERY, DivergedError, LossWatch
+from mpo_snn.training.fit import fit, start
+from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.recipe import OptimizerSettings, Recipe
-from mpo_snn.unroll import Unrolled
+from mpo_snn.training.rundir import CHECKPOINT, create_run
 
 
-def test_the_broken_layer_is_found(tiny: Recipe) -> None:
-    torch.manual_seed(0)
-    unrolled = Unrolled(build_network(tiny.network, tiny.neuron, (1, 8, 8), 10), 2)
-    x = encode(torch.rand(3, 1, 8, 8), 2)
-    assert first_broken_layer(unrolled, x) is None
-    with torch.no_grad():
-        unrolled.network.get_parameter("features.3.weight")[0, 0] = math.nan
-    assert "is 'features.5'. A lower" in str(first_broken_layer(unrolled, x))
-    infinite = encode(torch.full((1, 1, 8, 8), math.inf), 2)
-    assert "the input has values" in str(first_broken_layer(unrolled, infinite))
+def noted(step: int = 0, **changes: Any) -> dict[str, Any]:
+    """What a step leaves."""
+    values = {"loss": torch.tensor(1.5), "task": torch.tensor(2.3), "x": torch.ones(3, 4)}
+    values |= {"added": {"L_Dist": torch.tensor(0.1), "L_width": torch.tensor(0.5)}}
+    values |= {"membranes": {"a": torch.tensor(0.2), "b": torch.tensor(0.3)}}
+    return {"step": step, **values, **changes}
 
 
-def test_the_broken_part_is_told() -> None:
-    parts = {"L_Dist": torch.tensor(math.inf), "L_width": torch.tensor(0.5)}
-    told = first_broken_part(torch.tensor(2.3), parts)
-    assert "what is added to it is not: L_Dist inf, L_width 0.5, each times its weight." in told
-    assert "the read-out behind them is not" in first_broken_part(torch.tensor(math.nan), parts)
+NAN = torch.tensor(math.nan)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"x": torch.full((1, 8), math.inf), "membranes": {"a": NAN, "b": NAN}}, "the input has"),
+        ({"membranes": {"a": torch.tensor(0.0), "b": NAN}}, "is not finite is 'b'. A lower"),
+        ({"membranes": {"a": NAN, "b": NAN}}, "is not finite is 'a'. A lower"),
+        ({"task": NAN}, "every membrane is finite, the read-out behind them is not."),
+        (
+            {"added": {"L_Dist": torch.tensor(math.inf), "L_width": torch.tensor(0.5)}},
+            "what is added to it is not: L_Dist inf, L_width 0.5, each times its weight.",
+        ),
+    ],
+)
+def test_the_first_broken_step_is_kept_with_what_is_to_blame(
+    changes: dict[str, Any], told: str
+) -> None:
+    watch = LossWatch()
+    assert watch.look() is None
+    for step in range(3):
+        watch.note(**noted(step))
+        assert watch.look() is None
+    watch.note(**noted(3, loss=NAN, **changes))
+    watch.note(**noted(4))
+    watch.note(**noted(5, loss=NAN, task=NAN, membranes={"a": NAN, "b": NAN}))
+    broken = watch.look()
+    assert broken is not None
+    assert broken.step == 3 and math.isnan(broken.loss)
+    assert told in broken.blame
+
+
+def test_the_broken_layer_is_found(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = TrainingModule.training_step
+
+    def training_step(self: TrainingModule, *arguments: Any) -> Any:
+        if self.global_step == 4:
+            with torch.no_grad():
+                self.unrolled.network.get_parameter("features.3.weight")[0, 0] = math.nan
+        return original(self, *arguments)
+
+    monkeypatch.setattr(TrainingModule, "training_step", training_step)
+    message = r"epoch 2, step 5: the loss is nan; .* is 'features\.5'\. A lower"
+    with pytest.raises(DivergedError, match=message):
+        fit(tiny, tmp_path / "run", device="cpu")
+    assert read_checkpoint(tmp_path / "run" / CHECKPOINT)["epoch"] == 0
+    assert len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) == 2
+
+
+def test_a_long_epoch_is_not_trained_to_its_end(tiny: Recipe, tmp_path: Path) -> None:
+    steps: list[int] = []
+
+    class Count(Callback):
+        def on_train_batch_end(self, *arguments: Any) -> None:
+            steps.append(arguments[4])
+
+    wild = replace(tiny, epochs=1, optimizer=OptimizerSettings(lr=1e30, batch_size=16))
+    run = create_run(wild, tmp_path / "run")
+    with pytest.raises(DivergedError, match="epoch 1, step 2: the loss is"):
+        start(run, device="cpu", callbacks=[Count()])
+    assert len(steps) == LOOK_EVERY
 
 
 def test_a_weight_that_is_too_large_is_told_as_such(tiny: Recipe, tmp_path: Path) -> None:

@@ -56,7 +56,9 @@ def settings(path: Path | str, **changes: Any) -> DataSettings:
 
 
 def numbers(x: Tensor) -> list[int]:
-    return (255 * x[:, 0, 0, 0]).round().int().tolist()
+    """The numbers of images, stored or scaled."""
+    x = x if x.dtype == torch.uint8 else 255 * x
+    return x[:, 0, 0, 0].round().int().tolist()
 
 
 def epoch_of(loader: Any, epoch: int = 0) -> list[tuple[list[int], list[int]]]:
