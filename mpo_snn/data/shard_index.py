@@ -80,9 +80,11 @@ def open_place(root: str, name: str) -> IO[bytes]:
     except ImportError as error:
         reason = " ".join(str(error).split())
         raise DataError(f"cannot read '{root}/{name}': {reason}.") from error
+    except FileNotFoundError as error:
+        raise DataError(f"cannot read '{root}/{name}': it is not there.") from error
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
-        raise DataError(f"cannot read '{root}/{name}': {reason or 'it is not there'}.") from error
+        raise DataError(f"cannot read '{root}/{name}': {reason}.") from error
 
 
 def find_index(path: str | None) -> ShardIndex | None:

@@ -321,7 +321,7 @@ def with_text(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
-        (Path.unlink, "No such file"),
+        (Path.unlink, "it is not there"),
         (cut, "it is damaged"),
         (without_last, "it holds 6 images, the index says 7"),
         (with_other_class, "its class is 7, the index says"),
