@@ -19,7 +19,9 @@ MOST_EVENTS = 15
 """Events of a value of 1 in one row: what an input channel of Xylo takes in a timestep."""
 
 
-def encode(x: Tensor, timesteps: int, kind: str = "direct", *, fresh: bool = False) -> Tensor:
+def encode(
+    x: Tensor, timesteps: int, kind: str = "direct", *, fresh: bool = False, trusted: bool = False
+) -> Tensor:
     """Input of all timesteps, (time, batch, *features), from samples (batch, *features).
 
     - `direct` shows the same analog values at every timestep; it is a view with time stride 0, by
@@ -44,6 +46,7 @@ def encode(x: Tensor, timesteps: int, kind: str = "direct", *, fresh: bool = Fal
         fresh: whether `rate` draws from torch's global random numbers, as training does. Otherwise
             its draws are a function of each sample's own values, so that whoever shows a sample,
             alone or in any batch, shows the same spikes.
+        trusted: whether values are known to lie in [0, 1]; to look waits for the device.
 
     Raises:
         RecipeError: if the kind is unknown.
@@ -62,7 +65,7 @@ def encode(x: Tensor, timesteps: int, kind: str = "direct", *, fresh: bool = Fal
         return x.transpose(0, 1)
     if kind not in ENCODINGS:
         raise RecipeError(f"unknown encoding '{kind}': choose one of {', '.join(ENCODINGS)}.")
-    low, high = float(x.min()), float(x.max())
+    low, high = (0.0, 1.0) if trusted else (float(x.min()), float(x.max()))
     if not (low >= 0.0 and high <= 1.0):
         raise DataError(
             f"cannot encode values from {low:g} to {high:g} by {kind}, allowed is 0 to 1; leave out"

@@ -11,6 +11,7 @@ import math
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
@@ -209,12 +210,17 @@ def _without_far_ends(image: Any) -> Any:
 
 def random_part(image: Any, size: int) -> Tensor:
     """8 to 100 % of the area, aspect ratio 3/4 to 4/3 (torchvision's RandomResizedCrop)."""
+    return _pixels(_resized_crop(size)(image))
+
+
+@lru_cache(maxsize=8)
+def _resized_crop(size: int) -> Any:
     from mpo_snn.operators import declare_torchvision_operators
 
     declare_torchvision_operators()
     from torchvision.transforms import v2
 
-    return _pixels(v2.RandomResizedCrop(size, antialias=True)(image))
+    return v2.RandomResizedCrop(size, antialias=True)
 
 
 def _pixels(image: Any) -> Tensor:

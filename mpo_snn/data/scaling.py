@@ -38,6 +38,11 @@ class Scaling:
         return x
 
     @property
+    def maps_bytes_to_unit(self) -> bool:
+        """Whether bytes become values in [0, 1]."""
+        return self.divisor >= 255.0 and not self.mean
+
+    @property
     def words(self) -> str:
         """The scaling with its numbers, for a reader and a graph's metadata."""
         words = "value" if self.divisor == 1.0 else f"value / {self.divisor:g}"

@@ -70,7 +70,7 @@ class TrainingModule(LightningModule):
         super().__init__()
         self.recipe, self.steps_per_epoch, self.scaling = recipe, steps_per_epoch, scaling
         self._convolves = convolves_images(network)
-        self._watch = LossWatch()
+        self._watch, self._is_unit = LossWatch(), False
         self._watched: dict[str, Any] = {}
         self.unrolled = Unrolled(network, recipe.timesteps, recipe.batchnorm)
         self.mpo = MPO(
@@ -93,6 +93,8 @@ class TrainingModule(LightningModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Scale the samples where they are now."""
+        scaling, is_bytes = self.scaling, batch[0].dtype == torch.uint8
+        self._is_unit = scaling is not None and is_bytes and scaling.maps_bytes_to_unit
         return self.shown(batch[0]), batch[1]
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
@@ -127,8 +129,7 @@ class TrainingModule(LightningModule):
         step = self.global_step
         super().optimizer_step(*args, **kwargs)
         self.mpo.step()
-        layers = self.mpo.layers
-        means = {name: layers[name].totals.sums["mu"] for name in self.unrolled.neurons}
+        means = dict(zip(self.mpo.layers, self.mpo.totals.of_layers("mu"), strict=True))
         self._watch.note(step, membranes=means, **self._watched)
         self._watched = {}
         self.rival.after_step()
@@ -206,7 +207,8 @@ class TrainingModule(LightningModule):
     def _logits(self, unrolled: Unrolled, x: Tensor, observe: Observer | None = None) -> Tensor:
         """Outputs of all timesteps; in training, spikes of the encoding are drawn afresh."""
         recipe = self.recipe
-        current = encode(x, recipe.timesteps, recipe.encoding, fresh=unrolled.training)
+        fresh, trusted = unrolled.training, self._is_unit
+        current = encode(x, recipe.timesteps, recipe.encoding, fresh=fresh, trusted=trusted)
         return unrolled(current, observe)  # type: ignore[no-any-return]
 
     def _look(self) -> None:

@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mpo_snn.data import load_dataset
+from mpo_snn.data.dataset import scaling_of
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.encoding import encode
 from mpo_snn.errors import RecipeError
@@ -20,8 +23,10 @@ from mpo_snn.networks import build_network
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.training import precision
+from mpo_snn.training.batches import Share
 from mpo_snn.training.fit import fit
 from mpo_snn.training.layout import channels_last, like_kernels
+from mpo_snn.training.loaders import loaders_of
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.weights import read_weights
@@ -49,7 +54,17 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("changes", [{}, {"method": "fixed"}, {"loss": "tet", "tet_lambda": 0.1}])
+def bytes_at(path: Path) -> str:
+    """An archive of 40 and 20 images of bytes, of MNIST's size."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 28, 28), dtype=np.uint8)
+    labels = np.arange(40) % 10
+    np.savez(path, x_train=pixels, y_train=labels, x_test=pixels[:20], y_test=labels[:20])
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"method": "fixed"}, {"loss": "tet", "tet_lambda": 0.1}, {"encoding": "rate"}]
+)
 def test_a_step_does_not_wait_for_the_device(
     changes: dict[str, Any], tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +82,8 @@ def test_a_step_does_not_wait_for_the_device(
 
     monkeypatch.setattr(TrainingModule, "on_train_batch_start", start)
     monkeypatch.setattr(TrainingModule, "optimizer_step", end)
-    fit(replace(tiny, epochs=1, **changes), tmp_path / "run", device="cpu")
+    data = DataSettings("mnist", bytes_at(tmp_path / "mnist.npz"), crop=2, flip=True)
+    fit(replace(tiny, epochs=1, data=data, **changes), tmp_path / "run", device="cpu")
     assert not inside and waits.places == []
 
 
@@ -128,7 +144,8 @@ def test_frames_are_channels_last_in_every_step() -> None:
 def test_bfloat16_trains_where_the_cpu_has_it(
     tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    half = replace(tiny, precision="bfloat16", epochs=1)
+    neuron = replace(tiny.neuron, backend="in_place")  # which does not have to be compiled
+    half = replace(tiny, precision="bfloat16", epochs=1, neuron=neuron)
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: False)
     with pytest.raises(
         RecipeError, match=r"neither AVX512-BF16 nor AMX.* 13 to 24 times"
@@ -144,18 +161,8 @@ def test_bfloat16_trains_where_the_cpu_has_it(
 
 def test_whole_numbers_are_scaled_where_they_arrive(tiny: Recipe, tmp_path: Path) -> None:
     """Loaders give bytes; the module makes of them what the data set would have given."""
-    import numpy as np
-
-    from mpo_snn.data import load_dataset
-    from mpo_snn.data.dataset import scaling_of
-    from mpo_snn.training.batches import Share
-    from mpo_snn.training.loaders import loaders_of
-
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 28, 28), dtype=np.uint8)
-    labels = np.arange(40) % 10
-    path = tmp_path / "mnist.npz"
-    np.savez(path, x_train=pixels, y_train=labels, x_test=pixels[:20], y_test=labels[:20])
-    recipe = replace(tiny, data=DataSettings("mnist", str(path), normalize=True))
+    path = bytes_at(tmp_path / "mnist.npz")
+    recipe = replace(tiny, data=DataSettings("mnist", path, normalize=True))
     dataset = load_dataset(recipe.data, 2)
     network = build_network(tiny.network, tiny.neuron, (1, 28, 28), 10)
     module = TrainingModule(recipe, network, 10, 1, scaling_of(dataset.train_x))
