@@ -19,8 +19,18 @@ from mpo_snn.kernels import BACKENDS
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import ResetTiming
 from mpo_snn.mpo import MPO
+from mpo_snn.settings import MPOSettings
 
 BETA, THRESHOLD, SLOPE = 0.5, 1.0, 4.0
+WHOLE_METHOD = MPOSettings(
+    width_follows="spread",
+    width_scale=1.0,
+    width_scale_end=None,
+    lambda_dist=0.01,
+    height="stabilised",
+    neuron_gain=True,
+)
+"""Every part of MPO, as the paper has it: all statistics are taken, and one sends a gradient."""
 ResetKind = Literal["zero", "subtract"]
 
 
@@ -67,7 +77,7 @@ def _ours(
 ) -> Variant:
     layer = _layer(reset, device, backend, timing)
     return replace(
-        _variant(lambda x: layer.scan(x)[0], lambda: _ours(reset, device, "reference", timing)),
+        _variant(layer.scan_spikes, lambda: _ours(reset, device, "reference", timing)),
         is_ours=True,
         kernel_tensors=_kernel_tensors(backend),
     )
@@ -75,15 +85,15 @@ def _ours(
 
 def _with_statistics(reset: ResetKind, device: str, backend: str) -> Variant:
     layer = _layer(reset, device, backend, None)
-    mpo = MPO(layer)
+    mpo = MPO(layer, WHOLE_METHOD)
 
     def train(x: Tensor, grad: Tensor) -> None:
-        spk, _ = layer.scan(x)
+        spk = layer.scan_spikes(x)
         torch.autograd.backward((spk, mpo.regularizer()), (grad, None))
         mpo.step()
 
     return Variant(
-        lambda x: layer.scan(x)[0],
+        layer.scan_spikes,
         train,
         lambda: _with_statistics(reset, device, "reference"),
         is_ours=True,

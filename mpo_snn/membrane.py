@@ -43,7 +43,7 @@ class Moments:
     def sigma(self) -> Tensor:
         """Population standard deviation; its gradient is finite where nothing moves."""
         variance = self.variance
-        return torch.where(variance > 0, variance.clamp(min=VARIANCE_FLOOR).sqrt(), 0.0 * variance)
+        return variance.clamp(min=VARIANCE_FLOOR).sqrt() * (variance > 0)
 
     def detached(self) -> Moments:
         """The same values, cut from the graph."""
@@ -66,6 +66,13 @@ def moments(u: Tensor, dim: tuple[int, ...] | None = None) -> Moments:
     m2 = (from_shift - mean).square().sum(axes)
     values = (first.detach() + mean).reshape(m2.shape)
     return Moments(u.numel() / m2.numel(), values, m2)
+
+
+def side_by_side(parts: Sequence[Moments]) -> Moments:
+    """Moments of several samples, each 0-d, as vectors."""
+    counts = torch.tensor([float(p.count) for p in parts], dtype=parts[0].mean.dtype)
+    mean, m2 = torch.stack([p.mean for p in parts]), torch.stack([p.m2 for p in parts])
+    return Moments(counts.to(mean.device, non_blocking=True), mean, m2)
 
 
 def merge(a: Moments, b: Moments) -> Moments:

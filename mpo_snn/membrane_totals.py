@@ -1,50 +1,72 @@
-"""What a layer's membrane did since somebody last asked: means over steps, kept on the device."""
+"""What the membranes did since somebody last asked: means over steps, kept on the device."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from mpo_snn.gradient_scale import HEIGHT_RAILS
 from mpo_snn.membrane import Sample
 
+KEYS = ("mu", "sigma", "rho", "coverage", "density", "width", "height", "rails")
+
 
 @dataclass
 class Totals:
-    """Sums of a layer's figures over steps; nothing waits for the device until `means`.
+    """Sums of the figures of all layers over steps; nothing waits for the device until `means`.
 
     Attributes:
-        sums: by name, 0-d.
+        sums: (KEYS, layers).
         batches: how many steps they are of.
     """
 
-    sums: dict[str, Tensor] = field(default_factory=dict)
+    sums: Tensor | None = None
     batches: int = 0
 
-    def add(self, sample: Sample, width: Tensor, height: Tensor) -> None:
+    def add(
+        self, samples: Sequence[Sample], widths: Sequence[Tensor], heights: Sequence[Tensor]
+    ) -> None:
         """Add one step.
 
         Args:
-            sample: statistics of the membrane in it.
-            width: of the surrogate, in volt; one number or one per channel.
-            height: of the surrogate, 0-d.
+            samples: statistics of the membrane of every layer in it.
+            widths: of the surrogates, in volt; one number or one per channel.
+            heights: of the surrogates, 0-d.
         """
         low, high = HEIGHT_RAILS
-        now = {
-            "mu": sample.layer.mean.mean(),
-            "sigma": sample.layer.sigma.mean(),
-            "width": width.detach().mean(),
-            "height": height.clone(),
-            "rho": sample.rho,
-            "coverage": sample.coverage,
-            "density": sample.density,
-            "rails": ((height <= low) | (height >= high)).float(),
-        }
-        old = self.sums
-        self.sums = now if self.batches == 0 else {key: old[key] + now[key] for key in now}
+        counted = torch.stack([sample.counted for sample in samples])
+        height = torch.stack(tuple(heights)).float()
+        now = torch.stack(
+            (
+                _means([sample.layer.mean for sample in samples]),
+                _means([sample.layer.sigma for sample in samples]),
+                _means([sample.rho for sample in samples]),
+                counted[:, 0],
+                counted[:, 1],
+                _means(widths),
+                height,
+                ((height <= low) | (height >= high)).float(),
+            )
+        )
+        self.sums = now if self.sums is None else self.sums + now
         self.batches += 1
 
-    def means(self) -> dict[str, float]:
-        """Means over the steps; here the values reach the host."""
-        return {key: float(value) / self.batches for key, value in self.sums.items()}
+    def of_layers(self, key: str) -> Sequence[Tensor]:
+        """The sums of one figure, 0-d, of each layer."""
+        assert self.sums is not None, "no step has been added"
+        return self.sums[KEYS.index(key)].unbind()
+
+    def means(self) -> list[dict[str, float]]:
+        """Means over the steps, of each layer; here the values reach the host."""
+        if self.sums is None:
+            return []
+        rows = (self.sums / self.batches).T.tolist()
+        return [dict(zip(KEYS, row, strict=True)) for row in rows]
+
+
+def _means(values: Sequence[Tensor]) -> Tensor:
+    """One number of each, (layers,), in float32."""
+    return torch.stack([v.detach().mean() if v.dim() else v.detach() for v in values]).float()

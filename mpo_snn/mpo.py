@@ -18,8 +18,8 @@ of each neuron (SFH, Algorithm 1 line 13).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError
 from mpo_snn.gradient_scale import adjust_heights, neuron_gain
-from mpo_snn.membrane import MembraneRecord, Moments, Sample
+from mpo_snn.membrane import MembraneRecord, Moments, Sample, side_by_side
 from mpo_snn.membrane_totals import Totals
 from mpo_snn.neurons import MPONeuron, neurons_of
 from mpo_snn.objective import kl_normal, reach, width_scale_at
@@ -42,7 +42,38 @@ class _Layer:
 
     neuron: MPONeuron
     sigma_of_neurons: Tensor | None = None
-    totals: Totals = field(default_factory=Totals)
+
+
+@dataclass
+class _Part:
+    """Layers whose statistics are worked on together.
+
+    One layer with its moments, 0-d or (channels,), or several with those of each, (layers,).
+    """
+
+    neurons: list[MPONeuron]
+    layer: Moments
+
+    @property
+    def width(self) -> Tensor:
+        """Of their surrogates, in volt."""
+        widths = [neuron.width for neuron in self.neurons]
+        return torch.stack(widths) if len(widths) > 1 else widths[0]
+
+    @property
+    def threshold(self) -> Tensor:
+        """Of their neurons, in volt: one number a layer, or one a channel."""
+        if len(self.neurons) > 1:
+            return torch.stack([_threshold(neuron, False) for neuron in self.neurons])
+        return _threshold(self.neurons[0], self.layer.mean.dim() > 0)
+
+    def of_each(self, values: Tensor) -> Sequence[Tensor]:
+        """What belongs to each layer."""
+        return values.unbind() if len(self.neurons) > 1 else (values,)
+
+    def detached(self) -> _Part:
+        """The same, cut from the graph."""
+        return _Part(self.neurons, self.layer.detached())
 
 
 class MPO:
@@ -62,6 +93,7 @@ class MPO:
 
     Attributes:
         progress: share of the training that is done, 0 to 1; read where `width_scale_end` is set.
+        totals: what the membranes did since `statistics` was last asked for.
 
     Raises:
         MpoError: if the network has no MPO neuron; if the width of a surrogate is to be adapted
@@ -89,6 +121,7 @@ class MPO:
         per_channel = settings.granularity == "channel"
         _refuse_what_cannot_be_adapted(neurons, settings.adapt_width, learn_width and per_channel)
         self.layers = {name: _Layer(neuron) for name, neuron in neurons.items()}
+        self.totals = Totals()
         for neuron in neurons.values():
             neuron.height_norm = settings.height_norm
             neuron.record = MembraneRecord(
@@ -126,15 +159,14 @@ class MPO:
         samples = self._complete("regularizer", self._take_open())
         settings, c = self.settings, width_scale_at(self.progress, self.settings)
         dist, width = [], []
-        for name, sample in samples.items():
-            neuron = self.layers[name].neuron
-            target_mean = self._target_mean(neuron, sample.layer.mean.dim() > 0)
-            pulled = sample.layer if dist_pulls else sample.layer.detached()
-            dist.append(kl_normal(pulled, target_mean, settings.target_std).mean())
-            extent = self._extent(neuron, sample.layer)
-            extent = extent if settings.width_pull else extent.detach()
-            width.append((neuron.width - c * extent).abs().mean())
-        return torch.stack(dist).mean(), torch.stack(width).mean()
+        for part in self._parts(samples):
+            weight = len(part.neurons) / len(samples)
+            pulled = part.layer if dist_pulls else part.layer.detached()
+            target_mean = self._target_mean(part)
+            dist.append(weight * kl_normal(pulled, target_mean, settings.target_std).mean())
+            extent = self._extent(part if settings.width_pull else part.detached())
+            width.append(weight * (part.width - c * extent).abs().mean())
+        return sum(dist[1:], dist[0]), sum(width[1:], width[0])
 
     @torch.no_grad()
     def step(self, progress: float | None = None) -> None:
@@ -156,15 +188,17 @@ class MPO:
         self._take_open()
         everything = {name: _record(layer).take_all() for name, layer in self.layers.items()}
         samples = self._complete("step", everything)
+        for part in self._parts(samples):
+            self._follow_width(part)
         for name, sample in samples.items():
             layer = self.layers[name]
-            self._follow_width(layer.neuron, sample)
             self._follow_gain(layer, sample)
             self._follow_rms(layer.neuron, sample)
         self._follow_heights(samples)
-        for name, sample in samples.items():
-            layer = self.layers[name]
-            layer.totals.add(sample, layer.neuron.width, layer.neuron.height)
+        neurons = [self.layers[name].neuron for name in samples]
+        self.totals.add(
+            list(samples.values()), [n.width for n in neurons], [n.height for n in neurons]
+        )
 
     def statistics(self, clear: bool = True) -> dict[str, dict[str, float]]:
         """Per layer, the mean over the steps since the last clearing call.
@@ -176,18 +210,16 @@ class MPO:
         in `step`.
         """
         table = {}
-        for name, layer in self.layers.items():
-            if layer.totals.batches == 0:
-                continue
-            table[name] = layer.totals.means()
-            if table[name]["sigma"] == 0.0:
+        for name, means in zip(self.layers, self.totals.means(), strict=False):
+            table[name] = means
+            if means["sigma"] == 0.0:
                 warnings.warn(
                     f"the membrane of layer '{name}' does not move (sigma = 0): its input is"
                     " constant or absent, so its surrogate cannot follow it.",
                     stacklevel=2,
                 )
-            if clear:
-                layer.totals = Totals()
+        if clear:
+            self.totals = Totals()
         return table
 
     def state_dict(self) -> dict[str, Any]:
@@ -244,26 +276,46 @@ class MPO:
             )
         return {name: sample for name, sample in found.items() if sample is not None}
 
-    def _target_mean(self, neuron: MPONeuron, per_channel: bool) -> float | Tensor:
-        """M of the layer: a number, or its threshold, which is not pulled in turn."""
+    def _parts(self, samples: dict[str, Sample]) -> list[_Part]:
+        """The layers, those together that have one number each: fewer, larger operators."""
+        single = [
+            name
+            for name, sample in samples.items()
+            if sample.layer.mean.dim() == 0 and self.layers[name].neuron.width.dim() == 0
+        ]
+        if len(single) < 2:
+            single = []
+        parts = [
+            _Part([self.layers[name].neuron], sample.layer)
+            for name, sample in samples.items()
+            if name not in single
+        ]
+        if single:
+            layer = side_by_side([samples[name].layer for name in single])
+            parts.append(_Part([self.layers[name].neuron for name in single], layer))
+        return parts
+
+    def _target_mean(self, part: _Part) -> float | Tensor:
+        """M of the layers: a number, or the threshold of each, which is not pulled in turn."""
         if self.settings.target_mean != "threshold":
             return self.settings.target_mean
-        return _threshold(neuron, per_channel)
+        return part.threshold
 
-    def _extent(self, neuron: MPONeuron, layer: Moments) -> Tensor:
+    def _extent(self, part: _Part) -> Tensor:
         """What the width follows c times of, in volt."""
         if self.settings.width_follows == "spread":
-            return layer.sigma
-        return reach(layer, _threshold(neuron, layer.mean.dim() > 0))
+            return part.layer.sigma
+        return reach(part.layer, part.threshold)
 
-    def _follow_width(self, neuron: MPONeuron, sample: Sample) -> None:
+    def _follow_width(self, part: _Part) -> None:
         settings = self.settings
-        if settings.adapt_width and settings.width_update == "ema":
-            c = width_scale_at(self.progress, settings)
-            target = c * self._extent(neuron, sample.layer).to(neuron.width.dtype)
+        if not settings.adapt_width or settings.width_update != "ema":
+            return
+        targets = width_scale_at(self.progress, settings) * self._extent(part)
+        for neuron, target in zip(part.neurons, part.of_each(targets), strict=True):
             if neuron.width.dim() < target.dim():
                 neuron.set_widths(neuron.width.expand(target.shape).clone())
-            neuron.width.lerp_(target, 1.0 - settings.width_momentum)
+            neuron.width.lerp_(target.to(neuron.width.dtype), 1.0 - settings.width_momentum)
 
     def _follow_rms(self, neuron: MPONeuron, sample: Sample) -> None:
         if self.settings.height_norm == "rms":
@@ -307,7 +359,7 @@ def _threshold(neuron: MPONeuron, per_channel: bool) -> Tensor:
     """The threshold of a layer as a value, in volt: one number, or one a channel."""
     threshold = neuron.values()[1].detach()
     if not per_channel or threshold.numel() == 1:
-        return threshold.mean()
+        return threshold.mean() if threshold.dim() else threshold
     return threshold.flatten(1).mean(1) if threshold.dim() > 1 else threshold
 
 

@@ -134,6 +134,8 @@ def for_features(what: str, value: Tensor, step: Tensor) -> Tensor:
     Raises:
         ShapeError: if it is none of these.
     """
+    if value.dim() == 0:
+        return value
     if value.numel() == 1:
         return value.reshape(())
     features = step.shape[1:]

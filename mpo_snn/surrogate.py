@@ -97,7 +97,7 @@ def _tanh(x: Tensor, slope: Tensor) -> Tensor:
 _SHAPES: dict[str, _Shape] = {
     "sigmoid": _Shape(
         sigmoid_derivative,
-        lambda k, share: (2.0 / k) * math.acosh(math.sqrt(1.0 / share)),
+        lambda k, share: 2.0 * math.acosh(math.sqrt(1.0 / share)) / k,
         math.pi / math.sqrt(3.0),
     ),
     "arctan": _Shape(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from functools import cache
 from typing import TYPE_CHECKING
 
 from mpo_snn.errors import RecipeError
@@ -187,14 +186,22 @@ def _why_not_triton(current: Tensor, p: LIFParameters) -> str | None:
     return why_not(current, p)
 
 
-@cache  # asked for at every scan
 def _has_triton() -> bool:
-    return importlib.util.find_spec("triton") is not None
+    return _is_installed("triton")
 
 
-@cache
 def _has_numba() -> bool:
-    return importlib.util.find_spec("numba") is not None
+    return _is_installed("numba")
+
+
+_installed: dict[str, bool] = {}
+
+
+def _is_installed(package: str) -> bool:
+    """Asked for at every scan; no `functools.cache`, which `torch.compile` warns of."""
+    if package not in _installed:
+        _installed[package] = importlib.util.find_spec(package) is not None
+    return _installed[package]
 
 
 _WHY_NOT = {"numba": _why_not_numba, "triton": _why_not_triton}

@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
+
+from mpo_snn.errors import ShapeError
+
+_ALL = 2**60
+"""More neurons than there are."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +33,19 @@ class Layout:
         constant: whether the current has one timestep in memory for all.
     """
 
-    shape: torch.Size
+    shape: tuple[int, ...]
     strides: tuple[int, ...]
     run: int
     step: int
     stride: int
     constant: bool
 
-    @property
+    @cached_property
     def neurons(self) -> int:
         """Of all runs."""
         return math.prod(self.shape[1:])
 
-    @property
+    @cached_property
     def all_strides(self) -> tuple[int, ...]:
         """Of all timesteps, (time, batch, *features); those of a constant one time outermost."""
         steps, step = self.shape[0], self.step
@@ -55,16 +61,40 @@ class Layout:
 
 
 def layout_of(x: Tensor) -> Layout | None:
-    """The layout of (time, batch, *features); None where it is not dense."""
-    steps, step, strides = x.shape[0], x.stride(0), x.stride()[1:]
-    neurons = x.numel() // steps
+    """The layout of (time, batch, *features), not empty; None where it is not dense."""
+    if torch.compiler.is_compiling() or not all(type(size) is int for size in x.shape):
+        return _layout(tuple(x.shape), x.stride())
+    return _known_layout(tuple(x.shape), x.stride())
+
+
+def dense_layout(x: Tensor) -> Layout:
+    """The same.
+
+    Raises:
+        ShapeError: where it is not dense.
+    """
+    layout = layout_of(x)
+    if layout is None:
+        raise ShapeError(
+            f"cannot run a layer on the backend numba: its input of shape {tuple(x.shape)} has"
+            f" strides {x.stride()}, allowed is what is dense in memory. Use in_place."
+        )
+    return layout
+
+
+def _layout(shape: tuple[int, ...], all_strides: tuple[int, ...]) -> Layout | None:
+    steps, step, strides = shape[0], all_strides[0], all_strides[1:]
+    neurons = math.prod(shape[1:])
     if steps == 1 or step == 0:
-        dense = _is_dense(x.shape[1:], strides)
-        return Layout(x.shape, strides, neurons, neurons, neurons * steps, True) if dense else None
-    if not _is_dense(x.shape, x.stride()):
+        dense = _is_dense(shape[1:], strides)
+        return Layout(shape, strides, neurons, neurons, neurons * steps, True) if dense else None
+    if not _is_dense(shape, all_strides):
         return None
     alone = tuple(s if s < step else s // steps for s in strides)
-    return Layout(x.shape, alone, step, step, step * steps, False)
+    return Layout(shape, alone, step, step, step * steps, False)
+
+
+_known_layout = lru_cache(1024)(_layout)
 
 
 def as_steps(grad: Tensor, layout: Layout) -> tuple[Tensor, int, int]:
@@ -91,7 +121,7 @@ def indexed(value: Tensor, layout: Layout) -> tuple[Tensor, int, int]:
     The neuron at place i finds its own at i // d % m.
     """
     if value.numel() == 1:
-        return value, layout.neurons, 1
+        return value, _ALL, 1
     shape = (*[1] * (len(layout.shape) - 1 - value.dim()), *value.shape)
     own = [axis for axis, size in enumerate(shape) if size > 1]
     if len(own) == 1:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
@@ -29,12 +30,14 @@ RESETS = {("zero", "step"): 0, ("zero", "next"): 0, ("subtract", "step"): 1}
 RESETS |= {("subtract", "next"): 2, ("none", "step"): 3, ("none", "next"): 3}
 SHAPES = {"sigmoid": 0, "arctan": 1, "piecewise_linear": 2, "triangle": 3, "tanh": 4}
 STATISTICS = {"none": 0, "mean": 1, "final": 2}
+LINE = 64
+"""Bytes that the cache takes at once."""
 PARTS = 6
 """Of a block: neurons, mean and squared deviations of U, and sums of the shares (3)."""
 
 # Rows of w: nine that are filled from parameters, in this order, and what is worked with.
-BETA, GAIN, THRESHOLD, SLOPE, HEIGHT, SUPPORT, MEAN, BY_MEAN, BY_M2 = (BLOCK * i for i in range(9))
-STATE, TOTAL, POWER, GRAD, BELL, FROM_U, BY_BETA, BY_THRESHOLD = (BLOCK * i for i in range(9, 17))
+BETA, GAIN, THRESHOLD, SLOPE, HEIGHT, SUPPORT, BY_MEAN, BY_M2, MEAN = (BLOCK * i for i in range(9))
+STATE, TOTAL, GRAD, FROM_U, BY_BETA, BY_THRESHOLD, POWER, BELL = (BLOCK * i for i in range(9, 17))
 ROWS = 17
 
 ZERO, HALF, ONE, TWO, FOUR = (np.float32(value) for value in (0, 0.5, 1, 2, 4))
@@ -77,6 +80,29 @@ def _pointer(typing: Any, address: Any, like: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(pointer))
 
     return pointer(types.int64, like), code
+
+
+@intrinsic
+def _prefetch_line(typing: Any, address: Any) -> Any:
+    """Ask for a line of the cache ahead of time; any address will do."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        of_32_bits = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, *[of_32_bits] * 3])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        builder.call(prefetch, [pointer, *(of_32_bits(value) for value in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), code
+
+
+@exact
+def _prefetch(address: Any, start: Any, width: Any, kind: Any) -> None:
+    """Ask for what the next block reads or writes."""
+    first = address + start * kind.itemsize
+    for line in range(first, first + width * kind.itemsize, LINE):
+        _prefetch_line(line)
 
 
 @exact
@@ -138,23 +164,43 @@ def _write_spike_as(x: Any, n: Any, fired: Any) -> Any:
 
 
 @exact
+def _set(target: Any, value: Any, width: Any) -> None:
+    for n in range(width):
+        target[n] = value
+
+
+@exact
+def _copy(source: Any, target: Any, width: Any) -> None:
+    for n in range(width):
+        target[n] = source[n]
+
+
+@exact
 def fill(w: Any, table: Any, place: Any, width: Any) -> None:
     """Rows of parameters, one of each (address, d, m) of a table, for neurons from a place on."""
     for row in range(len(table)):
-        address, d, m = table[row]
+        address, d, m = table[row, 0], table[row, 1], table[row, 2]
         values = values_at(address, 0, m, w)
-        target = w[row * BLOCK : row * BLOCK + width]
         index, left, n = place // d % m, d - place % d, 0
         while n < width:
+            length = min(m - index if d == 1 else left, width - n)
+            target = values_at(w.ctypes.data, row * BLOCK + n, length, w)
             if d == 1:
-                length = min(m - index, width - n)
-                target[n : n + length] = values[index : index + length]
+                _copy(values_at(address, index, length, w), target, length)
                 index = 0
             else:
-                length = min(left, width - n)
-                target[n : n + length] = values[index]
+                _set(target, values[index], length)
                 index = index + 1 if index + 1 < m else 0
             left, n = d, n + length
+
+
+@exact
+def _varies(table: Any) -> bool:
+    """Whether any parameter is not the same for all neurons."""
+    largest = 1
+    for row in range(len(table)):
+        largest = max(largest, table[row, 2])
+    return largest > 1
 
 
 @exact
@@ -225,19 +271,19 @@ def _bells(v: Any, w: Any, shape: Any, width: Any) -> None:
 
 
 @quick
-def sum_of(values: Any) -> Any:
+def sum_of(values: Any, width: Any) -> Any:
     """Sum in float64."""
     total = 0.0
-    for n in range(len(values)):
+    for n in range(width):
         total += values[n]
     return total
 
 
 @quick
-def sum_of_squares_around(mean: Any, values: Any) -> Any:
+def sum_of_squares_around(mean: Any, values: Any, width: Any) -> Any:
     """Sum of squared deviations in float64."""
     total = 0.0
-    for n in range(len(values)):
+    for n in range(width):
         deviation = values[n] - mean
         total += deviation * deviation
     return total
@@ -299,25 +345,30 @@ def forward(
     reset, shape, statistic, power = how
     w = np.zeros(ROWS * BLOCK, np.float32)
     v = np.zeros(BLOCK, np.float32)
+    work = w.ctypes.data
     in_run = (run + block - 1) // block
+    varies = _varies(table)
     for b in range(first, last):
         r, start = b // in_run, b % in_run * block
         width = min(block, run - start)
         place = r * run + start
-        fill(w, table, place, width)
-        w[STATE : STATE + width] = ZERO
-        w[TOTAL : TOTAL + width] = ZERO
-        w[POWER : POWER + width] = ZERO
+        if b == first or varies:
+            fill(w, table, place, width if varies else block)
+        _set(values_at(work, STATE, 2 * BLOCK, w), ZERO, 2 * BLOCK)
+        if power != 0:
+            _set(values_at(work, POWER, width, w), ZERO, width)
         covered, fired = 0, 0
         for t in range(steps):
             _advance(
                 values_at(x_at, r * x_run + start + t * x_step, width, kind), v, w, reset, width
             )
             at = r * stride + start + t * step
+            _prefetch(x_at, r * x_run + start + t * x_step + block, block, kind)
+            _prefetch(spk_at, at + block, block, kind)
             spk = values_at(spk_at, at, width, kind)
             _fire(spk, v, w, width)
             if v_at != 0:
-                values_at(v_at, at, width, v)[:] = v[:width]
+                _copy(v, values_at(v_at, at, width, v), width)
             if statistic != 0:
                 a, c = _count(v, w, width)
                 covered += a
@@ -332,14 +383,14 @@ def forward(
             if statistic == 1:
                 _divide(u, w, np.float32(steps), width)
             else:
-                u[:] = v[:width]
-            mean = sum_of(u) / width
+                _copy(v, u, width)
+            mean = sum_of(u, width) / width
             parts[b, 0] = width
             parts[b, 1] = mean
-            parts[b, 2] = sum_of_squares_around(mean, u)
+            parts[b, 2] = sum_of_squares_around(mean, u, width)
             parts[b, 3] = covered
             parts[b, 4] = fired
-            parts[b, 5] = sum_of(w[POWER : POWER + width])
+            parts[b, 5] = sum_of(values_at(work, POWER, width, w), width)
 
 
 @exact
@@ -369,11 +420,11 @@ def _by_threshold(v: Any, from_spikes: Any, w: Any, reset: Any, width: Any) -> N
 
 
 @exact
-def _from_statistics(w: Any, share: Any, width: Any) -> None:
+def _from_statistics(w: Any, part: Any, share: Any, width: Any) -> None:
     """The gradient that every membrane gets from mean and squared deviations of U."""
     for n in range(width):
         deviation = w[TOTAL + n] / share - w[MEAN + n]
-        w[FROM_U + n] = (w[BY_MEAN + n] + w[BY_M2 + n] * deviation) / share
+        w[FROM_U + n] = (part * w[BY_MEAN + n] + TWO * w[BY_M2 + n] * deviation) / share
 
 
 @exact
@@ -421,7 +472,15 @@ def _send_total(dx: Any, w: Any, steps: Any, width: Any) -> None:
 
 @exact
 def backward(
-    tensors: Any, kind: Any, times: Any, spikes: Any, first: Any, last: Any, table: Any, how: Any
+    tensors: Any,
+    kind: Any,
+    times: Any,
+    first: Any,
+    last: Any,
+    table: Any,
+    how: Any,
+    spikes: Any,
+    count: Any,
 ) -> None:
     """Gradients of the blocks `first` to `last`; the membranes are computed anew.
 
@@ -430,13 +489,14 @@ def backward(
             the gradients by current, beta and threshold that are written (0 for none).
         kind: the type of the current and of gradients by spikes and current.
         times: as in `forward`.
-        spikes: from one timestep to the next, and from one run to the next, in the gradient by
-            spikes.
         first: as in `forward`.
         last: as in `forward`.
-        table: (address, d, m) of the parameters BETA to BY_M2.
+        table: (address, d, m) of the parameters BETA to MEAN.
         how: codes of reset, shape and statistic; whether the current is multiplied by 1 - beta,
             and whether it is constant in time.
+        spikes: from one timestep to the next, and from one run to the next, in the gradient by
+            spikes.
+        count: neurons that a mean of U is of.
     """
     x_at, spk_at, v_at, dx_at, by_beta_at, by_threshold_at = tensors
     steps, run, block, x_step, x_run, step, stride = times
@@ -444,33 +504,39 @@ def backward(
     w = np.zeros(ROWS * BLOCK, np.float32)
     history = np.zeros(steps * BLOCK, np.float32)
     silent = np.zeros(BLOCK, kind.dtype)
+    past, work = history.ctypes.data, w.ctypes.data
     in_run = (run + block - 1) // block
+    varies = _varies(table)
     for b in range(first, last):
         r, start = b // in_run, b % in_run * block
         width = min(block, run - start)
         place = r * run + start
-        fill(w, table, place, width)
-        w[STATE:] = ZERO
+        if b == first or varies:
+            fill(w, table, place, width if varies else block)
+        cleared = 4 * BLOCK if by_beta_at == 0 and by_threshold_at == 0 else 6 * BLOCK
+        _set(values_at(work, STATE, cleared, w), ZERO, cleared)
         for t in range(steps):
-            v = history[t * BLOCK : t * BLOCK + width]
+            v = values_at(past, t * BLOCK, width, w)
             x = values_at(x_at, r * x_run + start + t * x_step, width, kind)
             _advance(x, v, w, reset, width)
+            _prefetch(x_at, r * x_run + start + t * x_step + block, block, kind)
             if statistic == 1:
                 _add(v, w, width)
         share = ONE
         if statistic == 1:
             share = np.float32(steps)
         elif statistic == 2:
-            w[TOTAL : TOTAL + width] = history[(steps - 1) * BLOCK : (steps - 1) * BLOCK + width]
+            _copy(v, values_at(work, TOTAL, width, w), width)
         if statistic != 0:
-            _from_statistics(w, share, width)
-        w[TOTAL : TOTAL + width] = ZERO
+            _from_statistics(w, np.float32(1.0 / count), share, width)
+        _set(values_at(work, TOTAL, width, w), ZERO, width)
         for t in range(steps - 1, -1, -1):
-            v = history[t * BLOCK : t * BLOCK + width]
+            v = values_at(past, t * BLOCK, width, w)
             from_spikes = silent
             if spk_at != 0:
                 place_of = r * spikes[1] + start + t * spikes[0]
                 from_spikes = values_at(spk_at, place_of, width, kind)
+                _prefetch(spk_at, place_of + block, block, kind)
                 _bells(v, w, shape, width)
             if by_beta_at != 0 and t < steps - 1:
                 _by_beta(v, w, reset, width)
@@ -478,7 +544,7 @@ def backward(
                 _by_threshold(v, from_spikes, w, reset, width)
             _pull(v, from_spikes, w, reset, width)
             if statistic == 2:
-                w[FROM_U : FROM_U + width] = ZERO
+                _set(values_at(work, FROM_U, width, w), ZERO, width)
             at = r * stride + start + t * step
             if v_at != 0:
                 _pull_membrane(values_at(v_at, at, width, w), w, width)
@@ -489,9 +555,14 @@ def backward(
                 _add_sent(w, width)
             elif dx_at != 0:
                 _send(values_at(dx_at, at, width, kind), w, width)
+                _prefetch(dx_at, at + block, block, kind)
         if dx_at != 0 and constant != 0:
             _send_total(values_at(dx_at, place, width, kind), w, np.float32(steps), width)
         if by_beta_at != 0:
-            values_at(by_beta_at, place, width, w)[:] = w[BY_BETA : BY_BETA + width]
+            _copy(values_at(work, BY_BETA, width, w), values_at(by_beta_at, place, width, w), width)
         if by_threshold_at != 0:
-            values_at(by_threshold_at, place, width, w)[:] = w[BY_THRESHOLD : BY_THRESHOLD + width]
+            _copy(
+                values_at(work, BY_THRESHOLD, width, w),
+                values_at(by_threshold_at, place, width, w),
+                width,
+            )

@@ -48,31 +48,28 @@ def moments_of_groups(u_at: Any, neurons: Any, d: Any, m: Any, found: Any) -> No
         neurons: how many values it has.
         d: values of a group that lie together.
         m: groups.
-        found: float64, (2, m); takes them.
+        found: float64, (2, m), zeros; takes them.
     """
     u = values_at(u_at, 0, neurons, FLOAT)
-    found[:] = 0.0
     mean, m2 = found[0], found[1]
     if d == 1:
         for start in range(0, neurons, m):
-            row = u[start : start + m]
             for k in range(m):
-                mean[k] += row[k]
+                mean[k] += u[start + k]
         for k in range(m):
             mean[k] /= neurons // m
         for start in range(0, neurons, m):
-            row = u[start : start + m]
             for k in range(m):
-                deviation = row[k] - mean[k]
+                deviation = u[start + k] - mean[k]
                 m2[k] += deviation * deviation
     else:
         for start in range(0, neurons, d):
-            mean[start // d % m] += sum_of(u[start : start + d])
+            mean[start // d % m] += sum_of(values_at(u_at, start, d, FLOAT), d)
         for k in range(m):
             mean[k] /= neurons // m
         for start in range(0, neurons, d):
             k = start // d % m
-            m2[k] += sum_of_squares_around(mean[k], u[start : start + d])
+            m2[k] += sum_of_squares_around(mean[k], values_at(u_at, start, d, FLOAT), d)
 
 
 @exact

@@ -6,17 +6,15 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
+from typing import Any
 
 import torch
 
 WORTH = 2**15
 """Values a thread must have to do: waking one takes as long as some ten thousand of them."""
 
-Result = TypeVar("Result")
 
-
-def share_out(run: Callable[[int, int], Result], blocks: int, values: int) -> list[Result]:
+def share_out(run: Callable[[int, int], Any], blocks: int, values: int) -> list[Any]:
     """Call `run(first, last)` on parts of the blocks, at once, and return what they return.
 
     Args:

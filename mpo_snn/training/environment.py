@@ -13,17 +13,15 @@ from typing import Any
 import mpo_snn
 from mpo_snn.training.recipe import Recipe
 
-_PACKAGES = ("torch", "snntorch", "nir", "lightning", "numpy", "mpo-snn")
+_PACKAGES = ("torch", "snntorch", "nir", "lightning", "numpy", "numba", "mpo-snn")
 
 
 def describe_environment(recipe: Recipe, device: str) -> dict[str, Any]:
     """What may change the last bits of the weights, beside the recipe; JSON values."""
     import torch
 
-    from mpo_snn.kernels import default_backend
     from mpo_snn.processes import processes
 
-    stepwise = recipe.trained_neuron.model == "klif"
     is_cuda = device.startswith("cuda")
     return {
         "versions": {"python": platform.python_version(), **_versions()},
@@ -32,10 +30,26 @@ def describe_environment(recipe: Recipe, device: str) -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name() if is_cuda else platform.machine(),
         "threads": torch.get_num_threads(),
         "processes": processes(),
-        "kernel": "none" if stepwise else recipe.neuron.backend or default_backend(device[:4]),
+        "kernel": _kernel(recipe, device),
         "seed": recipe.seed,
         "git": source_commit(),
     }
+
+
+def _kernel(recipe: Recipe, device: str) -> str:
+    """The backend that the scans of this recipe run on (`mpo_snn.kernels`)."""
+    from mpo_snn.kernels import default_backend
+
+    neuron = recipe.trained_neuron
+    if neuron.model == "klif":
+        return "none"
+    if neuron.backend is not None:
+        return neuron.backend
+    if not neuron.fires_once:
+        return "reference"
+    found = default_backend(device.partition(":")[0])
+    learns = neuron.learn_beta or neuron.learn_threshold
+    return "in_place" if found == "triton" and learns else found
 
 
 def command_line() -> str:

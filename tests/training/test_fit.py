@@ -18,6 +18,7 @@ from torch.nn import functional
 from mpo_snn.data import load_dataset
 from mpo_snn.encoding import encode
 from mpo_snn.errors import OutputError, RecipeError, RunError
+from mpo_snn.kernels import default_backend
 from mpo_snn.networks import build_network
 from mpo_snn.readout import read_out
 from mpo_snn.training import checkpoint as checkpoint_module
@@ -90,7 +91,7 @@ def test_environment_says_with_what(finished: Run) -> None:
     assert environment["versions"]["torch"] == torch.__version__
     assert environment["device"] == "cpu"
     assert environment["threads"] == torch.get_num_threads()
-    assert environment["kernel"] == "in_place"
+    assert environment["kernel"] == default_backend("cpu")
     assert environment["seconds"] > 0
     assert len(environment["starts"]) == 1
 

@@ -1,0 +1,264 @@
+"""Tensors in, tensors out: the compiled loops of a layer, forward and backward, without autograd.
+
+The forward pass writes spikes alone, and takes MPO's statistics as it passes; the backward pass
+computes the membranes anew, so that a training step holds no more than spikes and the gradient of
+the input. Statistics send their gradients in the same pass: with U the mean over T timesteps of n
+neurons, the gradient by a membrane is (a / n + 2 b (U - mean)) / T, from those by the mean (a) and
+by the sum of squared deviations (b).
+
+Products and sums round as in `lif_step`, so spikes come out identical. Sums over blocks are added
+in an order that does not depend on the threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mpo_snn.kernels import numba_loops as loops
+from mpo_snn.kernels.numba_layout import Layout, as_steps, dense_layout, indexed, laid_out_as
+from mpo_snn.kernels.numba_statistics import FLOAT, count_inside, merge, moments_of_groups
+from mpo_snn.kernels.numba_threads import share_out
+from mpo_snn.membrane import VARIANCE_FLOOR, moments
+from mpo_snn.surrogate import SUPPORT_SHARE, Shape, half_support, surrogate_derivative
+
+CACHED = 2**13
+"""Membranes of a block over all timesteps: what fits into the first-level cache."""
+KINDS = {torch.float32: FLOAT, torch.bfloat16: np.empty(0, np.uint16)}
+_ONE = torch.tensor(1.0)
+
+
+class How(NamedTuple):
+    """What a scan computes, beside its tensors; see `LIFParameters` and `MembraneRecord`."""
+
+    reset: str
+    reset_timing: str
+    input_gain: str
+    surrogate: str
+    want_membrane: bool = True
+    statistic: str = "none"
+    gamma: float = 1.0
+    power: bool = False
+    per_channel: bool = False
+    per_neuron: bool = False
+    keep_u: bool = False
+
+
+class Found(NamedTuple):
+    """What a scan gives; empty where nobody asked for it.
+
+    Attributes:
+        spk: spikes, (time, batch, *features), of the type of the current.
+        v: membranes before reset, float32.
+        mean: of U, () or (channels,).
+        m2: sum of squared deviations of U from it.
+        shares: coverage, density and power, (3,).
+        rho: as `mpo_snn.membrane.share_inside` has it, ().
+        neurons: mean and squared deviations of U over the batch, (2, *features).
+        u: U, (batch, *features).
+    """
+
+    spk: Tensor
+    v: Tensor
+    mean: Tensor
+    m2: Tensor
+    shares: Tensor
+    rho: Tensor
+    neurons: Tensor
+    u: Tensor
+
+
+class Prepared(NamedTuple):
+    """Parameters as the loops want them.
+
+    Attributes:
+        beta: leak.
+        gain: what the current is multiplied by.
+        threshold: of the neurons.
+        slope: of the surrogate.
+        height: the surrogate at the threshold, times scale.
+    """
+
+    beta: Tensor
+    gain: Tensor
+    threshold: Tensor
+    slope: Tensor
+    height: Tensor
+
+
+def prepare(beta: Tensor, threshold: Tensor, slope: Tensor, scale: Tensor, how: How) -> Prepared:
+    """The parameters of a layer."""
+    gain = 1.0 - beta if how.input_gain == "decay" else _ONE
+    return Prepared(beta, gain, threshold, slope, _peak(slope, how) * scale)
+
+
+def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
+    """Spikes and what else is wanted."""
+    layout = dense_layout(current)
+    none = torch.empty(0)
+    spk = layout.over_time(current.dtype)
+    v = layout.over_time(torch.float32) if how.want_membrane else none
+    tensors = [current.data_ptr(), spk.data_ptr(), v.data_ptr(), 0]
+    times, blocks = _times(layout)
+    kind, codes = KINDS[current.dtype], (*_codes(how, how.statistic), int(how.power))
+    if how.statistic == "none":
+        table, _kept = _table(p[:3], layout)
+        run = _of_blocks(loops.forward, tuple(tensors), kind, times, table, codes, _NO_PARTS)
+        share_out(run, blocks, spk.numel())
+        return Found(spk, v, *(torch.empty(0) for _ in range(6)))
+    u = layout.one_step(torch.float32)
+    tensors[3] = u.data_ptr()
+    peak = _peak(p.slope, how) if how.power else p.height
+    support = half_support(p.slope, SUPPORT_SHARE, cast(Shape, how.surrogate))
+    table, _kept = _table((*p[:4], peak, support), layout)
+    parts = np.empty((blocks, loops.PARTS))
+    run = _of_blocks(loops.forward, tuple(tensors), kind, times, table, codes, parts)
+    share_out(run, blocks, spk.numel())
+    mean, m2, *sums = merge(parts)
+    if how.per_channel:
+        found = _moments(u, layout.strides[1], layout.shape[2])
+    else:
+        found = np.array((mean, m2), np.float32)
+    return Found(
+        spk,
+        v,
+        torch.tensor(found[0]),
+        torch.tensor(found[1]),
+        torch.tensor([total / spk.numel() for total in sums]),
+        torch.tensor(_share_inside(u, found, how.gamma, layout)),
+        _moments_of_neurons(u, layout) if how.per_neuron else none,
+        u if how.keep_u else torch.empty(0),
+    )
+
+
+class Given(NamedTuple):
+    """Gradients by what `run_forward` found; None for none. By mean and m2 there are both."""
+
+    spk: Tensor | None = None
+    v: Tensor | None = None
+    mean: Tensor | None = None
+    m2: Tensor | None = None
+
+
+def run_backward(
+    current: Tensor,
+    p: Prepared,
+    mean: Tensor,
+    given: Given,
+    needs: tuple[bool, ...],
+    how: How,
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Gradients by current, beta and threshold, of those that are needed, from those given."""
+    layout = dense_layout(current)
+    parameters, statistic = tuple(p), "none"
+    if given.mean is not None and given.m2 is not None:
+        statistic = how.statistic
+        rows = (given.mean, given.m2, mean)
+        parameters += (p.threshold, *(_per_channel(row, layout) for row in rows))
+    table, _kept = _table(parameters, layout)
+    by_spk, by_v, step, stride = given.spk, given.v, 0, 0
+    if by_spk is not None:
+        by_spk, step, stride = as_steps(by_spk, layout)
+    if by_v is not None:
+        by_v = laid_out_as(by_v, layout)
+    constant = layout.constant
+    dx = by_beta = by_threshold = None
+    if needs[0]:
+        dx = (layout.one_step if constant else layout.over_time)(current.dtype)
+    if needs[1]:
+        by_beta = layout.one_step(torch.float32)
+    if needs[2]:
+        by_threshold = layout.one_step(torch.float32)
+    tensors = (current, by_spk, by_v, dx, by_beta, by_threshold)
+    addresses = tuple(0 if x is None else x.data_ptr() for x in tensors)
+    times, blocks = _times(layout)
+    codes = (*_codes(how, statistic), int(how.input_gain == "decay"), int(constant))
+    count = layout.neurons / max(1, mean.numel())
+    rest = (table, codes, (step, stride), count)
+    run = _of_blocks(loops.backward, addresses, KINDS[current.dtype], times, *rest)
+    share_out(run, blocks, current.numel())
+    if dx is not None and constant:
+        dx = dx.expand(layout.shape)  # equal parts, which whoever repeated the current adds up
+    return (
+        dx,
+        None if by_beta is None else by_beta.sum_to_size(p.beta.shape),
+        None if by_threshold is None else by_threshold.sum_to_size(p.threshold.shape),
+    )
+
+
+_NO_PARTS = np.empty((0, loops.PARTS))
+
+
+def _of_blocks(loop: Any, tensors: Any, kind: Any, times: Any, *rest: Any) -> Any:
+    """A loop with its arguments, to be called with its first and last block."""
+    return lambda first, last: loop(tensors, kind, times, first, last, *rest)
+
+
+def _times(layout: Layout) -> tuple[tuple[int, ...], int]:
+    """What the loops want to know of the layout, and the number of blocks."""
+    steps, run = layout.shape[0], layout.run
+    block = max(64, min(loops.BLOCK, CACHED // steps // 16 * 16))
+    per_step, per_run = (0, 0) if layout.constant else (layout.step, layout.stride)
+    times = (steps, run, block, per_step, per_run, layout.step, layout.stride)
+    return times, -(-run // block) * (layout.neurons // run)
+
+
+def _table(parameters: tuple[Tensor, ...], layout: Layout) -> tuple[Any, list[Tensor]]:
+    """Where the loops find each parameter, and what must stay alive for them meanwhile."""
+    found = [indexed(value, layout) for value in parameters]
+    rows = [(value.data_ptr(), d, m) for value, d, m in found]
+    return np.array(rows, np.int64), [value for value, _, _ in found]
+
+
+def _codes(how: How, statistic: str) -> tuple[int, int, int]:
+    reset = loops.RESETS[how.reset, how.reset_timing]
+    return reset, loops.SHAPES[how.surrogate], loops.STATISTICS[statistic]
+
+
+def _peak(slope: Tensor, how: How) -> Tensor:
+    """The surrogate at the threshold."""
+    if how.surrogate == "sigmoid":
+        return 0.25 * slope
+    return surrogate_derivative(torch.zeros_like(slope), slope, cast(Shape, how.surrogate))
+
+
+def _per_channel(row: Tensor, layout: Layout) -> Tensor:
+    return row.reshape(-1, *[1] * (len(layout.shape) - 3)) if row.dim() else row
+
+
+def _moments(u: Tensor, d: int, m: int) -> Any:
+    found = np.zeros((2, m))
+    moments_of_groups(u.data_ptr(), u.numel(), d, m, found)
+    return found.astype(np.float32)
+
+
+def _moments_of_neurons(u: Tensor, layout: Layout) -> Tensor:
+    """Over the batch, (2, *features)."""
+    features = u[0].numel()
+    if layout.strides[0] != features:
+        found = moments(u, (0,))
+        return torch.stack((found.mean, found.m2))
+    flat = torch.from_numpy(_moments(u, 1, features))
+    return flat.as_strided((2, *u.shape[1:]), (features, *layout.strides[1:]))
+
+
+def _share_inside(u: Tensor, found: Any, gamma: float, layout: Layout) -> float:
+    """rho; mean, sigma and band in float32, as `mpo_snn.membrane` has them."""
+    mean, m2 = found
+    variance = m2 / np.float32(u.numel() // mean.size)
+    floor = np.float32(VARIANCE_FLOOR)
+    band = np.float32(gamma) * np.where(variance > 0, np.sqrt(np.maximum(variance, floor)), 0)
+    at, neurons = u.data_ptr(), u.numel()
+    d, m = (layout.strides[1], mean.size) if mean.ndim else (neurons, 1)
+    own = np.ascontiguousarray((mean, band), np.float32)
+    rows = [(own.ctypes.data, d, m), (own.ctypes.data + own.strides[0], d, m)]
+    table = np.array(rows, np.int64)
+    inside = share_out(
+        lambda first, last: count_inside(at, neurons, first, last, table),
+        -(-neurons // loops.BLOCK),
+        neurons,
+    )
+    return float(sum(inside)) / neurons
