@@ -58,6 +58,7 @@ class Evaluation:
         nodes: of the graph, in the order in which they are evaluated.
         edges: pairs of their names.
         split: which part of the data was run, `test` or `validation`.
+        on_events: the nodes that ran on events (`mpo_snn.graph.by_density`).
     """
 
     setting: Setting
@@ -71,6 +72,7 @@ class Evaluation:
     nodes: tuple[GraphNode, ...]
     edges: tuple[tuple[str, str], ...]
     split: str = "test"
+    on_events: tuple[str, ...] = ()
 
     def operations(self, layer: Layer, *, every_step: bool | None = None) -> Operations:
         """Operations of one layer per inference.
@@ -117,11 +119,15 @@ def evaluate_graph(
         RecipeError: if the device is unknown or absent, or spikes are to be counted where the
             output has none.
     """
-    simulator = Simulator(graph, setting.dt, device=_device(setting.device))
+    events = setting.events == "auto"
+    simulator = Simulator(graph, setting.dt, device=_device(setting.device), events=events)
     _check_fit(simulator, dataset, setting)
+    size = setting.batch_size
+    if watch is None:  # what watches may look at a batch as a whole
+        size = min(size, simulator.samples_near(setting.timesteps) or size)
     activity = measure_activity(
         simulator,
-        batches(dataset.test_x, dataset.test_y, setting.batch_size),
+        batches(dataset.test_x, dataset.test_y, size),
         timesteps=setting.timesteps,
         encoding=setting.encoding,
         readout=setting.readout,
@@ -155,6 +161,7 @@ def evaluate_graph(
         ),
         edges=tuple(flat.edges),
         split=dataset.evaluated_on,
+        on_events=tuple(simulator.on_events),
     )
 
 

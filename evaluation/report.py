@@ -261,6 +261,8 @@ def _setting(evaluation: Evaluation) -> dict[str, Any]:
         "device": setting.device,
         "precision": "float32",
         "recompute_input": setting.recompute_input,
+        "events": setting.events,
+        "on_events": list(evaluation.on_events),
     }
 
 

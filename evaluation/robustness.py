@@ -171,7 +171,9 @@ class _Bench:
         return correct
 
     def _simulator(self, graph: nir.NIRGraph) -> Simulator:
-        return Simulator(graph, self._setting.dt, device=self._setting.device)
+        setting = self._setting
+        events = setting.events == "auto"
+        return Simulator(graph, setting.dt, device=setting.device, events=events)
 
 
 def report_robustness(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mpo_snn.errors import RecipeError
 from mpo_snn.inference import Inference, resolve_inference
@@ -12,20 +12,25 @@ if TYPE_CHECKING:
     from mpo_snn.data import Dataset
     from mpo_snn.graph.metadata import GraphMetadata
 
+Events = Literal["auto", "never"]
+
 
 @dataclass(frozen=True)
 class Setting(Inference):
     """How a graph is run and counted.
 
     Attributes:
-        batch_size: samples handled at once; changes memory, not results.
+        batch_size: samples handled at once at most; changes memory, not results.
         device: where the graph runs, in torch's words.
         recompute_input: charge what is constant in time at every timestep instead of once.
+        events: `auto`: convolutions run on events while their input is sparse, on a CPU with numba
+            (`mpo_snn.graph.by_density`); `never`. Changes time, not results.
     """
 
     batch_size: int = 256
     device: str = "cpu"
     recompute_input: bool = False
+    events: Events = "auto"
 
 
 def resolve_setting(
@@ -39,6 +44,7 @@ def resolve_setting(
     batch_size: int = 256,
     device: str = "cpu",
     recompute_input: bool = False,
+    events: Events = "auto",
 ) -> Setting:
     """Complete what the user gave (None: nothing) by what the file says.
 
@@ -69,6 +75,7 @@ def resolve_setting(
         batch_size=batch_size,
         device=_best_device() if device == "auto" else device,
         recompute_input=recompute_input,
+        events=events,
     )
 
 

@@ -221,12 +221,26 @@ def _parser() -> CommandParser:
         help="sample of the test split whose spikes and membranes the report shows; default 0",
     )
     add("--seeds", type=int, default=3, metavar="N", help="seeds of the faults; default 3")
-    add("--batch-size", "--batch_size", type=int, default=256, metavar="N", help="samples at once")
+    add(
+        "--batch-size",
+        "--batch_size",
+        type=int,
+        default=256,
+        metavar="N",
+        help="most samples at once",
+    )
     add(
         "--device",
         default="auto",
         metavar="NAME",
         help="auto, cpu, cuda or cuda:N; default auto: a GPU if there is one",
+    )
+    add(
+        "--events",
+        choices=("auto", "never"),
+        default="auto",
+        help="auto (default): on a CPU with numba, convolutions visit only what is not zero while"
+        " their input is sparse, to the same bits; never",
     )
     add("--schema", action="store_true", help="print the JSON schema of report.json")
     add("--list", action="store_true", help="list the data sets and energy profiles")

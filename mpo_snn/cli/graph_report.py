@@ -43,11 +43,13 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
     from mpo_snn.evaluation.report import build_report
     from mpo_snn.evaluation.setting import departures, resolve_setting
     from mpo_snn.export.for_reader import meaning_of
+    from mpo_snn.graph.freed_memory import keep_freed_memory
     from mpo_snn.graph.metadata import known_timestep, read_metadata
     from mpo_snn.graph.read import read_graph
     from mpo_snn.graph.shapes import input_shape
     from mpo_snn.training.rundir import data_path_beside
 
+    keep_freed_memory()
     graph = read_graph(graph_file)
     metadata = read_metadata(graph)
     graph = meaning_of(graph)  # as the reader that it is written for runs it
@@ -61,6 +63,7 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
         batch_size=args.batch_size,
         device=args.device,
         recompute_input=args.recompute_input,
+        events=args.events,
     )
     if args.samples is not None and args.samples < 1:
         raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")

@@ -18,13 +18,15 @@ from .event_conv import EventConv, is_installed
 from .kinds import kind_of
 from .ops import Operation, convolution_kernel, operation
 
-ENTER, LEAVE = 0.25, 0.3
+ENTER, LEAVE = 0.35, 0.4
 """Densities below which events take over, and above which they give back. They are as fast as the
-dense convolution at 0.35 to 0.45 (3x3, 32 to 256 channels; benchmarks/README.md)."""
+dense convolution at 0.4 to 0.55 (3x3, 32 to 512 channels; benchmarks/README.md)."""
 LEAST_CHANNELS, LEAST_OUTPUTS = 16, 32
-"""Of a group: with fewer, the way through the window costs more than the sums."""
-WORTH = 2**31
-"""Products that a layer has done densely before events are tried: numba takes half a second."""
+"""Of a group: with fewer, or with dilation, the way through the window costs more than the sums."""
+LOOKED_AT = 8
+"""Of a chunk's samples and timesteps, while dense: enough to tell one density from another."""
+WORTH = 2**34
+"""Products that a layer has done densely before events are tried: numba takes a second to load."""
 
 
 class ByDensity:
@@ -57,10 +59,16 @@ class ByDensity:
         y = self.dense(x)
         self._done += self.products * len(x)
         if self._done >= WORTH and is_installed():
-            self.is_on_events = int(x.count_nonzero()) < ENTER * x.numel()
+            self.is_on_events = density_of(x) < ENTER
             if self.is_on_events and case not in self._is_same:
                 self._is_same[case] = torch.equal(self.events(x)[0], y)
         return y
+
+
+def density_of(x: Tensor) -> float:
+    """The share that is not zero of some of the samples and timesteps, evenly spread."""
+    some = x[:: -(-len(x) // LOOKED_AT)].movedim(1, -1)
+    return float((some != 0).float().mean())
 
 
 def operation_by_density(node: Any, shape: tuple[int, ...]) -> Operation | ByDensity:
@@ -76,7 +84,8 @@ def operation_by_density(node: Any, shape: tuple[int, ...]) -> Operation | ByDen
         return dense
     kernel = convolution_kernel(node, torch.float32, cpu)
     window, weight = kernel.window, kernel.weight
-    if weight.shape[1] < LEAST_CHANNELS or len(weight) // window.groups < LEAST_OUTPUTS:
+    is_small = weight.shape[1] < LEAST_CHANNELS or len(weight) // window.groups < LEAST_OUTPUTS
+    if is_small or max(window.dilation) > 1:
         return dense
     size = window.output_size(shape[1:] if len(shape) == 3 else (1, *shape[1:]))
     events = EventConv(weight, kernel.bias, window)

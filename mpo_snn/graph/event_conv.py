@@ -24,6 +24,10 @@ ORDER = "kernel rows, kernel columns, channels; one rounding for product and sum
 BLOCKS = (64, 32, 16)
 """Outputs that are summed up at once: four vector registers of AVX-512, eight of AVX2."""
 
+WHOLE_KERNEL, WHOLE_ROW = 40 * 2**10, 100 * 2**10
+"""Bytes of weights of a block up to which a pass over an image takes the whole kernel, or a row of
+it: passes cost time, and so do weights that have left the first-level cache."""
+
 
 class EventConv:
     """A Conv2d for inputs of any density, in float32 on the CPU.
@@ -46,6 +50,7 @@ class EventConv:
         rows = weight.new_zeros(groups, blocks * block, *kernel, channels)
         rows[:, :own] = weight.reshape(groups, own, channels, *kernel).movedim(2, -1)
         self.weights = rows.reshape(groups, blocks, block, -1).mT.contiguous()
+        self.at_once = _at_once(window, weight.element_size() * channels * block)
         self.bias = bias.new_zeros(groups, blocks * block)
         self.bias[:, :own] = bias.reshape(groups, own)
 
@@ -69,21 +74,25 @@ class EventConv:
         return out.permute(0, 3, 1, 2), events
 
     def _run(self, images: Tensor, out: Tensor) -> int:
-        from .event_loops import convolve
+        from .event_loops import convolve, room_for
 
-        window = self.window
+        window, arrays = self.window, (images.numpy(), self.weights.numpy())
+        room = room_for(*arrays, out.numpy())
         before = tuple(first for first, _ in window.zeros())
+        geometry = (*window.kernel, *window.stride, *window.dilation)
         return int(
-            convolve(
-                images.numpy(),
-                self.weights.numpy(),
-                self.bias.numpy(),
-                out.numpy(),
-                (*window.kernel, *window.stride, *window.dilation),
-                before,
-                window.groups,
-            )
+            convolve(*arrays, self.bias.numpy(), out.numpy(), geometry, before, self.at_once, room)
         )
+
+
+def _at_once(window: Window, size: int) -> tuple[int, int]:
+    """Kernel rows and columns of a pass; `size`: bytes of the weights of one row and column."""
+    rows, columns = window.kernel
+    if window.dilation[1] > 1:
+        return 1, 1
+    if rows * columns * size <= WHOLE_KERNEL:
+        return rows, columns
+    return 1, columns if columns * size <= WHOLE_ROW else 1
 
 
 @cache

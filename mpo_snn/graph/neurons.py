@@ -41,10 +41,24 @@ DELAY_TOLERANCE = 1e-6
 
 @dataclass
 class State:
-    """What a layer remembers: tensors of shape [B, *features], and the number of its next step."""
+    """What a layer remembers.
+
+    Attributes:
+        tensors: [B, *features] each, or with more axes in front; 0 before the first step.
+        step: the number of its next step.
+        is_at_rest: whether all are 0 still.
+    """
 
     tensors: list[Tensor]
     step: int = 0
+    is_at_rest: bool = True
+
+    def lie_as(self, order: tuple[int, ...]) -> None:
+        """Have the features of [B, *features] in this order in memory (`layout`)."""
+        for place, tensor in enumerate(self.tensors):
+            if tensor.ndim == len(order) + 1:
+                self.tensors[place] = moved(tensor, order, is_zero=self.is_at_rest)
+        self.is_at_rest = False
 
 
 class Layer(ABC):
@@ -95,10 +109,7 @@ class Layer(ABC):
         """
         drive = self.drive(x)
         out = empty_steps(drive, timesteps, self.dtype)
-        order = features_in_memory(out)
-        state.tensors = [
-            moved(tensor, order) if tensor.ndim < out.ndim else tensor for tensor in state.tensors
-        ]
+        state.lie_as(features_in_memory(out))
         v_out = torch.empty_like(out) if keep_v else None
         self.advance_all(drive, state, out, v_out, counts)
         return out, v_out

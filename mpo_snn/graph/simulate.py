@@ -33,6 +33,8 @@ from .shapes import infer_shapes
 
 CHUNK_BYTES = 256 * 2**20
 """How much the values of one chunk may take if all were kept, where the caller does not say."""
+NEAR_BYTES = 128 * 2**20
+"""How much the values of a run may take on a CPU to be near: beyond, layers wait for memory."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,12 @@ class Simulator:
             if isinstance(operation, ByDensity) and operation.has_run_on_events
         ]
 
+    def samples_near(self, timesteps: int) -> int | None:
+        """With how many samples a run is fastest on a CPU; None elsewhere: the more the better."""
+        if self.device.type != "cpu":
+            return None
+        return max(1, NEAR_BYTES // (timesteps * self._bytes_of_step()))
+
     @torch.no_grad()
     def run(
         self,
@@ -222,8 +230,11 @@ class Simulator:
             )
 
     def _chunk(self, batch: int) -> int:
-        values = sum(math.prod(shape) for shape in self.node_shapes.values())
-        return max(1, CHUNK_BYTES // (batch * values * self.dtype.itemsize))
+        return max(1, CHUNK_BYTES // (batch * self._bytes_of_step()))
+
+    def _bytes_of_step(self) -> int:
+        """Of all values of one sample at one timestep."""
+        return self.dtype.itemsize * sum(math.prod(shape) for shape in self.node_shapes.values())
 
     def _check_input(self, x: Tensor) -> tuple[int, int]:
         if x.ndim < 2 or x.shape[2:] != self.input_shape or 0 in x.shape[:2]:
