@@ -121,7 +121,8 @@ class TrainingModule(LightningModule):
         losses = {"train_loss": loss, "task_loss": task, "dist_loss": dist, "width_loss": width}
         self._note({name: value.detach() for name, value in losses.items()}, len(y))
         self.train_accuracy.update(scores.detach(), y)
-        self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True)
+        if batch_idx == 0:
+            self._announce("train_accuracy", *losses)
         return loss
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -154,7 +155,8 @@ class TrainingModule(LightningModule):
         loss = functional.cross_entropy(scores, y)
         self._note({"test_loss": loss}, len(y))
         self.test_accuracy.update(scores, y)
-        self.log("test_accuracy", self.test_accuracy, on_epoch=True)
+        if batch_idx == 0:
+            self._announce("test_accuracy", "test_loss")
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule of the recipe; the schedule moves at every step."""
@@ -189,7 +191,13 @@ class TrainingModule(LightningModule):
         for name, value in losses.items():
             mean: Any = self.losses[name]
             mean.update(value, samples)
-            self.log(name, mean, on_step=False, on_epoch=True)
+
+    def _announce(self, *names: str) -> None:
+        """Have Lightning read these means when the epoch is over; once an epoch will do."""
+        accuracies = {"train_accuracy": self.train_accuracy, "test_accuracy": self.test_accuracy}
+        for name in names:
+            value: Any = accuracies[name] if name in accuracies else self.losses[name]
+            self.log(name, value, on_step=False, on_epoch=True)
 
     def _forward(
         self, unrolled: Unrolled, batch: Batch, observe: Observer | None = None
