@@ -22,15 +22,12 @@ from mpo_snn.mpo import MPO
 from mpo_snn.settings import MPOSettings
 
 BETA, THRESHOLD, SLOPE = 0.5, 1.0, 4.0
-WHOLE_METHOD = MPOSettings(
-    width_follows="spread",
-    width_scale=1.0,
-    width_scale_end=None,
-    lambda_dist=0.01,
-    height="stabilised",
-    neuron_gain=True,
-)
-"""Every part of MPO, as the paper has it: all statistics are taken, and one sends a gradient."""
+METHODS = {
+    "statistics": MPOSettings(lambda_dist=0.01),
+    "whole method": MPOSettings(lambda_dist=0.01, height="stabilised", neuron_gain=True),
+}
+"""Moments of the layer, rho, coverage and density, with the gradient that L_Dist sends into the
+membrane; and that with what else there is: moments, and a gain, of every neuron, and heights."""
 ResetKind = Literal["zero", "subtract"]
 
 
@@ -65,10 +62,12 @@ def builders(reset: ResetKind, device: str) -> dict[str, Callable[[], Variant]]:
     }
     for backend in BACKENDS:
         found[f"mpo-snn {backend}"] = lambda backend=backend: _ours(reset, device, backend)
-        found[f"mpo-snn {backend} + statistics"] = lambda backend=backend: _with_statistics(
-            reset, device, backend
-        )
-    found.pop("mpo-snn reference + statistics")
+        if backend == "reference":
+            continue
+        for name, settings in METHODS.items():
+            found[f"mpo-snn {backend} + {name}"] = lambda backend=backend, settings=settings: (
+                _with_statistics(reset, device, backend, settings)
+            )
     return found
 
 
@@ -83,9 +82,9 @@ def _ours(
     )
 
 
-def _with_statistics(reset: ResetKind, device: str, backend: str) -> Variant:
+def _with_statistics(reset: ResetKind, device: str, backend: str, settings: MPOSettings) -> Variant:
     layer = _layer(reset, device, backend, None)
-    mpo = MPO(layer, WHOLE_METHOD)
+    mpo = MPO(layer, settings)
 
     def train(x: Tensor, grad: Tensor) -> None:
         spk = layer.scan_spikes(x)
@@ -95,7 +94,7 @@ def _with_statistics(reset: ResetKind, device: str, backend: str) -> Variant:
     return Variant(
         layer.scan_spikes,
         train,
-        lambda: _with_statistics(reset, device, "reference"),
+        lambda: _with_statistics(reset, device, "reference", settings),
         is_ours=True,
         statistics=True,
         kernel_tensors=_kernel_tensors(backend),

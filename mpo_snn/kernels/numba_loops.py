@@ -91,7 +91,7 @@ def _prefetch_line(typing: Any, address: Any) -> Any:
         of_32_bits = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, *[of_32_bits] * 3])
         prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
-        builder.call(prefetch, [pointer, *(of_32_bits(value) for value in (0, 3, 1))])
+        builder.call(prefetch, [pointer, *(of_32_bits(value) for value in (0, 2, 1))])
         return context.get_dummy_value()
 
     return types.void(types.int64), code
@@ -99,7 +99,7 @@ def _prefetch_line(typing: Any, address: Any) -> Any:
 
 @exact
 def _prefetch(address: Any, start: Any, width: Any, kind: Any) -> None:
-    """Ask for what the next block reads or writes."""
+    """Ask for what the next block reads or writes, into the second-level cache."""
     first = address + start * kind.itemsize
     for line in range(first, first + width * kind.itemsize, LINE):
         _prefetch_line(line)
@@ -289,13 +289,14 @@ def sum_of_squares_around(mean: Any, values: Any, width: Any) -> Any:
     return total
 
 
-@exact
-def _count(v: Any, w: Any, width: Any) -> Any:
-    """How many membranes lie inside the surrogate's support, and above threshold."""
-    covered, fired = 0, 0
+@quick
+def _observe(v: Any, w: Any, width: Any) -> Any:
+    """Add to U; how many membranes lie inside the surrogate's support, and above threshold."""
+    covered, fired = ZERO, ZERO  # whole numbers below 2^24, exact in any order
     for n in range(width):
-        covered += abs(v[n] - w[THRESHOLD + n]) < w[SUPPORT + n]
-        fired += v[n] > w[THRESHOLD + n]
+        w[TOTAL + n] += v[n]
+        covered += ONE if abs(v[n] - w[THRESHOLD + n]) < w[SUPPORT + n] else ZERO
+        fired += ONE if v[n] > w[THRESHOLD + n] else ZERO
     return covered, fired
 
 
@@ -357,7 +358,7 @@ def forward(
         _set(values_at(work, STATE, 2 * BLOCK, w), ZERO, 2 * BLOCK)
         if power != 0:
             _set(values_at(work, POWER, width, w), ZERO, width)
-        covered, fired = 0, 0
+        covered, fired = 0.0, 0.0
         for t in range(steps):
             _advance(
                 values_at(x_at, r * x_run + start + t * x_step, width, kind), v, w, reset, width
@@ -370,11 +371,9 @@ def forward(
             if v_at != 0:
                 _copy(v, values_at(v_at, at, width, v), width)
             if statistic != 0:
-                a, c = _count(v, w, width)
+                a, c = _observe(v, w, width)
                 covered += a
                 fired += c
-                if statistic == 1:
-                    _add(v, w, width)
                 if power != 0:
                     _bells(v, w, shape, width)
                     _add_square(w, width)
