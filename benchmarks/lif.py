@@ -102,8 +102,12 @@ def _with_statistics(reset: ResetKind, device: str, backend: str, settings: MPOS
 
 
 def _kernel_tensors(backend: str) -> int:
-    """Triton: current, spikes and membrane forward; membrane and both gradients backward."""
-    return 6 if backend == "triton" else 0
+    """Read and written by kernels.
+
+    Triton: current, spikes and membrane forward; membrane and both gradients backward. numba:
+    current and spikes forward; current and both gradients backward.
+    """
+    return {"triton": 6, "numba": 5}.get(backend, 0)
 
 
 def _layer(reset: ResetKind, device: str, backend: str, timing: ResetTiming | None) -> MPOLeaky:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.gradient_scale import HEIGHT_RAILS
-from mpo_snn.membrane import Sample
+from mpo_snn.membrane import Moments, Sample, side_by_side
 
 KEYS = ("mu", "sigma", "rho", "coverage", "density", "width", "height", "rails")
 
@@ -37,12 +37,13 @@ class Totals:
             heights: of the surrogates, 0-d.
         """
         low, high = HEIGHT_RAILS
+        mu, sigma = _mean_and_sigma([sample.layer for sample in samples])
         counted = torch.stack([sample.counted for sample in samples])
         height = torch.stack(tuple(heights)).float()
         now = torch.stack(
             (
-                _means([sample.layer.mean for sample in samples]),
-                _means([sample.layer.sigma for sample in samples]),
+                mu,
+                sigma,
                 _means([sample.rho for sample in samples]),
                 counted[:, 0],
                 counted[:, 1],
@@ -65,6 +66,13 @@ class Totals:
             return []
         rows = (self.sums / self.batches).T.tolist()
         return [dict(zip(KEYS, row, strict=True)) for row in rows]
+
+
+def _mean_and_sigma(layers: Sequence[Moments]) -> tuple[Tensor, Tensor]:
+    if len(layers) > 1 and all(layer.mean.dim() == 0 for layer in layers):
+        together = side_by_side([layer.detached() for layer in layers])
+        return together.mean.float(), together.sigma.float()
+    return _means([layer.mean for layer in layers]), _means([layer.sigma for layer in layers])
 
 
 def _means(values: Sequence[Tensor]) -> Tensor:

@@ -125,10 +125,10 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
     return Found(
         spk,
         v,
-        torch.tensor(found[0]),
-        torch.tensor(found[1]),
-        torch.tensor([total / spk.numel() for total in sums]),
-        torch.tensor(_share_inside(u, found, how.gamma, layout)),
+        _float32(found[0].tolist()),
+        _float32(found[1].tolist()),
+        _float32([total / spk.numel() for total in sums]),
+        _float32(_share_inside(u, found, how.gamma, layout)),
         _moments_of_neurons(u, layout) if how.per_neuron else none,
         u if how.keep_u else torch.empty(0),
     )
@@ -190,6 +190,10 @@ def run_backward(
 
 
 _NO_PARTS = np.empty((0, loops.PARTS))
+
+
+def _float32(values: float | list[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32)
 
 
 def _of_blocks(loop: Any, tensors: Any, kind: Any, times: Any, *rest: Any) -> Any:
