@@ -118,18 +118,21 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
     run = _of_blocks(loops.forward, tuple(tensors), kind, times, table, codes, parts)
     share_out(run, blocks, spk.numel())
     mean, m2, *sums = merge(parts)
-    if how.per_channel:
-        found = _moments(u, layout.strides[1], layout.shape[2])
-    else:
-        found = np.array((mean, m2), np.float32)
+    with np.errstate(all="ignore"):  # a training that diverges ends by its loss, not here
+        if how.per_channel:
+            found = _moments(u, layout.strides[1], layout.shape[2])
+        else:
+            found = np.array((mean, m2), np.float64).astype(np.float32)
+        rho = _share_inside(u, found, how.gamma, layout)
+        neurons = _moments_of_neurons(u, layout) if how.per_neuron else none
     return Found(
         spk,
         v,
         _float32(found[0].tolist()),
         _float32(found[1].tolist()),
         _float32([total / spk.numel() for total in sums]),
-        _float32(_share_inside(u, found, how.gamma, layout)),
-        _moments_of_neurons(u, layout) if how.per_neuron else none,
+        _float32(rho),
+        neurons,
         u if how.keep_u else torch.empty(0),
     )
 

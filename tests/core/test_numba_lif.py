@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import subprocess
 import sys
@@ -196,6 +197,22 @@ def test_a_layer_that_does_not_move_has_no_spread_at_all() -> None:
     p = parameters((40, 6, 7), "scalar", ("none", "step", "unit"))
     *_, sample = lif_scan_sampled(torch.full((3, 2, 40, 6, 7), 0.1), p, record(), False, "numba")
     assert float(sample.layer.m2) == 0.0 and float(sample.rho) == 1.0
+
+
+@pytest.mark.parametrize("value", (1e30, float("inf"), float("nan")))
+@pytest.mark.parametrize("granularity", ("layer", "channel"))
+def test_a_training_that_diverges_is_not_stopped_here(value: float, granularity: Any) -> None:
+    current = make_current((3, 2, 4, 3, 3), "contiguous")
+    current[0, 0, 1] = value
+    current.requires_grad_()
+    p = parameters((4, 3, 3), "channel", ("zero", "step", "decay"))
+    how = record(granularity=granularity)
+    for backend in ("numba", "in_place"):
+        spk, _, sample = lif_scan_sampled(current, p, how, False, backend)
+        assert torch.equal(spk, lif_spikes(current, p, "reference"))
+        m2 = sample.layer.m2.detach().flatten()[-1 if granularity == "layer" else 1]
+        assert not math.isfinite(m2)
+        (spk.sum() + sample.layer.m2.sum()).backward()
 
 
 def test_threads_do_not_change_a_bit() -> None:
