@@ -32,7 +32,7 @@ from mpo_snn.files import make_folder, write_file
 from mpo_snn.training.environment import source_commit
 
 WARM_UP = 2
-_PACKAGES = ("torch", "triton", "snntorch", "spikingjelly", "numpy", "numba")
+_PACKAGES = ("torch", "triton", "snntorch", "spikingjelly", "onnxruntime", "numpy", "numba")
 _ALLOCATOR_VARIABLES = ("LD_PRELOAD", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
 _MOVES_NOTHING = re.compile(r"empty|new_empty|_unsafe_view|_local_scalar_dense")
 _DOES_NOT_READ_SELF = ("copy_", "zero_", "fill_")
