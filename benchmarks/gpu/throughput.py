@@ -64,7 +64,11 @@ def main(argv: list[str] | None = None) -> int:
         help="bf16 is autocast; tf32 exists on GPUs only",
     )
     parser.add_argument(
-        "--layout", nargs="+", choices=("nchw", "nhwc"), default=["nchw", "nhwc"], help="of images"
+        "--layout",
+        nargs="+",
+        choices=("nchw", "nhwc", "own"),
+        default=["nchw", "nhwc"],
+        help="of images and kernels; own is nhwc for ours, as mpo-train has it, nchw for others",
     )
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
@@ -98,9 +102,8 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
     rows: dict[str, Any] = {}
     skipped: dict[str, str] = {}
     runs: dict[str, Callable[[], None]] = {}
-    layout = torch.channels_last if case["layout"] == "nhwc" else torch.contiguous_format
     torch.manual_seed(options.seed)
-    image = torch.rand(batch, *IMAGE).to(device).to(memory_format=layout)
+    image = torch.rand(batch, *IMAGE).to(device)
     label = torch.randint(CLASSES, (batch,)).to(device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     network = _network(case, options.seed)
@@ -109,8 +112,10 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
             rows[name] = _checked(build, network, steps, device)
             if rows[name]["passed"]:
                 variant = build(_network(case, options.seed))
+                layout = _layout(case["layout"], name)
                 variant.module.to(device, memory_format=layout)
-                runs[name] = training_step(variant, image, label, case["precision"])
+                shown = image.to(memory_format=layout)
+                runs[name] = training_step(variant, shown, label, case["precision"])
         except ImportError as error:
             skipped[name] = str(error)
         except Exception as error:  # one that fails, in whatever way, must not stop the others
@@ -131,6 +136,11 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
         "variants": rows,
         "skipped": skipped,
     }
+
+
+def _layout(layout: str, variant: str) -> torch.memory_format:
+    is_last = layout == "nhwc" or (layout == "own" and variant.startswith("mpo-snn"))
+    return torch.channels_last if is_last else torch.contiguous_format
 
 
 def _checked(
