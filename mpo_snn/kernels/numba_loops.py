@@ -14,15 +14,23 @@ or the bits of bfloat16.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, overload
 
+from mpo_snn.kernels.numba_memory import (
+    ONE,
+    ZERO,
+    copy,
+    exact,
+    prefetch,
+    quick,
+    read,
+    set_to,
+    values_at,
+    write,
+    write_spike,
+)
 from mpo_snn.surrogate import TANH_REACH
 
 BLOCK = 512
@@ -30,8 +38,6 @@ RESETS = {("zero", "step"): 0, ("zero", "next"): 0, ("subtract", "step"): 1}
 RESETS |= {("subtract", "next"): 2, ("none", "step"): 3, ("none", "next"): 3}
 SHAPES = {"sigmoid": 0, "arctan": 1, "piecewise_linear": 2, "triangle": 3, "tanh": 4}
 STATISTICS = {"none": 0, "mean": 1, "final": 2}
-LINE = 64
-"""Bytes that the cache takes at once."""
 PARTS = 6
 """Of a block: neurons, mean and squared deviations of U, and sums of the shares (3)."""
 
@@ -40,7 +46,7 @@ BETA, GAIN, THRESHOLD, SLOPE, HEIGHT, SUPPORT, BY_MEAN, BY_M2, MEAN = (BLOCK * i
 STATE, TOTAL, GRAD, FROM_U, BY_BETA, BY_THRESHOLD, POWER, BELL = (BLOCK * i for i in range(9, 17))
 ROWS = 17
 
-ZERO, HALF, ONE, TWO, FOUR = (np.float32(value) for value in (0, 0.5, 1, 2, 4))
+HALF, TWO, FOUR = np.float32(0.5), np.float32(2.0), np.float32(4.0)
 REACH = np.float32(TANH_REACH)
 PER_PI = np.float32(1.0 / math.pi)
 LOG2_E = np.float32(math.log2(math.e))
@@ -49,130 +55,6 @@ FURTHEST = np.float32(60.0)
 EXP2 = tuple(np.float32(math.log(2.0) ** k / math.factorial(k)) for k in range(7))
 C0, C1, C2, C3, C4, C5, C6 = EXP2
 MANTISSA_BITS, EXPONENT_BIAS = np.int32(23), np.int32(127)
-SIXTEEN, ROUND = np.uint32(16), np.uint32(0x7FFF)
-BIT = np.uint32(1)
-ONE_IN_BFLOAT16 = np.uint16(0x3F80)
-
-
-def _compiled(fastmath: Any = False) -> Callable[[Any], Any]:
-    """Compile at the first call; kept on disk for the next process where that can be written."""
-
-    def decorate(function: Any) -> Any:
-        options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
-        try:
-            return numba.njit(cache=True, **options)(function)
-        except RuntimeError:
-            return numba.njit(**options)(function)
-
-    return decorate
-
-
-exact = _compiled()
-quick = _compiled({"contract", "nsz", "arcp", "reassoc"})
-
-
-@intrinsic
-def _pointer(typing: Any, address: Any, like: Any) -> Any:
-    """An address as a pointer to values of the type of an array."""
-    pointer = types.CPointer(like.dtype)
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(pointer))
-
-    return pointer(types.int64, like), code
-
-
-@intrinsic
-def _prefetch_line(typing: Any, address: Any) -> Any:
-    """Ask for a line of the cache ahead of time; any address will do."""
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-        of_32_bits = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, *[of_32_bits] * 3])
-        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
-        builder.call(prefetch, [pointer, *(of_32_bits(value) for value in (0, 2, 1))])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), code
-
-
-@exact
-def _prefetch(address: Any, start: Any, width: Any, kind: Any) -> None:
-    """Ask for what the next block reads or writes, into the second-level cache."""
-    first = address + start * kind.itemsize
-    for line in range(first, first + width * kind.itemsize, LINE):
-        _prefetch_line(line)
-
-
-@exact
-def values_at(address: Any, start: Any, width: Any, kind: Any) -> Any:
-    """The `width` values from place `start` on of what lies at an address."""
-    return numba.carray(_pointer(address + start * kind.itemsize, kind), width)
-
-
-def _read(x: Any, n: Any) -> Any:
-    """A stored value as float32."""
-
-
-def _write(x: Any, n: Any, value: Any) -> None:
-    """Store a float32; bfloat16 rounds to the nearest, ties to even."""
-
-
-def _write_spike(x: Any, n: Any, fired: Any) -> None:
-    """Store 1 or 0."""
-
-
-@overload(_read, strict=False)
-def _read_as(x: Any, n: Any) -> Any:
-    if x.dtype == types.uint16:
-        return lambda x, n: np.uint32(np.uint32(x[n]) << SIXTEEN).view(np.float32)
-    return lambda x, n: x[n]
-
-
-@overload(_write, strict=False)
-def _write_as(x: Any, n: Any, value: Any) -> Any:
-    if x.dtype == types.uint16:
-
-        def write(x: Any, n: Any, value: Any) -> None:
-            bits = np.float32(value).view(np.uint32)
-            odd = np.uint32(np.uint32(bits >> SIXTEEN) & BIT)
-            rounded = np.uint32(np.uint32(bits + ROUND) + odd)
-            x[n] = np.uint16(np.uint32(rounded >> SIXTEEN))
-
-        return write
-
-    def keep(x: Any, n: Any, value: Any) -> None:
-        x[n] = value
-
-    return keep
-
-
-@overload(_write_spike, strict=False)
-def _write_spike_as(x: Any, n: Any, fired: Any) -> Any:
-    if x.dtype == types.uint16:
-
-        def write(x: Any, n: Any, fired: Any) -> None:
-            x[n] = ONE_IN_BFLOAT16 if fired else np.uint16(0)
-
-        return write
-
-    def keep(x: Any, n: Any, fired: Any) -> None:
-        x[n] = ONE if fired else ZERO
-
-    return keep
-
-
-@exact
-def _set(target: Any, value: Any, width: Any) -> None:
-    for n in range(width):
-        target[n] = value
-
-
-@exact
-def _copy(source: Any, target: Any, width: Any) -> None:
-    for n in range(width):
-        target[n] = source[n]
 
 
 @exact
@@ -186,10 +68,10 @@ def fill(w: Any, table: Any, place: Any, width: Any) -> None:
             length = min(m - index if d == 1 else left, width - n)
             target = values_at(w.ctypes.data, row * BLOCK + n, length, w)
             if d == 1:
-                _copy(values_at(address, index, length, w), target, length)
+                copy(values_at(address, index, length, w), target, length)
                 index = 0
             else:
-                _set(target, values[index], length)
+                set_to(target, values[index], length)
                 index = index + 1 if index + 1 < m else 0
             left, n = d, n + length
 
@@ -208,26 +90,26 @@ def _advance(x: Any, v: Any, w: Any, reset: Any, width: Any) -> None:
     """Membranes of one timestep, and the state to carry."""
     if reset == 0:
         for n in range(width):
-            value = w[BETA + n] * w[STATE + n] + w[GAIN + n] * _read(x, n)
+            value = w[BETA + n] * w[STATE + n] + w[GAIN + n] * read(x, n)
             fired = ONE if value > w[THRESHOLD + n] else ZERO
             v[n] = value
             w[STATE + n] = (ONE - fired) * value
     elif reset == 1:
         for n in range(width):
-            value = w[BETA + n] * w[STATE + n] + w[GAIN + n] * _read(x, n)
+            value = w[BETA + n] * w[STATE + n] + w[GAIN + n] * read(x, n)
             fired = ONE if value > w[THRESHOLD + n] else ZERO
             v[n] = value
             w[STATE + n] = value - fired * w[THRESHOLD + n]
     elif reset == 2:
         for n in range(width):
             fired = ONE if w[STATE + n] > w[THRESHOLD + n] else ZERO
-            value = w[BETA + n] * w[STATE + n] + w[GAIN + n] * _read(x, n)
+            value = w[BETA + n] * w[STATE + n] + w[GAIN + n] * read(x, n)
             value = value - fired * w[THRESHOLD + n]
             v[n] = value
             w[STATE + n] = value
     else:
         for n in range(width):
-            value = w[BETA + n] * w[STATE + n] + w[GAIN + n] * _read(x, n)
+            value = w[BETA + n] * w[STATE + n] + w[GAIN + n] * read(x, n)
             v[n] = value
             w[STATE + n] = value
 
@@ -303,7 +185,7 @@ def _observe(v: Any, w: Any, width: Any) -> Any:
 @exact
 def _fire(spk: Any, v: Any, w: Any, width: Any) -> None:
     for n in range(width):
-        _write_spike(spk, n, v[n] > w[THRESHOLD + n])
+        write_spike(spk, n, v[n] > w[THRESHOLD + n])
 
 
 @exact
@@ -355,21 +237,21 @@ def forward(
         place = r * run + start
         if b == first or varies:
             fill(w, table, place, width if varies else block)
-        _set(values_at(work, STATE, 2 * BLOCK, w), ZERO, 2 * BLOCK)
+        set_to(values_at(work, STATE, 2 * BLOCK, w), ZERO, 2 * BLOCK)
         if power != 0:
-            _set(values_at(work, POWER, width, w), ZERO, width)
+            set_to(values_at(work, POWER, width, w), ZERO, width)
         covered, fired = 0.0, 0.0
         for t in range(steps):
             _advance(
                 values_at(x_at, r * x_run + start + t * x_step, width, kind), v, w, reset, width
             )
             at = r * stride + start + t * step
-            _prefetch(x_at, r * x_run + start + t * x_step + block, block, kind)
-            _prefetch(spk_at, at + block, block, kind)
+            prefetch(x_at, r * x_run + start + t * x_step + block, block, kind)
+            prefetch(spk_at, at + block, block, kind)
             spk = values_at(spk_at, at, width, kind)
             _fire(spk, v, w, width)
             if v_at != 0:
-                _copy(v, values_at(v_at, at, width, v), width)
+                copy(v, values_at(v_at, at, width, v), width)
             if statistic != 0:
                 a, c = _observe(v, w, width)
                 covered += a
@@ -382,7 +264,7 @@ def forward(
             if statistic == 1:
                 _divide(u, w, np.float32(steps), width)
             else:
-                _copy(v, u, width)
+                copy(v, u, width)
             mean = sum_of(u, width) / width
             parts[b, 0] = width
             parts[b, 1] = mean
@@ -415,7 +297,7 @@ def _by_threshold(v: Any, from_spikes: Any, w: Any, reset: Any, width: Any) -> N
         if reset == 2:
             through = w[GRAD + n]
         kept = through if v[n] > w[THRESHOLD + n] else ZERO
-        w[BY_THRESHOLD + n] -= _read(from_spikes, n) * w[BELL + n] + kept
+        w[BY_THRESHOLD + n] -= read(from_spikes, n) * w[BELL + n] + kept
 
 
 @exact
@@ -432,11 +314,11 @@ def _pull(v: Any, from_spikes: Any, w: Any, reset: Any, width: Any) -> None:
     if reset == 0:
         for n in range(width):
             later = ZERO if v[n] > w[THRESHOLD + n] else w[BETA + n] * w[GRAD + n]
-            w[GRAD + n] = _read(from_spikes, n) * w[BELL + n] + (later + w[FROM_U + n])
+            w[GRAD + n] = read(from_spikes, n) * w[BELL + n] + (later + w[FROM_U + n])
     else:
         for n in range(width):
             later = w[BETA + n] * w[GRAD + n]
-            w[GRAD + n] = _read(from_spikes, n) * w[BELL + n] + (later + w[FROM_U + n])
+            w[GRAD + n] = read(from_spikes, n) * w[BELL + n] + (later + w[FROM_U + n])
 
 
 @exact
@@ -448,7 +330,7 @@ def _pull_membrane(from_v: Any, w: Any, width: Any) -> None:
 @exact
 def _by_gain(x: Any, w: Any, width: Any) -> None:
     for n in range(width):
-        w[BY_BETA + n] -= w[GRAD + n] * _read(x, n)
+        w[BY_BETA + n] -= w[GRAD + n] * read(x, n)
 
 
 @exact
@@ -460,13 +342,13 @@ def _add_sent(w: Any, width: Any) -> None:
 @exact
 def _send(dx: Any, w: Any, width: Any) -> None:
     for n in range(width):
-        _write(dx, n, w[GAIN + n] * w[GRAD + n])
+        write(dx, n, w[GAIN + n] * w[GRAD + n])
 
 
 @exact
 def _send_total(dx: Any, w: Any, steps: Any, width: Any) -> None:
     for n in range(width):
-        _write(dx, n, w[TOTAL + n] / steps)
+        write(dx, n, w[TOTAL + n] / steps)
 
 
 @exact
@@ -513,29 +395,29 @@ def backward(
         if b == first or varies:
             fill(w, table, place, width if varies else block)
         cleared = 4 * BLOCK if by_beta_at == 0 and by_threshold_at == 0 else 6 * BLOCK
-        _set(values_at(work, STATE, cleared, w), ZERO, cleared)
+        set_to(values_at(work, STATE, cleared, w), ZERO, cleared)
         for t in range(steps):
             v = values_at(past, t * BLOCK, width, w)
             x = values_at(x_at, r * x_run + start + t * x_step, width, kind)
             _advance(x, v, w, reset, width)
-            _prefetch(x_at, r * x_run + start + t * x_step + block, block, kind)
+            prefetch(x_at, r * x_run + start + t * x_step + block, block, kind)
             if statistic == 1:
                 _add(v, w, width)
         share = ONE
         if statistic == 1:
             share = np.float32(steps)
         elif statistic == 2:
-            _copy(v, values_at(work, TOTAL, width, w), width)
+            copy(v, values_at(work, TOTAL, width, w), width)
         if statistic != 0:
             _from_statistics(w, np.float32(1.0 / count), share, width)
-        _set(values_at(work, TOTAL, width, w), ZERO, width)
+        set_to(values_at(work, TOTAL, width, w), ZERO, width)
         for t in range(steps - 1, -1, -1):
             v = values_at(past, t * BLOCK, width, w)
             from_spikes = silent
             if spk_at != 0:
                 place_of = r * spikes[1] + start + t * spikes[0]
                 from_spikes = values_at(spk_at, place_of, width, kind)
-                _prefetch(spk_at, place_of + block, block, kind)
+                prefetch(spk_at, place_of + block, block, kind)
                 _bells(v, w, shape, width)
             if by_beta_at != 0 and t < steps - 1:
                 _by_beta(v, w, reset, width)
@@ -543,7 +425,7 @@ def backward(
                 _by_threshold(v, from_spikes, w, reset, width)
             _pull(v, from_spikes, w, reset, width)
             if statistic == 2:
-                _set(values_at(work, FROM_U, width, w), ZERO, width)
+                set_to(values_at(work, FROM_U, width, w), ZERO, width)
             at = r * stride + start + t * step
             if v_at != 0:
                 _pull_membrane(values_at(v_at, at, width, w), w, width)
@@ -554,13 +436,13 @@ def backward(
                 _add_sent(w, width)
             elif dx_at != 0:
                 _send(values_at(dx_at, at, width, kind), w, width)
-                _prefetch(dx_at, at + block, block, kind)
+                prefetch(dx_at, at + block, block, kind)
         if dx_at != 0 and constant != 0:
             _send_total(values_at(dx_at, place, width, kind), w, np.float32(steps), width)
         if by_beta_at != 0:
-            _copy(values_at(work, BY_BETA, width, w), values_at(by_beta_at, place, width, w), width)
+            copy(values_at(work, BY_BETA, width, w), values_at(by_beta_at, place, width, w), width)
         if by_threshold_at != 0:
-            _copy(
+            copy(
                 values_at(work, BY_THRESHOLD, width, w),
                 values_at(by_threshold_at, place, width, w),
                 width,

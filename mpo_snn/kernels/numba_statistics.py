@@ -10,14 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mpo_snn.kernels.numba_loops import (
-    BLOCK,
-    exact,
-    fill,
-    sum_of,
-    sum_of_squares_around,
-    values_at,
-)
+from mpo_snn.kernels.numba_loops import BLOCK, fill, sum_of, sum_of_squares_around
+from mpo_snn.kernels.numba_memory import exact, values_at
 
 FLOAT = np.empty(0, np.float32)
 
