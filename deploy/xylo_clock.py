@@ -122,7 +122,7 @@ def _judged(mean: float, most: float, dt: float, profile: ChipProfile) -> str:
     if "timing.clock" not in profile:
         return "the profile says no clock to hold it against"
     clock = profile.constant("timing.clock")
-    rate = 1e6 * float(clock.value)
+    rate = 1e6 * float(profile.value("timing.clock"))
     known = f"the vendor's {clock.value:g} MHz (default of its drivers, status {clock.status})"
     if most / dt <= rate:
         return f"{known} are enough in every step"

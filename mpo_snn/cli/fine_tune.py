@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
 SHARE_OF_EPOCHS, SHARE_OF_RATE = 1 / 3, 1 / 5
 """Of the first training, for the second, unless the command line says otherwise."""
-MAY_DIFFER = ("name", "seed", "epochs", "threads", "precision", "optimizer.", "mpo.", "data.", "loss", "tet_")
+MAY_DIFFER = (
+    "name",
+    "seed",
+    "epochs",
+    "threads",
+    "precision",
+    "optimizer.",
+    "mpo.",
+    "data.",
+    "loss",
+    "tet_",
+)
 """Keys, or their beginnings, that a run need not share with the one that it starts from."""
 
 
