@@ -82,10 +82,10 @@ def _share_of_bandwidth(row: Row) -> float | None:
     return 100.0 * found["of_the_floor"] if found else None
 
 
-LAYER = "mpo-snn numba + statistics"
+LAYER, LAYER_OF_MPO = "mpo-snn numba + statistics", "mpo-snn numba + MPO"
 GOALS = (
     Goal(
-        "LIF layer with MPO's statistics, forward and backward, over snnTorch",
+        "LIF layer with all statistics, forward and backward, over snnTorch",
         "kernel",
         "x",
         5.0,
@@ -101,7 +101,23 @@ GOALS = (
         _speed_up(LAYER, SPIKINGJELLY, "forward_backward"),
     ),
     Goal(
-        "its peak memory over the input",
+        "LIF layer with MPO: statistics, L_Dist, step, over snnTorch",
+        "kernel",
+        "x",
+        5.0,
+        8.0,
+        _speed_up(LAYER_OF_MPO, SNNTORCH, "forward_backward"),
+    ),
+    Goal(
+        "the same over SpikingJelly",
+        "kernel",
+        "x",
+        2.5,
+        4.5,
+        _speed_up(LAYER_OF_MPO, SPIKINGJELLY, "forward_backward"),
+    ),
+    Goal(
+        "peak memory of a layer with all statistics over the input",
         "kernel",
         "x",
         3.0,

@@ -18,16 +18,20 @@ from torch import Tensor
 from mpo_snn.kernels import BACKENDS
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import ResetTiming
+from mpo_snn.membrane import MembraneRecord
 from mpo_snn.mpo import MPO
 from mpo_snn.settings import MPOSettings
 
 BETA, THRESHOLD, SLOPE = 0.5, 1.0, 4.0
+STATISTICS = "statistics"
+"""Beside the spikes all that a record of the membrane has of a layer (moments, rho, coverage,
+density), and backward the gradients by spikes, mean and squared deviations: what the kernels do."""
 METHODS = {
-    "statistics": MPOSettings(lambda_dist=0.01),
+    "MPO": MPOSettings(lambda_dist=0.01),
     "whole method": MPOSettings(lambda_dist=0.01, height="stabilised", neuron_gain=True),
 }
-"""Moments of the layer, rho, coverage and density, with the gradient that L_Dist sends into the
-membrane; and that with what else there is: moments, and a gain, of every neuron, and heights."""
+"""What trains: `STATISTICS`, L_Dist with its gradient, the regularizer and MPO's step; and that with
+what else there is: moments, and a gain, of every neuron, and heights."""
 ResetKind = Literal["zero", "subtract"]
 
 
@@ -41,7 +45,7 @@ class Variant:
             gradient is in its `grad` afterwards.
         reference: makes the variant that it must equal.
         is_ours: whether it is this project's.
-        statistics: whether it takes MPO's statistics, adds the regularizer and moves the surrogate.
+        statistics: whether it takes statistics of the membrane, by itself or for MPO.
         kernel_tensors: how many tensors of the size of the current a training step reads and writes
             in kernels of its own, which are launched past torch's dispatcher.
     """
@@ -64,9 +68,12 @@ def builders(reset: ResetKind, device: str) -> dict[str, Callable[[], Variant]]:
         found[f"mpo-snn {backend}"] = lambda backend=backend: _ours(reset, device, backend)
         if backend == "reference":
             continue
+        found[f"mpo-snn {backend} + {STATISTICS}"] = lambda backend=backend: _with_statistics(
+            reset, device, backend
+        )
         for name, settings in METHODS.items():
             found[f"mpo-snn {backend} + {name}"] = lambda backend=backend, settings=settings: (
-                _with_statistics(reset, device, backend, settings)
+                _with_mpo(reset, device, backend, settings)
             )
     return found
 
@@ -82,7 +89,30 @@ def _ours(
     )
 
 
-def _with_statistics(reset: ResetKind, device: str, backend: str, settings: MPOSettings) -> Variant:
+def _with_statistics(reset: ResetKind, device: str, backend: str) -> Variant:
+    layer = _layer(reset, device, backend, None)
+    layer.record = record = MembraneRecord("mean", gamma=1.0, per_neuron=False)
+    by_m2 = torch.tensor(0.5, device=device)
+
+    def train(x: Tensor, grad: Tensor) -> None:
+        spk = layer.scan_spikes(x)
+        (sample,) = record.take_sequences()
+        # As large as the gradient of a spike, so that the check of equality sees it.
+        by_mean = torch.tensor(float(sample.layer.count), device=device)
+        found = (spk, sample.layer.mean, sample.layer.m2)
+        torch.autograd.backward(found, (grad, by_mean, by_m2))
+
+    return Variant(
+        layer.scan_spikes,
+        train,
+        lambda: _with_statistics(reset, device, "reference"),
+        is_ours=True,
+        statistics=True,
+        kernel_tensors=_kernel_tensors(backend),
+    )
+
+
+def _with_mpo(reset: ResetKind, device: str, backend: str, settings: MPOSettings) -> Variant:
     layer = _layer(reset, device, backend, None)
     mpo = MPO(layer, settings)
 
@@ -94,7 +124,7 @@ def _with_statistics(reset: ResetKind, device: str, backend: str, settings: MPOS
     return Variant(
         layer.scan_spikes,
         train,
-        lambda: _with_statistics(reset, device, "reference", settings),
+        lambda: _with_mpo(reset, device, "reference", settings),
         is_ours=True,
         statistics=True,
         kernel_tensors=_kernel_tensors(backend),
