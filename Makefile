@@ -1,5 +1,6 @@
 # make demo   set up .venv, train on handwritten digits, export to NIR, prove it equal, evaluate it
 # make test   set up .venv, run the tests, ruff, mypy and the import rules
+# make coverage   run the tests and list the lines that none of them reaches
 # make docs   build the documentation site into build/site
 # make counters   install NeuroBench and SpikingJelly, count beside them, write docs/agreement.md
 # make interop   install the NIR readers, run every network in each, write docs/interop.md
@@ -19,7 +20,7 @@ PIP_QUIET := install --quiet --disable-pip-version-check
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test tests docs bench interop readers counters deploy-proof browser lint types format setup clean
+.PHONY: demo test tests coverage docs bench interop readers counters deploy-proof browser lint types format setup clean
 
 setup: $(STAMP)
 
@@ -41,6 +42,9 @@ demo: setup
 test: setup tests lint types
 
 tests: setup
+	$(BIN)/python -m pytest -n 2 -q
+
+coverage: setup
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered -q
 
 docs: .venv/.docs-installed

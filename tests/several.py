@@ -12,7 +12,7 @@ import torch
 
 # A server that has loaded torch and Lightning once starts a fresh process in milliseconds.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["mpo_snn.training.fit", "mpo_snn.data.digits"])
+processes.set_forkserver_preload(["tests.warm"])
 
 
 def run_in_rank(work: Callable[..., None], number: int, count: int, port: int, rest: Any) -> None:

@@ -28,7 +28,7 @@ from .conftest import tiny_recipe
 RESULTS = ("model.safetensors", "metrics.csv", "membrane.csv", "recipe.yaml")
 # A server that has loaded torch and Lightning once starts a fresh process in milliseconds.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["mpo_snn.training.fit", "mpo_snn.data.digits"])
+processes.set_forkserver_preload(["tests.warm"])
 
 
 def die() -> None:
