@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -121,11 +121,10 @@ def measure_activity(
         DataError: if there are no samples, or a label is not one of the graph's outputs.
     """
     classes = math.prod(simulator.output_shape)
-    kept: dict[str, Any] = {"dtype": torch.float64, "device": device}  # until all samples are done
-    spike_counts = {
-        name: torch.zeros(simulator.node_shapes[name], **kept) for name in simulator.spiking
+    spike_counts: dict[str, Tensor] = {}  # on the device until all samples are done
+    class_spikes = {
+        name: torch.zeros(classes, dtype=torch.float64, device=device) for name in simulator.spiking
     }
-    class_spikes = {name: torch.zeros(classes, **kept) for name in spike_counts}
     decisions: Decisions | None = None
     for x, y in data:
         encoded = encode(x.to(device), timesteps, encoding)
@@ -133,7 +132,10 @@ def measure_activity(
         run = simulator.run(encoded, record="counts", watch=watch)
         labels = y.to(device)
         for name, counts in run.counts.items():
-            spike_counts[name] += counts
+            if name in spike_counts:
+                spike_counts[name] += counts
+            else:
+                spike_counts[name] = counts
             class_spikes[name].index_add_(0, labels, run.sample_counts[name])
         decided = decide(run.output.flatten(2), y, readout)
         decisions = decided if decisions is None else decisions + decided
@@ -145,7 +147,7 @@ def measure_activity(
 
 
 def _on_cpu(counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.cpu() for name, value in counts.items()}
+    return {name: value.cpu().contiguous() for name, value in counts.items()}
 
 
 def _check_batch(x: Tensor, y: Tensor, simulator: Simulator) -> None:

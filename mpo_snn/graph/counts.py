@@ -7,29 +7,40 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .layout import features_in_memory, laid_out
+from .layout import features_in_memory, laid_out, laid_out_back
 
 EXACT = 2**24
 """Up to here float32 has every whole number."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Counts:
     """Two sums, changed in place.
 
     Attributes:
         of_neurons: spikes over time and samples, float64, shape [*features].
         of_samples: spikes over time and neurons, float64, shape [B].
+        is_zero: whether nothing was counted yet.
     """
 
     of_neurons: Tensor
     of_samples: Tensor
+    is_zero: bool = True
 
     @staticmethod
     def zeros(shape: tuple[int, ...], batch: int, device: torch.device) -> Counts:
         """No spike yet of neurons of this shape."""
         neurons = torch.zeros(shape, dtype=torch.float64, device=device)
         return Counts(neurons, torch.zeros(batch, dtype=torch.float64, device=device))
+
+    def line(self, order: tuple[int, ...]) -> Tensor:
+        """`of_neurons` to be added to, one after another as spikes lie in memory (`layout`)."""
+        here = laid_out(self.of_neurons, order, leading=0)
+        if not here.is_contiguous():
+            here = here.new_zeros(here.shape) if self.is_zero else here.contiguous()
+            self.of_neurons = laid_out_back(here, order, leading=0)
+        self.is_zero = False
+        return here.view(-1)
 
     def add(self, spk: Tensor, repeats: int = 1) -> None:
         """Count spikes [T, B, *features] of 0 and 1, each for so many timesteps.
@@ -46,6 +57,5 @@ class Counts:
         else:
             of_rows, of_neurons = rows.sum(1), rows.new_ones(len(rows)) @ rows
         of_samples = of_rows.reshape(timesteps, batch).sum(0, dtype=torch.float64)
-        sums = laid_out(self.of_neurons, order, leading=0)
-        sums.add_(of_neurons.reshape(sums.shape), alpha=repeats)
+        self.line(order).add_(of_neurons, alpha=repeats)
         self.of_samples.add_(of_samples, alpha=repeats)

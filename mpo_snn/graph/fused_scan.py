@@ -55,20 +55,17 @@ def fused_scan(
     """
     timesteps, batch = out.shape[:2]
     order = features_in_memory(out)
-    of_neurons = torch.zeros(out[0, 0].shape, dtype=torch.float64).view(-1)
-    of_samples = of_neurons[:0] if counts is None else counts.of_samples
+    nothing = Counts.zeros((0,) * len(order), 0, drive.device)
+    sums = nothing if counts is None else counts
     _kernel()(
         laid_out(drive, order).reshape(len(drive), batch, -1).contiguous().numpy(),
         laid_out(v, order, leading=1).view(batch, -1).numpy(),
         laid_out(out, order).view(timesteps, batch, -1).numpy(),
         torch.tensor(constants, dtype=out.dtype).numpy(),
-        of_neurons.numpy(),
-        of_samples.numpy(),
+        sums.line(order).numpy(),
+        sums.of_samples.numpy(),
         counts is not None,
     )
-    if counts is not None:
-        sums = laid_out(counts.of_neurons, order, leading=0)
-        sums += of_neurons.view(sums.shape)
 
 
 @cache
