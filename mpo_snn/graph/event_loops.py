@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from mpo_snn.kernels.numba_memory import exact
 
 ONE = np.uint64(1)
 BYTES = np.uint64(4)
@@ -23,15 +24,6 @@ BYTES = np.uint64(4)
 TOGETHER = 32
 """Events that are copied at once, whether there are as many or not: a branch less."""
 _FLOAT, _INT32, _INT64, _FLAG = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.IntType(1)
-
-
-def _compiled(function: Any) -> Any:
-    """Compile at the first call; kept on disk for the next process where that can be written."""
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:
-        return numba.njit(**options)(function)
 
 
 def _mask(width: int) -> Any:
@@ -157,7 +149,7 @@ def _move(typing: Any, source: Any, to: Any, shift: Any) -> Any:
     return types.void(types.uint64, types.uint64, types.uint64), code
 
 
-@_compiled
+@exact
 def find_events(
     values: Any, at: Any, width: Any, depth: Any, channels: Any, events: Any, starts: Any
 ) -> Any:
@@ -227,7 +219,7 @@ def room_for(images: Any, weights: Any, out: Any) -> tuple[Any, ...]:
     )
 
 
-@_compiled
+@exact
 def convolve(
     images: Any, weights: Any, bias: Any, out: Any, window: Any, zeros: Any, at_once: Any, room: Any
 ) -> Any:

@@ -76,12 +76,9 @@ def _is_installed() -> bool:
 @cache
 def _kernel() -> Any:
     """The compiled loop, kept on disk from one process to the next where that can be written."""
-    import numba
+    from mpo_snn.kernels.numba_memory import exact
 
-    try:
-        return numba.njit(nogil=True, cache=True)(_scan)
-    except RuntimeError:
-        return numba.njit(nogil=True)(_scan)
+    return exact(_scan)
 
 
 def _scan(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -123,6 +124,24 @@ class AugmentedSamples(LabelledSamples):
         return x, self.y[index_on(self.y.device, indices)]
 
 
+def loader(
+    batches: TorchDataset[Batch], order: Any, workers: int, pinned: bool
+) -> DataLoader[Batch]:
+    """What makes batches, called with each element of an order in turn.
+
+    The order is the loader's `sampler`, not its `batch_sampler`: of these two, Lightning calls
+    `set_epoch` on the first only. `pinned` batches reach a GPU without being waited for.
+    """
+    return DataLoader(
+        batches,
+        sampler=order,
+        batch_size=None,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=pinned,
+    )
+
+
 def shuffled_loader(
     x: Samples,
     y: Tensor,
@@ -133,19 +152,9 @@ def shuffled_loader(
     share: Share = WHOLE,
     pinned: bool = False,
 ) -> DataLoader[Batch]:
-    """Batches of the training split, in an order of its own for every epoch.
-
-    The batches are the loader's `sampler`, not its `batch_sampler`: of these two, Lightning calls
-    `set_epoch` on the first only. `pinned` batches reach a GPU without being waited for.
-    """
-    return DataLoader(
-        AugmentedSamples(x, y, augment, seed, share.part),
-        sampler=EpochBatches(len(y), batch_size, seed, share),
-        batch_size=None,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=pinned,
-    )
+    """Batches of the training split, in an order of its own for every epoch."""
+    samples = AugmentedSamples(x, y, augment, seed, share.part)
+    return loader(samples, EpochBatches(len(y), batch_size, seed, share), workers, pinned)
 
 
 def ordered_loader(
@@ -164,14 +173,7 @@ def ordered_loader(
     Raises:
         RecipeError: if there are fewer samples than processes.
     """
-    return DataLoader(
-        LabelledSamples(x, y),
-        sampler=_ordered(len(y), batch_size, share),
-        batch_size=None,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=pinned,
-    )
+    return loader(LabelledSamples(x, y), _ordered(len(y), batch_size, share), workers, pinned)
 
 
 def _ordered(samples: int, batch_size: int, share: Share) -> Sequence[list[int]]:

@@ -21,7 +21,7 @@ from mpo_snn.data.augment import Augment
 from mpo_snn.data.image_files import batch_of, central_part, random_part
 from mpo_snn.data.shard_stream import Encoded, open_image, stream
 from mpo_snn.data.shards import Shards, Span
-from mpo_snn.training.batches import WHOLE, Batch, EpochBatches, Share
+from mpo_snn.training.batches import WHOLE, Batch, EpochBatches, Share, loader
 from mpo_snn.training.randomness import derived_seed
 
 
@@ -140,14 +140,7 @@ def streamed_loader(
 ) -> DataLoader[Batch]:
     """Batches of the training split; arguments and errors as in `StreamedBatches`."""
     batches = StreamedBatches(shards, batch_size, seed, augment, workers, share)
-    return DataLoader(
-        batches,
-        sampler=EpochSteps(batches.steps),
-        batch_size=None,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=pinned,
-    )
+    return loader(batches, EpochSteps(batches.steps), workers, pinned)
 
 
 def _even(count: int, parts: int, part: int) -> int:
