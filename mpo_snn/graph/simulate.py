@@ -185,7 +185,8 @@ class Simulator:
         Raises:
             ShapeError: if x or a forced value does not have its shape.
             GraphError: if `forced` names a node that is not spiking, `record` is unknown or `chunk`
-                is smaller than 1; if `transmit` is given and a loop evaluates a spiking node twice.
+                is smaller than 1; if `transmit` is given and a loop evaluates a spiking node twice;
+                if a membrane or the output is infinite or NaN at the end.
         """
         timesteps, batch = self._check_input(x)
         forced = self._check_forced(forced or {}, timesteps, batch)
@@ -211,6 +212,7 @@ class Simulator:
                 part = x[:1] if is_constant else x[start:stop]
                 part = part.to(dtype=self.dtype, device=self.device)
                 output[start:stop] = execution.advance(part, start, stop)
+        self._check_range(execution, output)
         return Simulation(
             output,
             {name: counts.of_neurons for name, counts in recorder.counts.items()},
@@ -220,6 +222,22 @@ class Simulator:
             timesteps,
             batch,
         )
+
+    def _check_range(self, execution: Execution, output: Tensor) -> None:
+        """Refuse what overflowed: a membrane that is NaN never fires, and would pass as quiet."""
+        ends = [(name, kept) for name, state in execution.states.items() for kept in state.tensors]
+        ends.append((self._output, output))
+        sums = torch.stack([value.sum(dtype=self.dtype) for _, value in ends]).cpu()  # one wait
+        if bool(sums.isfinite().all()):  # a sum is finite only if all that it adds up is
+            return
+        lost = [name for name, value in ends if not bool(value.isfinite().all())]
+        if lost:
+            name = str(self.dtype).removeprefix("torch.")
+            raise GraphError(
+                f"cannot run the graph in {name}: values of"
+                f" {', '.join(map(repr, dict.fromkeys(lost)))} are infinite or NaN at the end;"
+                f" weights or samples are too large for {torch.finfo(self.dtype).max:.2g}, its most"
+            )
 
     def _check_no_clone_fires(self) -> None:
         twice = [s.clone_of for s in self.schedule.steps if s.clone_of in self.spiking]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import nir
 import numpy as np
 import pytest
@@ -290,6 +292,22 @@ def test_wrong_input_shape(shape: tuple[int, ...]) -> None:
         Simulator(chain((2,), n=li()), DT).run(torch.zeros(shape))
     assert str(tuple(shape)) in str(caught.value)
     assert "[T >= 1, B >= 1, 2]" in str(caught.value)
+
+
+@pytest.mark.parametrize("record", ["none", "counts", "membrane"])
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e36), (torch.float64, 1e306)])
+def test_what_overflows_is_refused(dtype: torch.dtype, most: float, record: Any) -> None:
+    simulator = Simulator(chain((2,), fc=affine(-np.eye(2) * most), n=li()), DT, dtype)
+    assert simulator.run(torch.ones(T, B, 2), record=record).output.isfinite().all()
+    with pytest.raises(GraphError, match="values of 'n', 'output' are infinite or NaN"):
+        simulator.run(1e3 * torch.ones(T, B, 2), record=record)
+
+
+def test_large_values_are_not_refused_where_only_their_sum_overflows() -> None:
+    simulator = Simulator(chain((2,), fc=affine(np.eye(2))), DT)
+    x = torch.full((T, B, 2), 3e38)
+    assert not x.sum().isfinite()
+    assert simulator.run(x).output.equal(x)
 
 
 def test_wrong_settings() -> None:
