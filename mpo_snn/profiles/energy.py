@@ -8,7 +8,7 @@ A profile is a TOML file. The name is that of the file without its suffix::
 
     [ac]                           # accumulate (a spike meets a synapse); required
     value_pj = 0.9                 # picojoule per operation
-    low_pj = 0.1                   # optional, with high_pj: where sources disagree
+    low_pj = 0.1                   # both or neither: where sources disagree
     high_pj = 5.9
     unit = "pJ/AC"                 # spelt out, so that a file in nJ cannot pass unnoticed
     kind = "published table"       # one of KINDS
@@ -121,8 +121,9 @@ def load_energy_profile(name: str | Path) -> EnergyProfile:
 
 def _parse(name: str, content: dict[str, Any], where: str) -> EnergyProfile:
     findings: list[str] = []
-    if content.get("schema_version") != 1:
-        findings.append(f"schema_version is {content.get('schema_version', 'missing')}, expected 1")
+    version = content.get("schema_version", "missing")
+    if type(version) is not int or version != 1:
+        findings.append(f"schema_version is {version}, expected 1")
     title = _text(content, "title", "", findings)
     notes = _text(content, "notes", "", findings, default="")
     findings += [
@@ -158,14 +159,18 @@ def _constant(table: Any, part: str, findings: list[str]) -> EnergyConstant | No
     value = _picojoule(table, "value_pj", part, findings)
     low = _picojoule(table, "low_pj", part, findings, value)
     high = _picojoule(table, "high_pj", part, findings, value)
+    alone = {"low_pj", "high_pj"} & table.keys()
+    if len(alone) == 1:
+        findings.append(f"[{part}] has {alone.pop()} alone, expected both low_pj and high_pj")
     if not low <= value <= high:
         findings.append(f"[{part}] goes from {low} over {value} to {high} pJ, which is no order")
-    unit = _text(table, "unit", part, findings)
+    unit = _text(table, "unit", part, findings, expected=f"'{UNITS[part]}'")
     if unit and unit != UNITS[part]:
         findings.append(f"[{part}] unit is '{unit}', expected '{UNITS[part]}'")
-    kind = _text(table, "kind", part, findings)
+    kinds = f"one of {', '.join(KINDS)}"
+    kind = _text(table, "kind", part, findings, expected=kinds)
     if kind and kind not in KINDS:
-        findings.append(f"[{part}] kind is '{kind}', expected one of {', '.join(KINDS)}")
+        findings.append(f"[{part}] kind is '{kind}', expected {kinds}")
     source = _text(table, "source", part, findings)
     notes = _text(table, "notes", part, findings, default="")
     if len(findings) > before:
@@ -189,12 +194,17 @@ def _picojoule(
 
 
 def _text(
-    table: dict[str, Any], key: str, part: str, findings: list[str], default: str | None = None
+    table: dict[str, Any],
+    key: str,
+    part: str,
+    findings: list[str],
+    default: str | None = None,
+    expected: str = "text",
 ) -> str:
     """The text under `key`; "" with a finding where it is absent, empty or not text."""
     value = table.get(key, default)
     if isinstance(value, str) and (value.strip() or default is not None):
         return " ".join(value.split())
     found = "missing" if value is None else repr(value)
-    findings.append(f"{f'[{part}] ' if part else ''}{key} is {found}, expected text")
+    findings.append(f"{f'[{part}] ' if part else ''}{key} is {found}, expected {expected}")
     return ""

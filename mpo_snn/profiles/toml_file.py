@@ -51,8 +51,12 @@ def read_profile(name: str | Path, folder: Path, kind: str) -> ProfileFile:
                 "or give the path of a .toml file."
             )
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ProfileError(f"cannot read the {kind} '{path}': not a regular file.")
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except ProfileError:
+        raise
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileError(f"{kind} '{path}' is not TOML: {error}.") from error
     except (OSError, ValueError) as error:  # a path with a zero byte is a ValueError
         reason = getattr(error, "strerror", None) or error

@@ -112,7 +112,8 @@ def test_own_profile(tmp_path):
         ("value_pj = 2.5", "value_pj = inf", r"\[ac\] value_pj is inf, expected a number from 0"),
         ("value_pj = 2.5", "value_pj = 2.5\nlow_pj = 3", r"\[ac\] goes from 3.0 over 2.5 to 2.5"),
         ("value_pj = 2.5", "value_pj = 2.5\nhigh_pj = nan", r"\[ac\] high_pj is nan, expected a"),
-        ('unit = "pJ/AC"\n', "", r"\[ac\] unit is missing, expected text"),
+        ('unit = "pJ/AC"\n', "", r"\[ac\] unit is missing, expected 'pJ/AC'"),
+        ("value_pj = 2.5", "value_pj = 2.5\nlow_pj = 1", r"\[ac\] has low_pj alone, expected both"),
         ("pJ/AC", "nJ/AC", r"\[ac\] unit is 'nJ/AC', expected 'pJ/AC'"),
         ("pJ/MAC", "pJ/AC", r"\[mac\] unit is 'pJ/AC', expected 'pJ/MAC'"),
         ('unit = "pJ/AC"\nkind = "measured"', 'unit = "pJ/AC"\nkind = "simulated"', "are mixed"),
@@ -120,8 +121,10 @@ def test_own_profile(tmp_path):
         ('source = "somebody"\n', 'source = " "\n', "source is ' ', expected text"),
         ("[ac]", "[adds]", r"\[ac\] is missing(.|\n)*unknown key|unknown key(.|\n)*ac"),
         ("schema_version = 1", "schema_version = 2", "schema_version is 2, expected 1"),
+        ("schema_version = 1", "schema_version = true", "schema_version is True, expected 1"),
         ("[mac]", "[mac]\nvalue_nj = 1", r"\[mac\] has the unknown key 'value_nj'"),
         ("[mac]", "[mac", "is not TOML"),
+        ("[mac]", "deep = " + 5000 * "[" + "\n[mac]", "is not TOML"),
     ],
 )
 def test_malformed_profiles(tmp_path, found, instead, message):
