@@ -45,6 +45,7 @@ def resolve_setting(
     device: str = "cpu",
     recompute_input: bool = False,
     events: Events = "auto",
+    what: str = "the graph's file",
 ) -> Setting:
     """Complete what the user gave (None: nothing) by what the file says.
 
@@ -63,6 +64,7 @@ def resolve_setting(
             dt=dt,
             encoding=encoding,
             readout=readout,
+            what=what,
         )
     except RecipeError as error:
         if findings and error.findings:

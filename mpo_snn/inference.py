@@ -17,6 +17,9 @@ from mpo_snn.readout import READOUTS
 if TYPE_CHECKING:
     from mpo_snn.graph.metadata import GraphMetadata
 
+MOST_TIMESTEPS = 10**9
+"""More is a slip of the pen, and in time no whole number that torch can hold."""
+
 
 @dataclass(frozen=True)
 class Inference:
@@ -83,6 +86,8 @@ def resolve_inference(
     findings = []
     if timesteps < 1:
         findings.append(f"timesteps is {timesteps}, expected at least 1")
+    elif timesteps > MOST_TIMESTEPS:
+        findings.append(f"timesteps is {timesteps}, expected at most {MOST_TIMESTEPS}")
     if not (math.isfinite(dt) and dt > 0):
         findings.append(f"dt is {dt} s, expected a finite number above 0")
     if encoding not in ENCODINGS:

@@ -98,6 +98,37 @@ def tell_error(name: str, message: str) -> None:
     print(f"{name}: error: {message}", file=sys.stderr)
 
 
+def together(attempt: str, *checks: Callable[[], Any]) -> list[Any]:
+    """What independent checks give, or all that they find at once.
+
+    Args:
+        attempt: what is told where more than one check fails; a single failure tells its own.
+        checks: each returns something, or raises an `MpoError`.
+
+    Raises:
+        UsageError: with the findings of all, where several fail.
+        MpoError: that of the one that fails.
+    """
+    given, errors = [], []
+    for check in checks:
+        try:
+            given.append(check())
+        except MpoError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise UsageError(attempt, [line for error in errors for line in _lines(error)])
+    return given
+
+
+def _lines(error: MpoError) -> list[str]:
+    """Each finding with what was attempted in front of it."""
+    head, *findings = str(error).split("\n  - ")
+    attempt = head.rpartition(": ")[0]
+    return [f"{attempt}: {finding}" for finding in findings] or [head]
+
+
 def print_names(titles: Mapping[str, str]) -> None:
     """Print names with what each is, in two columns."""
     width = max(map(len, titles))

@@ -58,9 +58,11 @@ def _evaluate(args: Any, command: str) -> int:
 
     from mpo_snn.cli.graph_report import report_of
     from mpo_snn.evaluation.console import console_view
-    from mpo_snn.evaluation.write import write_neurobench, write_report
+    from mpo_snn.evaluation.write import check_output, write_neurobench, write_report
 
     folder = _folder(args)
+    extra = ("neurobench.json",) if args.format == "neurobench" else ()
+    check_output(folder, ("report.json", "report.html", *extra))
     found = report_of(args, args.graph, command)
     json_path, html_path = write_report(found.report, folder)
     written = [json_path, html_path]
@@ -111,8 +113,10 @@ def _compare(args: Any, command: str, parser: CommandParser) -> int:
     from mpo_snn.cli.graph_report import report_of
     from mpo_snn.evaluation.comparison import compare, read_report
     from mpo_snn.evaluation.comparison_console import comparison_view
-    from mpo_snn.evaluation.write import write_comparison
+    from mpo_snn.evaluation.write import check_output, write_comparison
 
+    if args.output is not None:
+        check_output(args.output, ("comparison.json", "comparison.html"))
     reports = [
         read_report(path) if Path(path).suffix == ".json" else report_of(args, path, command).report
         for path in args.compare
@@ -153,6 +157,12 @@ def _parser() -> CommandParser:
         "--data.path",
         metavar="FILE_OR_FOLDER",
         help="where it is; default is where the run beside the graph found it",
+    )
+    add(
+        "--data_cache",
+        "--data.cache",
+        metavar="FOLDER",
+        help="where shards of an address are kept; default is what the run beside the graph says",
     )
     add(
         "--data_validation",

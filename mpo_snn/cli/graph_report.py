@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mpo_snn.cli.command import UsageError
+from mpo_snn.cli.command import UsageError, together
 from mpo_snn.profiles.energy import load_energy_profile
 
 _MOST_SEEDS = 1000
@@ -34,8 +34,6 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
         graph_file: a NIR file.
         command: the command line that makes this report again.
     """
-    profile = load_energy_profile(args.profile)
-
     from mpo_snn.data.for_graph import load_for_graph
     from mpo_snn.evaluation.evaluate import evaluate_graph
     from mpo_snn.evaluation.neurobench import EnteringValues, neurobench_results
@@ -47,31 +45,37 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
     from mpo_snn.graph.metadata import known_timestep, read_metadata
     from mpo_snn.graph.read import read_graph
     from mpo_snn.graph.shapes import input_shape
-    from mpo_snn.training.rundir import data_path_beside
+    from mpo_snn.training.rundir import data_beside
 
     keep_freed_memory()
     graph = read_graph(graph_file)
     metadata = read_metadata(graph)
     graph = meaning_of(graph)  # as the reader that it is written for runs it
-    setting = resolve_setting(
-        metadata,
-        dataset=args.data,
-        timesteps=args.timesteps,
-        dt=known_timestep(graph) if args.dt is None else args.dt,
-        encoding=args.encoding,
-        readout=args.readout,
-        batch_size=args.batch_size,
-        device=args.device,
-        recompute_input=args.recompute_input,
-        events=args.events,
+    profile, setting, _ = together(
+        f"cannot evaluate '{graph_file}'",
+        lambda: load_energy_profile(args.profile),
+        lambda: resolve_setting(
+            metadata,
+            what=f"'{graph_file}'",
+            dataset=args.data,
+            timesteps=args.timesteps,
+            dt=known_timestep(graph) if args.dt is None else args.dt,
+            encoding=args.encoding,
+            readout=args.readout,
+            batch_size=args.batch_size,
+            device=args.device,
+            recompute_input=args.recompute_input,
+            events=args.events,
+        ),
+        lambda: _check_numbers(args),
     )
-    if args.samples is not None and args.samples < 1:
-        raise UsageError(f"--samples is {args.samples}, allowed is 1 or more.")
+    beside = data_beside(graph_file, setting.dataset)
     dataset = load_for_graph(
         setting,
         metadata,
         input_shape(graph),
-        path=args.data_path or data_path_beside(graph_file, setting.dataset),
+        path=args.data_path or (beside.path if beside else None),
+        cache=args.data_cache or (beside.cache if beside else None),
         samples=args.samples,
         normalize=args.data_normalize,
         scale=args.input_scale,
@@ -105,14 +109,26 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
     return Reported(report, neurobench)
 
 
+def _check_numbers(args: Any) -> None:
+    found = []
+    if args.samples is not None and args.samples < 1:
+        found.append(f"--samples is {args.samples}, allowed is 1 or more.")
+    if args.sample < 0:
+        found.append(f"--sample is {args.sample}, allowed is 0 or more.")
+    if args.robustness is not None and not 1 <= args.seeds <= _MOST_SEEDS:
+        found.append(f"--seeds is {args.seeds}, allowed is 1 to {_MOST_SEEDS}.")
+    if len(found) == 1:
+        raise UsageError(found[0])
+    if found:
+        raise UsageError("cannot use these options", found)
+
+
 def _faults(args: Any, dataset: Any) -> tuple[str, ...]:
     """What `--robustness` asks for, checked before anything is run."""
     from mpo_snn.evaluation.robustness import FAULTS, check_faults
 
     if args.robustness is None:
         return ()
-    if not 1 <= args.seeds <= _MOST_SEEDS:
-        raise UsageError(f"--seeds is {args.seeds}, allowed is 1 to {_MOST_SEEDS}.")
     named = tuple(kind.strip() for kind in args.robustness.split(","))
     kinds = FAULTS if named == ("all",) else named
     check_faults(kinds, dataset)

@@ -29,7 +29,7 @@ def _write(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     from mpo_snn.data.shard_writer import write_shards
 
-    output = Path(options.output)
+    output = Path(options.folder)
     told = None if options.quiet else _tell
     write_shards(Path(options.source), output, options.images, told)
     print(f"next: mpo-train RECIPE --data.name imagefolder --data.path {shlex.quote(str(output))}")
@@ -39,7 +39,7 @@ def _write(argv: list[str]) -> int:
 def _parser() -> CommandParser:
     parser = CommandParser(NAME, "SOURCE FOLDER [--images N]", _DESCRIPTION, _EXAMPLES)
     parser.add_argument("source", metavar="SOURCE", help="folder or tar of image files")
-    parser.add_argument("output", metavar="FOLDER", help="where to write; absent or without shards")
+    parser.add_argument("folder", metavar="FOLDER", help="where to write; absent or without shards")
     parser.add_argument("--images", type=int, default=1000, metavar="N", help="images in a shard")
     parser.add_argument("--quiet", action="store_true", help="say nothing of single shards")
     return parser

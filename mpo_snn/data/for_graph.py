@@ -27,6 +27,7 @@ def load_for_graph(
     normalize: bool = False,
     scale: float = 1.0,
     validation: float | None = None,
+    cache: str | None = None,
 ) -> Dataset:
     """Load what a graph is to be run on.
 
@@ -39,6 +40,7 @@ def load_for_graph(
         normalize: as `data.normalize` in a recipe, also where the file does not say so.
         scale: what the samples are multiplied by.
         validation: as `data.validation` in a recipe; None leaves what the file says.
+        cache: folder in which shards of an address are kept.
 
     Raises:
         RecipeError: if a setting is out of range.
@@ -46,6 +48,7 @@ def load_for_graph(
     """
     stated = (metadata.dataset, metadata.data) if metadata else (None, None)
     settings = settings_shown(inference.dataset, path, *stated).limited(samples)
+    settings = replace(settings, cache=cache)
     if validation is not None:
         settings = replace(settings, validation=validation)
     if normalize:

@@ -10,6 +10,7 @@ complete:
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ INDEX = "shards.json"
 FORMAT, VERSION = "mpo-snn shards", 1
 _NAME = re.compile(r"[\w.+=,@-]+(/[\w.+=,@-]+)*")
 """File names that are taken from an index: none that leads out of its folder."""
+_MOST_SHARDS = 10**6
 _HOW = f"mpo-shards writes one: a shard's file and labels, and the classes ({INDEX})"
 
 
@@ -82,7 +84,9 @@ def open_place(root: str, name: str) -> IO[bytes]:
         raise DataError(f"cannot read '{root}/{name}': {reason}.") from error
     except FileNotFoundError as error:
         raise DataError(f"cannot read '{root}/{name}': it is not there.") from error
-    except (OSError, ValueError) as error:
+    except Exception as error:  # libraries of stores raise what they like: no key, no zip, ...
+        if not is_address(root) and not isinstance(error, OSError | ValueError):
+            raise
         reason = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
         raise DataError(f"cannot read '{root}/{name}': {reason}.") from error
 
@@ -140,6 +144,7 @@ def read_index(root: str) -> ShardIndex:
         if isinstance(error, DataError):
             raise
         reason = " ".join(str(error).split())[:120]
+        reason = f"it has no {reason}" if isinstance(error, KeyError) else reason
         raise DataError(
             f"cannot use '{where}': it is damaged or no index of shards ({reason}). {_HOW}."
         ) from error
@@ -187,6 +192,11 @@ def _holds_shards(root: str) -> bool:
 def _expanded(pattern: str) -> list[str]:
     if "{" not in pattern:
         return [pattern]
+    ends = re.findall(r"\{(\d+)\.\.(\d+)", pattern)
+    if math.prod(abs(int(last) - int(first)) + 1 for first, last in ends) > _MOST_SHARDS:
+        raise DataError(
+            f"cannot read the pattern '{pattern}': it stands for more than {_MOST_SHARDS} shards."
+        )
     from mpo_snn.data.shard_stream import webdataset
 
     try:

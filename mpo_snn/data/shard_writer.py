@@ -21,6 +21,9 @@ from mpo_snn.data.shard_stream import webdataset
 from mpo_snn.errors import DataError, OutputError
 from mpo_snn.files import make_folder, replace_file, write_file
 
+MOST_IMAGES = 10**6
+"""In a shard; a tar of more is no part of anything that could be shuffled."""
+
 Told = Callable[[str, int], None]
 
 
@@ -32,17 +35,24 @@ def write_shards(source: Path, output: Path, images: int = 1000, tell: Told | No
     Args:
         source: has train/CLASS/* and val/CLASS/* (or test/CLASS/*).
         output: folder, absent or empty.
-        images: in a shard.
+        images: in a shard, 1 to `MOST_IMAGES`.
         tell: called with the file name of every shard and how many images it has.
 
     Raises:
         DataError: if a split is absent, classes differ, or an image cannot be read; if webdataset
             is not installed.
-        OutputError: if the folder holds something, or the disk refuses.
+        OutputError: if the folder holds shards or the images themselves, or the disk refuses.
     """
     webdataset()
-    if images < 1:
-        raise DataError(f"cannot write shards of {images} images, allowed is 1 or more.")
+    if not 1 <= images <= MOST_IMAGES:
+        raise DataError(f"cannot write shards of {images} images, allowed is 1 to {MOST_IMAGES}.")
+    if output.resolve() in [
+        source.resolve() / part for part in (".", "train", "val", "test") if source.is_dir()
+    ]:
+        raise OutputError(
+            f"cannot write shards into '{output}': it holds the images themselves. Name another"
+            " folder."
+        )
     if (output / INDEX).is_file():
         raise OutputError(f"cannot write shards into '{output}': there are some already.")
     train, test = (_images(source, part) for part in ("train", "test"))

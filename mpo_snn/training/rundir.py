@@ -26,6 +26,7 @@ from mpo_snn.training.recipe_file import read_recipe, recipe_text
 from mpo_snn.training.weights import InputDescription, describe_weights, read_weights
 
 if TYPE_CHECKING:
+    from mpo_snn.data.settings import DataSettings
     from mpo_snn.unroll import Unrolled
 
 RECIPE, ENVIRONMENT, WEIGHTS = "recipe.yaml", "environment.json", "model.safetensors"
@@ -175,11 +176,17 @@ def open_run(path: str | Path, *, unfinished: bool = False) -> Run:
 
 def data_path_beside(graph: str | Path, name: str | None) -> str | None:
     """Where the data of the run is whose directory holds a graph, if it is of this name."""
+    data = data_beside(graph, name)
+    return None if data is None else data.path
+
+
+def data_beside(graph: str | Path, name: str | None) -> DataSettings | None:
+    """Settings of the data of the run whose directory holds a graph, if it is of this name."""
     try:
         data = read_recipe(Path(graph).parent / RECIPE).data
     except RecipeError:
         return None
-    return data.path if data.name == name else None
+    return data if data.name == name else None
 
 
 def create_run(

@@ -211,6 +211,8 @@ def test_one_line_for_what_is_wrong(shards: Path, tmp_path: Path) -> None:
         return str(caught.value)
 
     assert "has no train-000005.tar" in refused(shards / "train-{000004..000009}.tar")
+    assert "stands for more than 1000000 shards" in refused(shards / "train-{0..99999999999}.tar")
+    assert "File is not a zip file" in refused(f"zip://x::{shards / 'train-000000.tar'}")
     assert "none of them is for training" in refused(shards / "val-{000000..000001}.tar")
     lonely = tmp_path / "lonely"
     lonely.mkdir()
@@ -233,6 +235,35 @@ def test_one_line_for_what_is_wrong(shards: Path, tmp_path: Path) -> None:
     assert "cannot read shard" in refused(lonely)
     with pytest.raises(RecipeError, match=r"data\.buffer is 0, allowed is 1 or more"):
         DataSettings(buffer=0)
+
+
+@pytest.mark.parametrize(
+    ("source", "folder", "images", "message"),
+    [
+        ("images", "images", "7", "it holds the images themselves"),
+        ("images", "images/train", "7", "it holds the images themselves"),
+        ("images", "new", "0", "allowed is 1 to 1000000"),
+        ("images", "new", "99999999999999999999", "allowed is 1 to 1000000"),
+        ("images", "", "7", "folder"),
+        ("none", "new", "7", "it is not there"),
+    ],
+)
+def test_wrong_commands_write_nothing(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    source: str,
+    folder: str,
+    images: str,
+    message: str,
+) -> None:
+    root = write_images(tmp_path / "images", 3, 3)
+    before = sorted(tmp_path.rglob("*"))
+    where = [str(tmp_path / folder)] if folder else []
+    assert mpo_shards([str(root.parent / source), *where, "--images", images]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def _error(name: str, path: Path) -> DataError:
