@@ -7,6 +7,7 @@ energy profiles are put beside each other with a note that says so.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,10 @@ def read_report(path: str | Path) -> dict[str, Any]:
         DataError: if it cannot be read, is no report of this version, or lacks what is compared.
     """
     try:
-        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        report = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror or error}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"cannot read '{path}': it is no JSON ({error}).") from error
     version = report.get("schema_version") if isinstance(report, dict) else None
     if version != SCHEMA_VERSION or not isinstance(report.get("summary"), dict):
@@ -88,9 +89,9 @@ def read_report(path: str | Path) -> dict[str, Any]:
 def _faults(report: dict[str, Any]) -> Iterator[str]:
     """What a comparison needs and does not find."""
     for key in (*(key for _, key, _ in ROWS), *_ENERGIES.values()):
-        value = _at(report, key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            yield _missing(key, value, "a number or null")
+        value, most = _at(report, key), 100.0 if key.endswith("_percent") else math.inf
+        if value is not None and not _is_amount(value, most):
+            yield _missing(key, value, f"null or a number from 0{' to 100' if most == 100 else ''}")
     for key in dict.fromkeys(("summary.equivalence", *_MUST_AGREE.values(), *_RUN.values())):
         value = _at(report, key)
         if not isinstance(value, str | int):
@@ -106,13 +107,19 @@ def _faults(report: dict[str, Any]) -> Iterator[str]:
         name, density = (_at({"layer": layer}, f"layer.{key}") for key in ("name", "density"))
         if not isinstance(name, str):
             yield _missing(f"layers.{i}.name", name, "text")
-        if density is not None and not isinstance(density, int | float):
-            yield _missing(f"layers.{i}.density", density, "a number or null")
+        if density is not None and not _is_amount(density):
+            yield _missing(f"layers.{i}.density", density, "null or a number from 0")
 
 
 def _is_step(value: Any) -> bool:
     step = value if isinstance(value, dict) else {}
-    return all(isinstance(step.get(key), int | float) for key in ("timestep", "accuracy_percent"))
+    return _is_amount(step.get("timestep")) and _is_amount(step.get("accuracy_percent"), 100.0)
+
+
+def _is_amount(value: Any, most: float = math.inf) -> bool:
+    """Whether something out of JSON is a finite number from 0 to `most`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value <= most and value < math.inf
 
 
 def _missing(key: str, value: Any, expected: str) -> str:
@@ -173,7 +180,7 @@ def _against(name: str, first: float | None, value: float | None) -> str:
     if first is None or value is None:
         return ""
     if name == "accuracy":
-        return f"{value - first:+.2f}"
+        return f"{value - first:+.2f} points"
     return f"x{value / first:.3g}" if first else ""
 
 

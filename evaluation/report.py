@@ -222,9 +222,9 @@ def _energy_findings(total: dict[str, Any], profile: EnergyProfile) -> list[str]
     if not mac:
         return []
     return [
-        f"Profile {profile.name} has no figure for MACs: {show_count(mac)} per inference, on analog"
-        " input, are not in the energy. On such hardware the input has to come as spikes"
-        " (--encoding rate or latency)."
+        f"Profile {profile.name} has no figure for MACs: {show_count(mac)} per inference, in layers"
+        " that the input enters, are not in the energy. What input events cost on a chip, one by"
+        " one, is in the report of mpo-deploy."
     ]
 
 

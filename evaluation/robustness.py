@@ -125,7 +125,8 @@ def check_faults(kinds: Sequence[str], dataset: Dataset) -> None:
     if noise and len(dataset.input_shape) != 3:
         raise RecipeError(
             f"{', '.join(noise)} are for images, samples of data set '{dataset.name}' have shape"
-            f" {tuple(dataset.input_shape)}: choose faults of the hardware alone."
+            f" {tuple(dataset.input_shape)}: name faults of the hardware alone, --robustness"
+            f" {','.join(kind for kind in FAULTS if kind not in INPUT_FAULTS)}."
         )
 
 

@@ -69,7 +69,7 @@ def encode(
     if not (low >= 0.0 and high <= 1.0):
         raise DataError(
             f"cannot encode values from {low:g} to {high:g} by {kind}, allowed is 0 to 1; leave out"
-            " data.normalize, or use encoding direct."
+            " what scales them (data.normalize, --input-scale), or use encoding direct."
         )
     if kind == "counts":
         return _counts(x, timesteps)

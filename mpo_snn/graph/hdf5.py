@@ -40,7 +40,7 @@ def read_group(path: str | Path, name: str) -> Tree:
         if not path.exists():
             raise GraphError(f"{attempt}: there is no such file")
         if not path.is_file():
-            raise GraphError(f"{attempt}: it is not a file, expected a NIR file")
+            raise GraphError(f"{attempt}: it is not a file, expected a NIR file{_files_in(path)}")
         with path.open("rb"):
             pass
     except OSError as error:
@@ -109,6 +109,12 @@ def _has_sound_heaps(path: Path) -> bool:
                 position += size if index == 0 else 16 + (size + 7) // 8 * 8
             at = data.find(_HEAP, at + 1)
     return True
+
+
+def _files_in(folder: Path) -> str:
+    """`; it holds a.nir, b.nir` for a folder with NIR files, or nothing."""
+    names = sorted(path.name for path in folder.glob("*.nir")) if folder.is_dir() else []
+    return f"; it holds {', '.join(names[:5])}{', ...' if names[5:] else ''}" if names else ""
 
 
 def _reason(error: BaseException) -> str:

@@ -185,6 +185,8 @@ def test_wrong_files(model, capsys, tmp_path):
     assert "absent.nir" in error_of(capsys, tmp_path / "absent.nir")
     (tmp_path / "text.nir").write_text("not HDF5")
     assert "text.nir" in error_of(capsys, tmp_path / "text.nir")
+    message = error_of(capsys, model.ours.parent)
+    assert f"it holds {model.foreign.name}, {model.ours.name}" in message
     (tmp_path / "half.nir").write_bytes(model.ours.read_bytes()[:3000])
     assert "half.nir" in error_of(capsys, tmp_path / "half.nir")
 
@@ -201,6 +203,41 @@ def test_output_that_cannot_be_written(model, capsys, tmp_path):
     (tmp_path / "occupied").write_text("mine")
     assert "occupied" in error_of(capsys, model.ours, "--output", tmp_path / "occupied")
     assert (tmp_path / "occupied").read_text() == "mine"
+    (tmp_path / "full" / "report.html").mkdir(parents=True)
+    assert "report.html" in error_of(capsys, model.ours, "--output", tmp_path / "full")
+    assert not (tmp_path / "full" / "report.json").exists()
+
+
+def test_an_output_is_refused_before_anything_is_run(model, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("mpo_snn.cli.graph_report.report_of", None)
+    (tmp_path / "occupied").write_text("mine")
+    for folder in (tmp_path / "occupied", tmp_path / "occupied" / "below"):
+        message = error_of(capsys, model.ours, "--output", folder)
+        assert f"'{tmp_path / 'occupied'}' is a file" in message
+
+
+def test_all_wrong_options_are_told_at_once(model, capsys):
+    words = "--profile 7nm --timesteps 0 --batch-size 0 --samples 0 --sample -1"
+    found = error_of(capsys, model.ours, *words.split())
+    for message in (
+        f"cannot evaluate '{model.ours}': 5 findings",
+        "unknown energy profile '7nm'",
+        "cannot run the graph: timesteps is 0",
+        "batch_size is 0",
+        "--samples is 0",
+        "--sample is -1",
+    ):
+        assert message in found
+
+
+def test_a_network_that_leaves_the_range_of_numbers_is_refused(model, capsys, tmp_path):
+    """NaN crosses no threshold: such a network would count as a quiet and cheap one."""
+    graph = nir.read(model.ours)
+    graph.nodes["fc"] = nir.Affine(1e300 * graph.nodes["fc"].weight, graph.nodes["fc"].bias)
+    nir.write(tmp_path / "huge.nir", graph)
+    message = error_of(capsys, tmp_path / "huge.nir")
+    assert "cannot run the graph in float32: values of 'lif'" in message
+    assert not (tmp_path / "report.json").exists()
 
 
 @pytest.mark.parametrize("word", ["--help", "--list"])

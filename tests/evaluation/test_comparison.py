@@ -43,7 +43,7 @@ def test_values_stand_beside_each_other(small, tmp_path):
     assert rows["energy per inference"]["values"] == energy
     assert rows["energy per inference"]["against_first"] == ["", f"x{energy[1] / energy[0]:.3g}"]
     points = b["summary"]["accuracy_percent"] - a["summary"]["accuracy_percent"]
-    assert rows["accuracy"]["against_first"] == ["", f"{points:+.2f}"]
+    assert rows["accuracy"]["against_first"] == ["", f"{points:+.2f} points"]
     assert [one["name"] for one in comparison["layers"]] == ["lif1", "lif2", "lif3"]
     assert comparison["layers"][0]["densities"] == [one["layers"][0]["density"] for one in (a, b)]
     assert comparison["remarks"] == []
@@ -104,8 +104,29 @@ def test_a_report_that_lacks_what_is_compared_is_refused(small, tmp_path):
     with pytest.raises(DataError) as caught:
         read_report(path)
     assert list(caught.value.findings) == [
-        "summary.density is missing, expected a number or null",
+        "summary.density is missing, expected null or a number from 0",
         "setting.samples is None, expected text or a number",
         "decisions.timesteps is [1], expected a list of timesteps with their accuracies",
-        "layers.1.density is 'high', expected a number or null",
+        "layers.1.density is 'high', expected null or a number from 0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[" * 100_000, "it is no JSON"),
+        ({"accuracy_percent": float("nan")}, "accuracy_percent is nan, expected null or a number"),
+        ({"accuracy_percent": 101}, "accuracy_percent is 101, expected null or a number from 0 to"),
+        ({"energy_pj_per_inference": float("inf")}, "inf, expected null or a number from 0"),
+        ({"synops_per_inference": -1}, "-1, expected null or a number from 0"),
+    ],
+)
+def test_figures_that_no_report_can_have_are_refused(small, tmp_path, content, message):
+    report = report_of(small, tmp_path)
+    path = tmp_path / "report.json"
+    if isinstance(content, dict):
+        report["summary"] |= content
+        content = json.dumps(report)
+    path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_report(path)

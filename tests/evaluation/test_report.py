@@ -373,6 +373,10 @@ def test_written_whole_or_not_at_all(make_report, tmp_path):
     (tmp_path / "occupied").write_text("")
     with pytest.raises(OutputError, match="occupied"):
         write_report(report, tmp_path / "occupied")
+    (tmp_path / "half" / "report.html").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"report\.html.*Nothing was changed"):
+        write_report(report, tmp_path / "half")
+    assert not (tmp_path / "half" / "report.json").exists()
 
 
 def test_long_names_keep_both_ends():

@@ -153,5 +153,7 @@ def test_unknown_faults_and_noise_on_what_is_no_image(small):
         "events", torch.zeros(2, 4), torch.zeros(2, dtype=torch.long), torch.zeros(2, 4),
         torch.zeros(2, dtype=torch.long), ("a", "b"), "none",
     )  # fmt: skip
-    with pytest.raises(RecipeError, match="are for images"):
+    with pytest.raises(
+        RecipeError, match=r"are for images.*--robustness weight_bits,threshold_jitter,"
+    ):
         measure_robustness(small.graph, flat, SETTING, ["gaussian"])

@@ -66,6 +66,7 @@ def test_files_without_a_data_set():
     ("given", "message"),
     [
         ({"timesteps": 0}, "timesteps is 0, expected at least 1"),
+        ({"timesteps": 10**23}, "expected at most 1000000000"),
         ({"dt": 0.0}, "dt is 0.0 s, expected a finite number above 0"),
         ({"dt": float("nan")}, "dt is nan s"),
         ({"encoding": "morse"}, "encoding is 'morse', expected one of direct"),
