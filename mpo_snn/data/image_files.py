@@ -106,7 +106,8 @@ class ImageFiles:
                 file.seek(place.start)
                 return file.read(place.length)
         except OSError as error:
-            raise _no_image(self.names[index]) from error
+            reason = error.strerror or error
+            raise DataError(f"cannot read '{self.names[index]}': {reason}.") from error
 
 
 def decode(content: IO[bytes], name: str) -> Any:

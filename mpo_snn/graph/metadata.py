@@ -104,7 +104,7 @@ def read_metadata(graph: nir.NIRGraph) -> GraphMetadata | None:
     attempt = f"cannot read the metadata {KEY!r} of the graph"
     try:
         content = json.loads(graph.metadata[KEY])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise GraphError(f"{attempt}: it is no JSON ({error})") from error
     if not isinstance(content, dict):
         raise GraphError(f"{attempt}: it is no JSON object")
@@ -114,7 +114,8 @@ def read_metadata(graph: nir.NIRGraph) -> GraphMetadata | None:
     for name in ("dt", "timesteps"):
         outside = graph.metadata.get(name)
         if name in content and not _same_number(outside, content[name]):
-            findings.append(f"{name} is {content[name]!r}, but beside it stands {outside!r}")
+            beside = outside.tolist() if hasattr(outside, "tolist") else outside
+            findings.append(f"{name} is {content[name]!r}, but beside it stands {beside!r}")
     if findings:
         raise GraphError(attempt, findings)
     for name in ("class_names", "folds", "notes"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def test_damaged_metadata(changes: dict[str, Any], expected: str, tmp_path: Path
     start = "cannot read the metadata 'mpo_snn' of the graph: "
     assert str(caught.value).startswith(start + expected)
     nir.write(tmp_path / "a.nir", damaged(**changes))
-    with pytest.raises(GraphError, match="cannot read the metadata 'mpo_snn'"):
+    with pytest.raises(GraphError, match=re.escape(start + expected)):
         read_graph(tmp_path / "a.nir")
 
 

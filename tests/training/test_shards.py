@@ -385,7 +385,7 @@ def test_the_command_writes_equal_bytes_and_refuses_a_second_time(
     for wrong, what in (
         ([str(tmp_path / "absent"), str(tmp_path / "c")], "it is not there"),
         ([str(source / "train"), str(tmp_path / "c")], "it has no images in train/CLASS/*"),
-        ([str(source), str(tmp_path / "c"), "--images", "0"], "allowed is 1 or more"),
+        ([str(source), str(tmp_path / "c"), "--images", "0"], "allowed is 1 to 1000000"),
     ):
         assert mpo_shards(wrong) == 2
         assert what in capsys.readouterr().err
