@@ -30,7 +30,7 @@ METHODS = {
     "MPO": MPOSettings(lambda_dist=0.01),
     "whole method": MPOSettings(lambda_dist=0.01, height="stabilised", neuron_gain=True),
 }
-"""What trains: `STATISTICS`, L_Dist with its gradient, the regularizer and MPO's step; and that with
+"""What trains: `STATISTICS`, L_Dist with its gradient, regularizer and step of MPO; and that with
 what else there is: moments, and a gain, of every neuron, and heights."""
 ResetKind = Literal["zero", "subtract"]
 
