@@ -151,6 +151,22 @@ GOALS = (
         lower_is_better=True,
     ),
     Goal(
+        "inference of an exported graph on events over snnTorch",
+        "inference",
+        "x",
+        1.5,
+        3.0,
+        lambda row: row["events_faster_than"].get(SNNTORCH),
+    ),
+    Goal(
+        "the same over ONNX Runtime",
+        "inference",
+        "x",
+        1.0,
+        1.6,
+        lambda row: row["events_faster_than"].get("onnxruntime"),
+    ),
+    Goal(
         "counting spikes and SynOps, of T dense passes",
         "counting",
         "%",

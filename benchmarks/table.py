@@ -66,8 +66,13 @@ def table(found: list[Found]) -> Table:
 
 def case_in_words(row: Found) -> str:
     """The values of a case, those that are lists as 4x16x128."""
-    values = [value for value in row.case.values() if value is not None]
-    return " ".join("x".join(map(str, v)) if isinstance(v, list) else str(v) for v in values)
+    return " ".join(_in_words(value) for value in row.case.values() if value is not None)
+
+
+def _in_words(value: object) -> str:
+    if not isinstance(value, list):
+        return str(value)
+    return ("x" if all(isinstance(v, int) for v in value) else "+").join(map(_in_words, value))
 
 
 if __name__ == "__main__":
