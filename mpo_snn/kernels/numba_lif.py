@@ -1,7 +1,7 @@
 """The scan of `mpo_snn.lif` on a CPU, compiled: what it can run, and its place in autograd.
 
-What it computes is in `numba_scan`, the loops in `numba_loops`; for `torch.compile` the same is a
-registered operator, `lif_op`.
+What it computes is in `numba_scan`, the loops in `numba_forward` and `numba_backward`; for
+`torch.compile` the same is a registered operator, `lif_op`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the compiled loops of the LIF scan stand on: memory by address, types as they are stored.
+"""What the compiled loops of the LIF scan stand on: how they are compiled, memory by address.
 
 numba keeps what it compiled beside each file and looks at the age of that file alone: who edits
 this one deletes `mpo_snn/kernels/__pycache__`, for the loops in the others have it inlined.
@@ -13,20 +13,18 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-LINE = 64
-"""Bytes that the cache takes at once."""
 ZERO, ONE = np.float32(0.0), np.float32(1.0)
-SIXTEEN, ROUND, BIT = np.uint32(16), np.uint32(0x7FFF), np.uint32(1)
-ONE_IN_BFLOAT16 = np.uint16(0x3F80)
 
 
-def _compiled(fastmath: Any = False) -> Callable[[Any], Any]:
+def _compiled(fastmath: Any = False, inside: bool = False) -> Callable[[Any], Any]:
     """Compile at the first call; kept on disk for the next process where that can be written."""
 
     def decorate(function: Any) -> Any:
-        options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
+        options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
+        if inside:
+            return numba.njit(forceinline=True, **options)(function)
         try:
             return numba.njit(cache=True, **options)(function)
         except RuntimeError:
@@ -35,8 +33,10 @@ def _compiled(fastmath: Any = False) -> Callable[[Any], Any]:
     return decorate
 
 
-exact = _compiled()
-quick = _compiled({"contract", "nsz", "arcp", "reassoc"})
+_QUICK = {"contract", "nsz", "arcp", "reassoc"}
+exact, quick = _compiled(), _compiled(_QUICK)
+within, within_quick = _compiled(inside=True), _compiled(_QUICK, inside=True)
+"""Put into every place that calls them, where constant arguments are known."""
 
 
 @intrinsic
@@ -51,7 +51,7 @@ def _pointer(typing: Any, address: Any, like: Any) -> Any:
 
 
 @intrinsic
-def _prefetch_line(typing: Any, address: Any) -> Any:
+def prefetch_line(typing: Any, address: Any) -> Any:
     """Ask for a line of the cache ahead of time; any address will do."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -66,69 +66,9 @@ def _prefetch_line(typing: Any, address: Any) -> Any:
 
 
 @exact
-def prefetch(address: Any, start: Any, width: Any, kind: Any) -> None:
-    """Ask for what the next block reads or writes, into the second-level cache."""
-    first = address + start * kind.itemsize
-    for line in range(first, first + width * kind.itemsize, LINE):
-        _prefetch_line(line)
-
-
-@exact
 def values_at(address: Any, start: Any, width: Any, kind: Any) -> Any:
     """The `width` values from place `start` on of what lies at an address."""
     return numba.carray(_pointer(address + start * kind.itemsize, kind), width)
-
-
-def read(x: Any, n: Any) -> Any:
-    """A stored value as float32."""
-
-
-def write(x: Any, n: Any, value: Any) -> None:
-    """Store a float32; bfloat16 rounds to the nearest, ties to even."""
-
-
-def write_spike(x: Any, n: Any, fired: Any) -> None:
-    """Store 1 or 0."""
-
-
-@overload(read, strict=False)
-def _read_as(x: Any, n: Any) -> Any:
-    if x.dtype == types.uint16:
-        return lambda x, n: np.uint32(np.uint32(x[n]) << SIXTEEN).view(np.float32)
-    return lambda x, n: x[n]
-
-
-@overload(write, strict=False)
-def _write_as(x: Any, n: Any, value: Any) -> Any:
-    if x.dtype == types.uint16:
-
-        def half(x: Any, n: Any, value: Any) -> None:
-            bits = np.float32(value).view(np.uint32)
-            odd = np.uint32(np.uint32(bits >> SIXTEEN) & BIT)
-            rounded = np.uint32(np.uint32(bits + ROUND) + odd)
-            x[n] = np.uint16(np.uint32(rounded >> SIXTEEN))
-
-        return half
-
-    def keep(x: Any, n: Any, value: Any) -> None:
-        x[n] = value
-
-    return keep
-
-
-@overload(write_spike, strict=False)
-def _write_spike_as(x: Any, n: Any, fired: Any) -> Any:
-    if x.dtype == types.uint16:
-
-        def half(x: Any, n: Any, fired: Any) -> None:
-            x[n] = ONE_IN_BFLOAT16 if fired else np.uint16(0)
-
-        return half
-
-    def keep(x: Any, n: Any, fired: Any) -> None:
-        x[n] = ONE if fired else ZERO
-
-    return keep
 
 
 @exact

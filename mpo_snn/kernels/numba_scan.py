@@ -18,15 +18,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mpo_snn.kernels import numba_loops as loops
+from mpo_snn.kernels.numba_backward import backward
+from mpo_snn.kernels.numba_bells import SHAPES
+from mpo_snn.kernels.numba_forward import PARTS, RESETS, STATISTICS, forward
 from mpo_snn.kernels.numba_layout import Layout, as_steps, dense_layout, indexed, laid_out_as
+from mpo_snn.kernels.numba_rows import BLOCK
 from mpo_snn.kernels.numba_statistics import FLOAT, count_inside, merge, moments_of_groups
 from mpo_snn.kernels.numba_threads import share_out
 from mpo_snn.membrane import VARIANCE_FLOOR, moments
 from mpo_snn.surrogate import SUPPORT_SHARE, Shape, half_support, surrogate_derivative
 
-CACHED = 2**13
-"""Membranes of a block over all timesteps: what fits into the first-level cache."""
+LARGE = 2**22
+"""Bytes of a result that has left the caches before anybody reads it."""
 KINDS = {torch.float32: FLOAT, torch.bfloat16: np.empty(0, np.uint16)}
 _ONE = torch.tensor(1.0)
 
@@ -103,10 +106,11 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
     v = layout.over_time(torch.float32) if how.want_membrane else none
     tensors = [current.data_ptr(), spk.data_ptr(), v.data_ptr(), 0]
     times, blocks = _times(layout)
-    kind, codes = KINDS[current.dtype], (*_codes(how, how.statistic), int(how.power))
+    past_caches = _goes_past_caches(spk, layout)
+    kind, codes = KINDS[current.dtype], (*_codes(how, how.statistic), int(how.power), past_caches)
     if how.statistic == "none":
         table, _kept = _table(p[:3], layout)
-        run = _of_blocks(loops.forward, tuple(tensors), kind, times, table, codes, _NO_PARTS)
+        run = _of_blocks(forward, tuple(tensors), kind, times, table, codes, _NO_PARTS)
         share_out(run, blocks, spk.numel())
         return Found(spk, v, *(torch.empty(0) for _ in range(6)))
     u = layout.one_step(torch.float32)
@@ -114,8 +118,8 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
     peak = _peak(p.slope, how) if how.power else p.height
     support = half_support(p.slope, SUPPORT_SHARE, cast(Shape, how.surrogate))
     table, _kept = _table((*p[:4], peak, support), layout)
-    parts = np.empty((blocks, loops.PARTS))
-    run = _of_blocks(loops.forward, tuple(tensors), kind, times, table, codes, parts)
+    parts = np.empty((blocks, PARTS))
+    run = _of_blocks(forward, tuple(tensors), kind, times, table, codes, parts)
     share_out(run, blocks, spk.numel())
     mean, m2, *sums = merge(parts)
     with np.errstate(all="ignore"):  # a training that diverges ends by its loss, not here
@@ -178,10 +182,11 @@ def run_backward(
     tensors = (current, by_spk, by_v, dx, by_beta, by_threshold)
     addresses = tuple(0 if x is None else x.data_ptr() for x in tensors)
     times, blocks = _times(layout)
-    codes = (*_codes(how, statistic), int(how.input_gain == "decay"), int(constant))
+    past = 0 if dx is None or constant else _goes_past_caches(dx, layout)
+    codes = (*_codes(how, statistic), int(how.input_gain == "decay"), int(constant), past)
     count = layout.neurons / max(1, mean.numel())
     rest = (table, codes, (step, stride), count)
-    run = _of_blocks(loops.backward, addresses, KINDS[current.dtype], times, *rest)
+    run = _of_blocks(backward, addresses, KINDS[current.dtype], times, *rest)
     share_out(run, blocks, current.numel())
     if dx is not None and constant:
         dx = dx.expand(layout.shape)  # equal parts, which whoever repeated the current adds up
@@ -192,7 +197,7 @@ def run_backward(
     )
 
 
-_NO_PARTS = np.empty((0, loops.PARTS))
+_NO_PARTS = np.empty((0, PARTS))
 
 
 def _float32(values: float | list[float]) -> Tensor:
@@ -207,10 +212,16 @@ def _of_blocks(loop: Any, tensors: Any, kind: Any, times: Any, *rest: Any) -> An
 def _times(layout: Layout) -> tuple[tuple[int, ...], int]:
     """What the loops want to know of the layout, and the number of blocks."""
     steps, run = layout.shape[0], layout.run
-    block = max(64, min(loops.BLOCK, CACHED // steps // 16 * 16))
     per_step, per_run = (0, 0) if layout.constant else (layout.step, layout.stride)
-    times = (steps, run, block, per_step, per_run, layout.step, layout.stride)
-    return times, -(-run // block) * (layout.neurons // run)
+    times = (steps, run, BLOCK, per_step, per_run, layout.step, layout.stride)
+    return times, -(-run // BLOCK) * (layout.neurons // run)
+
+
+def _goes_past_caches(result: Tensor, layout: Layout) -> int:
+    """Whether what is written is better not kept in the caches, and can be stored so."""
+    if result.dtype != torch.float32 or result.numel() * 4 < LARGE:
+        return 0
+    return int(not (result.data_ptr() % 64 or layout.step % 16 or layout.stride % 16))
 
 
 def _table(parameters: tuple[Tensor, ...], layout: Layout) -> tuple[Any, list[Tensor]]:
@@ -221,8 +232,8 @@ def _table(parameters: tuple[Tensor, ...], layout: Layout) -> tuple[Any, list[Te
 
 
 def _codes(how: How, statistic: str) -> tuple[int, int, int]:
-    reset = loops.RESETS[how.reset, how.reset_timing]
-    return reset, loops.SHAPES[how.surrogate], loops.STATISTICS[statistic]
+    reset = RESETS[how.reset, how.reset_timing]
+    return reset, SHAPES[how.surrogate], STATISTICS[statistic]
 
 
 def _peak(slope: Tensor, how: How) -> Tensor:
@@ -265,7 +276,7 @@ def _share_inside(u: Tensor, found: Any, gamma: float, layout: Layout) -> float:
     table = np.array(rows, np.int64)
     inside = share_out(
         lambda first, last: count_inside(at, neurons, first, last, table),
-        -(-neurons // loops.BLOCK),
+        -(-neurons // BLOCK),
         neurons,
     )
     return float(sum(inside)) / neurons

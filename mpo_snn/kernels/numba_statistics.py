@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mpo_snn.kernels.numba_loops import BLOCK, fill, sum_of, sum_of_squares_around
+from mpo_snn.kernels.numba_forward import sum_of, sum_of_squares_around
 from mpo_snn.kernels.numba_memory import exact, values_at
+from mpo_snn.kernels.numba_rows import BLOCK, fill
 
 FLOAT = np.empty(0, np.float32)
 

@@ -1,0 +1,314 @@
+"""The backward loops of the LIF scan that numba compiles; see `numba_forward`.
+
+Membranes of sixteen neurons are computed anew and kept for all timesteps, a line of the cache each;
+then the gradient goes back through them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mpo_snn.kernels.numba_bells import TWO, bell
+from mpo_snn.kernels.numba_forward import AHEAD, advance, carried
+from mpo_snn.kernels.numba_memory import (
+    ONE,
+    ZERO,
+    copy,
+    exact,
+    prefetch_line,
+    values_at,
+    within,
+)
+from mpo_snn.kernels.numba_rows import (
+    BETA,
+    BLOCK,
+    BY_BETA,
+    BY_M2,
+    BY_MEAN,
+    BY_THRESHOLD,
+    FLOAT,
+    GAIN,
+    HEIGHT,
+    LINE,
+    MEAN,
+    ROWS,
+    SLOPE,
+    THRESHOLD,
+    VALUE,
+    at,
+    fill,
+    varies,
+)
+from mpo_snn.kernels.numba_vectors import (
+    LANES,
+    choose,
+    finish_streams,
+    fma,
+    load,
+    splat,
+    store,
+    stream,
+)
+
+
+@within
+def _history(
+    x_from: Any,
+    x_step: Any,
+    steps: Any,
+    kind: Any,
+    past: Any,
+    n: Any,
+    w_at: Any,
+    reset: Any,
+) -> Any:
+    """Keep the membranes of sixteen neurons; their sum and the last of them."""
+    beta, gain, threshold = at(w_at, BETA, n), at(w_at, GAIN, n), at(w_at, THRESHOLD, n)
+    state, total, v = splat(ZERO), splat(ZERO), splat(ZERO)
+    for t in range(steps):
+        prefetch_line(x_from + AHEAD)
+        v = advance(load(x_from, kind), state, beta, gain, threshold, reset)
+        store(past + t * LANES * VALUE, v, FLOAT)
+        total = total + v
+        state = carried(v, threshold, reset)
+        x_from += x_step
+    return total, v
+
+
+@exact
+def _history_of(
+    x_from: Any,
+    x_step: Any,
+    steps: Any,
+    kind: Any,
+    past: Any,
+    n: Any,
+    w_at: Any,
+    reset: Any,
+) -> Any:
+    if reset == 0:
+        return _history(x_from, x_step, steps, kind, past, n, w_at, 0)
+    if reset == 1:
+        return _history(x_from, x_step, steps, kind, past, n, w_at, 1)
+    if reset == 2:
+        return _history(x_from, x_step, steps, kind, past, n, w_at, 2)
+    return _history(x_from, x_step, steps, kind, past, n, w_at, 3)
+
+
+@within
+def _run(
+    places: Any,
+    kind: Any,
+    n: Any,
+    width: Any,
+    past: Any,
+    w_at: Any,
+    how: Any,
+    part: Any,
+    shape: Any,
+) -> None:
+    """The neurons n to width of a block, sixteen at a time, back through all timesteps."""
+    x_at, spk_at, v_at, dx_at, wants_beta, wants_threshold, x_step, spk_step, step, steps = places
+    reset, statistic, decay, constant, past_caches = how
+    size = kind.itemsize
+    while n < width:
+        x_from = x_at + n * size
+        total, v = _history_of(x_from, x_step, steps, kind, past, n, w_at, reset)
+        beta, gain, threshold = at(w_at, BETA, n), at(w_at, GAIN, n), at(w_at, THRESHOLD, n)
+        slope, height = at(w_at, SLOPE, n), at(w_at, HEIGHT, n)
+        from_u = splat(ZERO)
+        if statistic != 0:
+            share = ONE
+            if statistic == 1:
+                share = np.float32(steps)
+            else:
+                total = v
+            deviation = total / share - at(w_at, MEAN, n)
+            pulled = at(w_at, BY_MEAN, n) * part + at(w_at, BY_M2, n) * deviation * TWO
+            from_u = pulled / share
+        grad, sent = splat(ZERO), splat(ZERO)
+        by_beta, by_threshold = splat(ZERO), splat(ZERO)
+        for t in range(steps - 1, -1, -1):
+            v = load(past + t * LANES * VALUE, FLOAT)
+            later = beta * grad
+            if wants_beta:
+                by_beta = fma(grad, _handed_on(v, threshold, reset), by_beta)
+            if wants_threshold and (reset == 1 or reset == 2):
+                by_reset = later if reset == 1 else grad
+                by_threshold = by_threshold - choose(v > threshold, by_reset, splat(ZERO))
+            if reset == 0:
+                later = choose(v > threshold, splat(ZERO), later)
+            grad = later + from_u
+            if statistic == 2:
+                from_u = splat(ZERO)
+            if spk_at != 0:
+                ds_from = spk_at + n * size + t * spk_step
+                prefetch_line(ds_from + AHEAD)
+                pulled = load(ds_from, kind) * bell(v, threshold, slope, height, shape)
+                grad = grad + pulled
+                if wants_threshold:
+                    by_threshold = by_threshold - pulled
+            if v_at != 0:
+                grad = grad + load(v_at + (n + t * step) * VALUE, FLOAT)
+            if wants_beta and decay != 0:
+                by_beta = by_beta - grad * load(x_from + t * x_step, kind)
+            if dx_at != 0:
+                if constant != 0:
+                    sent = fma(gain, grad, sent)
+                elif past_caches:
+                    stream(dx_at + (n + t * step) * size, gain * grad)
+                else:
+                    store(dx_at + (n + t * step) * size, gain * grad, kind)
+        if dx_at != 0 and constant != 0:
+            store(dx_at + n * size, sent / np.float32(steps), kind)
+        if wants_beta:
+            store(w_at + (BY_BETA + n) * VALUE, by_beta, FLOAT)
+        if wants_threshold:
+            store(w_at + (BY_THRESHOLD + n) * VALUE, by_threshold, FLOAT)
+        n += LANES
+
+
+@exact
+def _handed_on(v: Any, threshold: Any, reset: Any) -> Any:
+    """The state that a membrane leaves to the next timestep; 0 of one that spikes for `zero`."""
+    if reset == 0:
+        return choose(v > threshold, splat(ZERO), v)
+    if reset == 1:
+        return carried(v, threshold, 1)
+    return v
+
+
+@exact
+def _run_of(
+    places: Any,
+    kind: Any,
+    n: Any,
+    width: Any,
+    past: Any,
+    w_at: Any,
+    how: Any,
+    part: Any,
+) -> None:
+    reset, shape, statistic, decay, constant, past_caches = how
+    rest = (reset, statistic, decay, constant, past_caches != 0)
+    if shape == 0:  # the one that is used: loops of its own, without a question in them
+        _run(places, kind, n, width, past, w_at, rest, part, 0)
+    else:
+        _run(places, kind, n, width, past, w_at, rest, part, shape)
+
+
+@exact
+def _tail(
+    places: Any,
+    kind: Any,
+    whole: Any,
+    width: Any,
+    scratch: Any,
+    past: Any,
+    w_at: Any,
+    how: Any,
+    part: Any,
+) -> None:
+    """The last neurons of a block, fewer than sixteen, in memory of their own."""
+    x_at, spk_at, v_at, dx_at, wants_beta, wants_threshold, x_step, spk_step, step, steps = places
+    xs, spikes, sent, vs = scratch
+    size, left, line = kind.itemsize, width - whole, LANES * kind.itemsize
+    back = whole * size
+    own_spikes = 0 if spk_at == 0 else spikes.ctypes.data - back
+    own_v = 0 if v_at == 0 else vs.ctypes.data - whole * VALUE
+    own_dx = 0 if dx_at == 0 else sent.ctypes.data - back
+    for t in range(steps):
+        x = values_at(x_at + t * x_step, whole, left, kind)
+        copy(x, values_at(xs.ctypes.data, t * LANES, left, kind), left)
+        if spk_at != 0:
+            ds = values_at(spk_at + t * spk_step, whole, left, kind)
+            copy(ds, values_at(spikes.ctypes.data, t * LANES, left, kind), left)
+        if v_at != 0:
+            dv = values_at(v_at + t * step * VALUE, whole, left, FLOAT)
+            copy(dv, values_at(vs.ctypes.data, t * LANES, left, FLOAT), left)
+    own = (xs.ctypes.data - back, own_spikes, own_v, own_dx, wants_beta, wants_threshold)
+    places = (*own, line, line, LANES, steps)
+    reset, shape, statistic, decay, constant, _ = how
+    how = (reset, shape, statistic, decay, constant, 0)
+    _run_of(places, kind, whole, width, past, w_at, how, part)
+    if dx_at != 0:
+        for t in range(1 if constant != 0 else steps):
+            found = values_at(sent.ctypes.data, t * LANES, left, kind)
+            copy(found, values_at(dx_at + t * step * size, whole, left, kind), left)
+
+
+@exact
+def backward(
+    tensors: Any,
+    kind: Any,
+    times: Any,
+    first: Any,
+    last: Any,
+    table: Any,
+    how: Any,
+    spikes: Any,
+    count: Any,
+) -> None:
+    """Gradients of the blocks `first` to `last`; the membranes are computed anew.
+
+    Args:
+        tensors: addresses of the current, the gradients by spikes and membranes (0 for none), and
+            the gradients by current, beta and threshold that are written (0 for none).
+        kind: the type of the current and of gradients by spikes and current.
+        times: as in `forward`.
+        first: as in `forward`.
+        last: as in `forward`.
+        table: (address, d, m) of the parameters BETA to MEAN.
+        how: codes of reset, shape and statistic; whether the current is multiplied by 1 - beta,
+            whether it is constant in time, and whether its gradient goes past the caches.
+        spikes: from one timestep to the next, and from one run to the next, in the gradient by
+            spikes.
+        count: neurons that a mean of U is of.
+    """
+    x_at, spk_at, v_at, dx_at, by_beta_at, by_threshold_at = tensors
+    steps, run, block, x_step, x_run, step, stride = times
+    w = np.zeros(ROWS * BLOCK, np.float32)
+    changes = varies(table)
+    fill(w, table, 0, BLOCK)
+    w_at, size = w.ctypes.data, kind.itemsize
+    constant = how[4]
+    many = steps * LANES
+    history = np.zeros(many + LANES, np.float32)
+    own = (np.zeros(many, kind.dtype), np.zeros(many, kind.dtype), np.zeros(many, kind.dtype))
+    scratch = (*own, np.zeros(many, np.float32))
+    past = (history.ctypes.data + LINE - 1) // LINE * LINE
+    part = np.float32(1.0 / count)
+    in_run = (run + block - 1) // block
+    for b in range(first, last):
+        r, start = b // in_run, b % in_run * block
+        width = min(block, run - start)
+        place, to = r * run + start, r * stride + start
+        if changes:
+            fill(w, table, place, width)
+        sent_to = place if constant != 0 else to
+        places = (
+            x_at + (r * x_run + start) * size,
+            0 if spk_at == 0 else spk_at + (r * spikes[1] + start) * size,
+            0 if v_at == 0 else v_at + to * VALUE,
+            0 if dx_at == 0 else dx_at + sent_to * size,
+            by_beta_at != 0,
+            by_threshold_at != 0,
+            x_step * size,
+            spikes[0] * size,
+            step,
+            steps,
+        )
+        whole = width // LANES * LANES
+        _run_of(places, kind, 0, whole, past, w_at, how, part)
+        if whole < width:
+            _tail(places, kind, whole, width, scratch, past, w_at, how, part)
+        if by_beta_at != 0:
+            found = values_at(w_at, BY_BETA, width, FLOAT)
+            copy(found, values_at(by_beta_at, place, width, FLOAT), width)
+        if by_threshold_at != 0:
+            found = values_at(w_at, BY_THRESHOLD, width, FLOAT)
+            copy(found, values_at(by_threshold_at, place, width, FLOAT), width)
+    if how[5] != 0:
+        finish_streams()

@@ -1,0 +1,261 @@
+"""The forward loops of the LIF scan that numba compiles; `numba_scan` says what they compute.
+
+Sixteen neurons run through all timesteps in registers before the next sixteen start. Membranes
+round as in `lif_step`: no fused multiply-add, no reordering; only the surrogate and the sums of
+statistics may contract and reorder.
+
+An array without values has the type in which currents, spikes and their gradients are stored:
+float32, or the bits of bfloat16.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mpo_snn.kernels.numba_bells import bell
+from mpo_snn.kernels.numba_memory import (
+    ONE,
+    ZERO,
+    copy,
+    exact,
+    prefetch_line,
+    quick,
+    values_at,
+    within,
+)
+from mpo_snn.kernels.numba_rows import (
+    BETA,
+    BLOCK,
+    COVERED,
+    FIRED,
+    FLOAT,
+    GAIN,
+    HEIGHT,
+    POWER,
+    ROWS,
+    SLOPE,
+    SUPPORT,
+    THRESHOLD,
+    VALUE,
+    U,
+    at,
+    fill,
+    varies,
+)
+from mpo_snn.kernels.numba_vectors import (
+    LANES,
+    choose,
+    finish_streams,
+    load,
+    magnitude,
+    splat,
+    store,
+    stream,
+)
+
+RESETS = {("zero", "step"): 0, ("zero", "next"): 0, ("subtract", "step"): 1}
+RESETS |= {("subtract", "next"): 2, ("none", "step"): 3, ("none", "next"): 3}
+STATISTICS = {"none": 0, "mean": 1, "final": 2}
+AHEAD = 2048
+"""Bytes from what is read to what is asked for."""
+PARTS = 6
+"""Of a block: neurons, mean and squared deviations of U, and sums of the shares (3)."""
+
+
+@within
+def advance(x: Any, state: Any, beta: Any, gain: Any, threshold: Any, reset: Any) -> Any:
+    """The membrane of a timestep from the state before it."""
+    v = beta * state + gain * x
+    if reset == 2:
+        v = v - choose(state > threshold, splat(ONE), splat(ZERO)) * threshold
+    return v
+
+
+@within
+def carried(v: Any, threshold: Any, reset: Any) -> Any:
+    """The state that a membrane leaves to the next timestep."""
+    if reset == 0:
+        return choose(v > threshold, splat(ZERO), splat(ONE)) * v
+    if reset == 1:
+        return v - choose(v > threshold, splat(ONE), splat(ZERO)) * threshold
+    return v
+
+
+@within
+def _run(places: Any, kind: Any, n: Any, width: Any, w_at: Any, how: Any, reset: Any) -> None:
+    """The neurons n to width of a block, sixteen at a time, through all timesteps."""
+    x_at, spk_at, v_at, x_step, step, v_step, ahead, steps = places
+    shape, statistic, power, past_caches = how
+    size = kind.itemsize
+    covered, fired = splat(ZERO), splat(ZERO)  # whole numbers below 2^24: exact in any order
+    while n < width:
+        beta, gain, threshold = at(w_at, BETA, n), at(w_at, GAIN, n), at(w_at, THRESHOLD, n)
+        state, total, square = splat(ZERO), splat(ZERO), splat(ZERO)
+        x_from, to, v_to = x_at + n * size, spk_at + n * size, v_at + n * VALUE
+        for _ in range(steps):
+            prefetch_line(x_from + ahead)
+            v = advance(load(x_from, kind), state, beta, gain, threshold, reset)
+            spike = choose(v > threshold, splat(ONE), splat(ZERO))
+            if past_caches:
+                stream(to, spike)
+            else:
+                store(to, spike, kind)
+            if v_at != 0:
+                store(v_to, v, FLOAT)
+            state = carried(v, threshold, reset)
+            if statistic == 1:
+                total = total + v
+            if statistic != 0:
+                near = at(w_at, SUPPORT, n) > magnitude(v - threshold)
+                covered = covered + choose(near, splat(ONE), splat(ZERO))
+                fired = fired + spike
+            if power != 0:
+                value = bell(v, threshold, at(w_at, SLOPE, n), at(w_at, HEIGHT, n), shape)
+                square = square + value * value
+            if statistic == 2:
+                total = v
+            x_from += x_step
+            to += step
+            v_to += v_step
+        if statistic != 0:
+            if statistic == 1:
+                total = total / np.float32(steps)
+            store(w_at + (U + n) * VALUE, total, FLOAT)
+            if power != 0:
+                store(w_at + (POWER + n) * VALUE, square, FLOAT)
+        n += LANES
+    store(w_at + COVERED * VALUE, covered, FLOAT)
+    store(w_at + FIRED * VALUE, fired, FLOAT)
+
+
+@exact
+def _run_of(places: Any, kind: Any, n: Any, width: Any, w_at: Any, how: Any) -> None:
+    reset, shape, statistic, power, past = how
+    rest = (shape, statistic, power, past != 0)
+    if reset == 0:
+        _run(places, kind, n, width, w_at, rest, 0)
+    elif reset == 1:
+        _run(places, kind, n, width, w_at, rest, 1)
+    elif reset == 2:
+        _run(places, kind, n, width, w_at, rest, 2)
+    else:
+        _run(places, kind, n, width, w_at, rest, 3)
+
+
+@exact
+def _tail(
+    places: Any, kind: Any, whole: Any, width: Any, scratch: Any, w_at: Any, how: Any
+) -> None:
+    """The last neurons of a block, fewer than sixteen, in memory of their own."""
+    x_at, spk_at, v_at, x_step, step, v_step, _, steps = places
+    xs, spikes, vs = scratch
+    size, left = kind.itemsize, width - whole
+    for t in range(steps):
+        source = values_at(x_at + t * x_step, whole, left, kind)
+        copy(source, values_at(xs.ctypes.data, t * LANES, left, kind), left)
+    own_v = 0 if v_at == 0 else vs.ctypes.data - whole * VALUE
+    start = whole * size
+    own = (xs.ctypes.data - start, spikes.ctypes.data - start, own_v)
+    steps_of_own = (LANES * size, LANES * size, LANES * VALUE, 0, steps)
+    reset, shape, statistic, power, _ = how
+    how = (reset, shape, statistic, power, 0)
+    _run_of((*own, *steps_of_own), kind, whole, width, w_at, how)
+    for t in range(steps):
+        found = values_at(spikes.ctypes.data, t * LANES, left, kind)
+        copy(found, values_at(spk_at + t * step, whole, left, kind), left)
+        if v_at != 0:
+            found_v = values_at(vs.ctypes.data, t * LANES, left, FLOAT)
+            copy(found_v, values_at(v_at + t * v_step, whole, left, FLOAT), left)
+
+
+@quick
+def sum_of(values: Any, width: Any) -> Any:
+    """Sum in float64."""
+    total = 0.0
+    for n in range(width):
+        total += values[n]
+    return total
+
+
+@quick
+def sum_of_squares_around(mean: Any, values: Any, width: Any) -> Any:
+    """Sum of squared deviations in float64."""
+    total = 0.0
+    for n in range(width):
+        deviation = values[n] - mean
+        total += deviation * deviation
+    return total
+
+
+@exact
+def _counted(w_at: Any, lanes: Any) -> Any:
+    """Membranes inside the support and spikes, of as many of the last sixteen sums."""
+    covered, fired = values_at(w_at, COVERED, lanes, FLOAT), values_at(w_at, FIRED, lanes, FLOAT)
+    return sum_of(covered, lanes), sum_of(fired, lanes)
+
+
+@exact
+def _sum_up(part: Any, u_at: Any, w_at: Any, width: Any, power: Any) -> None:
+    """Write U, and what `PARTS` says of its moments and of the surrogate."""
+    u = values_at(w_at, U, width, FLOAT)
+    copy(u, values_at(u_at, 0, width, FLOAT), width)
+    mean = sum_of(u, width) / width
+    part[0] = width
+    part[1] = mean
+    part[2] = sum_of_squares_around(mean, u, width)
+    part[5] = sum_of(values_at(w_at, POWER, width, FLOAT), width) if power != 0 else 0.0
+
+
+@exact
+def forward(
+    tensors: Any, kind: Any, times: Any, first: Any, last: Any, table: Any, how: Any, parts: Any
+) -> None:
+    """Spikes of the blocks `first` to `last`; membranes and statistics where they are wanted.
+
+    Args:
+        tensors: addresses of current, spikes, membranes and U; 0 for none of the last two.
+        kind: the type of current and spikes.
+        times: timesteps, neurons of a run, of a block; from one timestep to the next and from one
+            run to the next in the current, and in what is written.
+        first: block.
+        last: block, which is not done any more.
+        table: (address, d, m) of the parameters BETA to SUPPORT.
+        how: codes of reset, shape of the surrogate and statistic; whether its square is wanted,
+            and whether spikes go past the caches (float32, each row on a line of its own).
+        parts: takes what `PARTS` says of each block.
+    """
+    x_at, spk_at, v_at, u_at = tensors
+    steps, run, block, x_step, x_run, step, stride = times
+    w = np.zeros(ROWS * BLOCK, np.float32)
+    changes = varies(table)
+    fill(w, table, 0, BLOCK)
+    w_at, size = w.ctypes.data, kind.itemsize
+    xs, spikes = np.zeros(steps * LANES, kind.dtype), np.zeros(steps * LANES, kind.dtype)
+    scratch = (xs, spikes, np.zeros(steps * LANES, np.float32))
+    in_run = (run + block - 1) // block
+    for b in range(first, last):
+        r, start = b // in_run, b % in_run * block
+        width = min(block, run - start)
+        place = r * run + start
+        if changes:
+            fill(w, table, place, width)
+        to = r * stride + start
+        own_v = 0 if v_at == 0 else v_at + to * VALUE
+        at_once = (x_at + (r * x_run + start) * size, spk_at + to * size, own_v)
+        by_step = (x_step * size, step * size, step * VALUE, AHEAD, steps)
+        places = (*at_once, *by_step)
+        whole = width // LANES * LANES
+        _run_of(places, kind, 0, whole, w_at, how)
+        covered, fired = _counted(w_at, LANES)
+        if whole < width:
+            _tail(places, kind, whole, width, scratch, w_at, how)
+            more_covered, more_fired = _counted(w_at, width - whole)
+            covered += more_covered
+            fired += more_fired
+        if how[2] != 0:
+            parts[b, 3], parts[b, 4] = covered, fired
+            _sum_up(parts[b], u_at + place * VALUE, w_at, width, how[3])
+    if how[4] != 0:
+        finish_streams()

@@ -1,0 +1,57 @@
+"""What a block of neurons has while the compiled loops run: rows of `w`, `BLOCK` values each.
+
+They stay in the first-level cache. A parameter at `address` has the value of the neuron at a place
+i of a timestep at i // d % m.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mpo_snn.kernels.numba_memory import copy, exact, set_to, values_at, within
+from mpo_snn.kernels.numba_vectors import load
+
+BLOCK = 512
+# Rows of w: nine that are filled from parameters, in this order, and what is worked with.
+BETA, GAIN, THRESHOLD, SLOPE, HEIGHT, SUPPORT, BY_MEAN, BY_M2, MEAN = (BLOCK * i for i in range(9))
+U, POWER, BY_BETA, BY_THRESHOLD, COVERED, FIRED = (BLOCK * i for i in range(9, 15))
+ROWS = 15
+VALUE, LINE = 4, 64
+"""Bytes of a float32, and of a line of the cache."""
+FLOAT = np.empty(0, np.float32)
+
+
+@exact
+def fill(w: Any, table: Any, place: Any, width: Any) -> None:
+    """Rows of parameters, one of each (address, d, m) of a table, for neurons from a place on."""
+    for row in range(len(table)):
+        address, d, m = table[row, 0], table[row, 1], table[row, 2]
+        values = values_at(address, 0, m, w)
+        index, left, n = place // d % m, d - place % d, 0
+        while n < width:
+            length = min(m - index if d == 1 else left, width - n)
+            target = values_at(w.ctypes.data, row * BLOCK + n, length, w)
+            if d == 1:
+                copy(values_at(address, index, length, w), target, length)
+                index = 0
+            else:
+                set_to(target, values[index], length)
+                index = index + 1 if index + 1 < m else 0
+            left, n = d, n + length
+
+
+@exact
+def varies(table: Any) -> bool:
+    """Whether any parameter is not the same for all neurons."""
+    largest = 1
+    for row in range(len(table)):
+        largest = max(largest, table[row, 2])
+    return largest > 1
+
+
+@within
+def at(w_at: Any, row: Any, n: Any) -> Any:
+    """Sixteen values of a row, from the neuron n of a block on."""
+    return load(w_at + (row + n) * VALUE, FLOAT)
