@@ -22,7 +22,7 @@ _HALVES, _BITS = ir.VectorType(ir.IntType(16), LANES), ir.VectorType(ir.IntType(
 _ONE_IN_BFLOAT16 = 0x3F80
 
 
-class _Type(types.Type):  # type: ignore[misc]  # type: ignore[misc]
+class _Type(types.Type):  # type: ignore[misc]
     def __init__(self, name: str, value: Any) -> None:
         super().__init__(name=name)
         self.value = value
