@@ -13,9 +13,7 @@ import json
 import os
 import platform
 import re
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +25,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from benchmarks.command_line import command_line
 from mpo_snn.errors import OutputError
 from mpo_snn.files import make_folder, write_file
 from mpo_snn.training.environment import source_commit
@@ -113,7 +112,7 @@ class Results:
         options = self.options
         return {
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "command": shlex.join(["python", *sys.orig_argv[1:]]),
+            "command": command_line(),
             "device": self.device,
             "capability": torch.backends.cpu.get_cpu_capability(),
             "threads": torch.get_num_threads(),

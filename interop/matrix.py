@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import sys
 import tempfile
 import time
 from dataclasses import asdict
@@ -20,6 +18,7 @@ from typing import Any
 import nir
 import numpy as np
 
+from benchmarks.command_line import command_line
 from mpo_snn.export.foldings.flow import Flow
 from mpo_snn.export.readers import READERS
 from mpo_snn.graph.check import find_faults
@@ -69,7 +68,7 @@ def main() -> None:
     results = {
         "made_with": {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": shlex.join(["python", "-m", "interop.matrix", *sys.argv[1:]]),
+            "command": command_line(),
             "seconds": round(time.monotonic() - start, 1),
             "timesteps": TIMESTEPS,
             "batch": BATCH,

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import sys
 import tempfile
 import time
 from dataclasses import asdict
@@ -17,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command_line import command_line
 from mpo_snn.evaluation.neurobench import neurobench_results
 
 from .cases import BATCH, CountedCase, counted_cases
@@ -45,7 +44,7 @@ def main() -> int:
     results = {
         "made_with": {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": shlex.join(["python", "-m", "interop.counters.compare", *sys.argv[1:]]),
+            "command": command_line(),
             "seconds": round(time.monotonic() - start, 1),
             "batch": BATCH,
         },
