@@ -5,8 +5,9 @@
 # make counters   install NeuroBench and SpikingJelly, count beside them, write docs/agreement.md
 # make interop   install the NIR readers, run every network in each, write docs/interop.md
 # make deploy-proof  the integer cores of chips against their simulators, writes docs/chips.md
-# make bench  time layers, training steps, inference and input against their peers (half an hour of one
-#             core), draw how cost grows, print one table; results in benchmarks/results
+# make bench  time layers, training steps, inference and counting against their peers (half an hour of
+#             one core), draw how cost grows, print one table; results in benchmarks/results.
+#             IMAGES=FILE.tar: and input, on a tar of train/CLASS/*, val/CLASS/*
 # make browser   open the reports of the demo and of a ResNet, and both side by side, in Chromium: wide, narrow,
 #                light, dark; pictures in build/browser
 
@@ -69,7 +70,7 @@ bench: setup $(INTEROP)/peers/.installed
 	$(BENCH) benchmarks.gpu.throughput --again
 	$(BENCH) benchmarks.counting --again
 	$(BENCH) benchmarks.inference --again
-	$(BENCH) benchmarks.input --again
+	$(if $(IMAGES),$(BENCH) benchmarks.input --data $(IMAGES) --again,@echo "input is not measured: make bench IMAGES=FILE.tar")
 	$(BENCH) benchmarks.growth --again --minutes 20
 	$(BENCH) benchmarks.growth --figure docs/images/growth.svg
 	$(BENCH) benchmarks.table

@@ -6,13 +6,12 @@ A `must` gates a release, a `goal` is what is worked for. Ratios are between med
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 Row = Mapping[str, Any]
-SNNTORCH, SPIKINGJELLY = "snntorch loop", "spikingjelly multi-step"
 
 
 @dataclass(frozen=True)
@@ -57,18 +56,38 @@ class Found:
     made_with: Mapping[str, Any]
 
 
-def _speed_up(variant: str, peer: str, part: str | None = None) -> Callable[[Row], float | None]:
-    def measured(row: Row) -> float | None:
-        found = row["variants"].get(variant, {})
-        times = found.get(part) if part else found
-        value: float | None = ((times or {}).get("speed_up_over") or {}).get(peer)
-        return value
+def _over_both(
+    item: str,
+    file: str,
+    where: tuple[str, ...],
+    *,
+    snntorch: tuple[float, float],
+    spikingjelly: tuple[float, float],
+    device: str = "cpu",
+) -> Iterator[Goal]:
+    """Two goals, of one variant over each of both peers, with must and goal of each.
 
-    return measured
+    Args:
+        item: as in `Goal`, with {} for the peer.
+        file: as in `Goal`.
+        where: keys of the variant, and of its part, that has the speed-ups.
+        snntorch: must and goal over the loop of snnTorch.
+        spikingjelly: must and goal over the multi-step node of SpikingJelly.
+        device: as in `Goal`.
+    """
+    peers = (
+        ("snnTorch", "snntorch loop", snntorch),
+        ("SpikingJelly", "spikingjelly multi-step", spikingjelly),
+    )
+    for name, peer, (must, goal) in peers:
 
+        def measured(row: Row, peer: str = peer) -> float | None:
+            found: Any = row["variants"]
+            for key in (*where, "speed_up_over", peer):
+                found = (found or {}).get(key)
+            return found  # type: ignore[no-any-return]
 
-def _of_variant(variant: str, key: str) -> Callable[[Row], float | None]:
-    return lambda row: row["variants"].get(variant, {}).get(key)
+        yield Goal(item.format(name), file, "x", must, goal, measured, device=device)
 
 
 def _cost_of_statistics(row: Row) -> float | None:
@@ -84,37 +103,19 @@ def _share_of_bandwidth(row: Row) -> float | None:
 
 LAYER, LAYER_OF_MPO = "mpo-snn numba + statistics", "mpo-snn numba + MPO"
 GOALS = (
-    Goal(
-        "LIF layer with all statistics, forward and backward, over snnTorch",
+    *_over_both(
+        "LIF layer with all statistics, forward and backward, over {}",
         "kernel",
-        "x",
-        5.0,
-        8.0,
-        _speed_up(LAYER, SNNTORCH, "forward_backward"),
+        (LAYER, "forward_backward"),
+        snntorch=(5.0, 8.0),
+        spikingjelly=(2.5, 4.5),
     ),
-    Goal(
-        "the same over SpikingJelly",
+    *_over_both(
+        "LIF layer with MPO: statistics, L_Dist, step, over {}",
         "kernel",
-        "x",
-        2.5,
-        4.5,
-        _speed_up(LAYER, SPIKINGJELLY, "forward_backward"),
-    ),
-    Goal(
-        "LIF layer with MPO: statistics, L_Dist, step, over snnTorch",
-        "kernel",
-        "x",
-        5.0,
-        8.0,
-        _speed_up(LAYER_OF_MPO, SNNTORCH, "forward_backward"),
-    ),
-    Goal(
-        "the same over SpikingJelly",
-        "kernel",
-        "x",
-        2.5,
-        4.5,
-        _speed_up(LAYER_OF_MPO, SPIKINGJELLY, "forward_backward"),
+        (LAYER_OF_MPO, "forward_backward"),
+        snntorch=(5.0, 8.0),
+        spikingjelly=(2.5, 4.5),
     ),
     Goal(
         "peak memory of a layer with all statistics over the input",
@@ -122,24 +123,15 @@ GOALS = (
         "x",
         3.0,
         2.0,
-        _of_variant(LAYER, "peak_memory_per_input"),
+        lambda row: row["variants"].get(LAYER, {}).get("peak_memory_per_input"),
         lower_is_better=True,
     ),
-    Goal(
-        "training step over snnTorch",
+    *_over_both(
+        "training step over {}",
         "throughput",
-        "x",
-        1.3,
-        1.8,
-        _speed_up("mpo-snn", SNNTORCH),
-    ),
-    Goal(
-        "training step over SpikingJelly",
-        "throughput",
-        "x",
-        1.2,
-        1.5,
-        _speed_up("mpo-snn", SPIKINGJELLY),
+        ("mpo-snn",),
+        snntorch=(1.3, 1.8),
+        spikingjelly=(1.2, 1.5),
     ),
     Goal(
         "MPO's share of a training step",
@@ -156,7 +148,7 @@ GOALS = (
         "x",
         1.5,
         3.0,
-        lambda row: row["events_faster_than"].get(SNNTORCH),
+        lambda row: row["events_faster_than"].get("snntorch loop"),
     ),
     Goal(
         "the same over ONNX Runtime",
@@ -184,22 +176,12 @@ GOALS = (
         _share_of_bandwidth,
         device="gpu",
     ),
-    Goal(
-        "training step over snnTorch",
+    *_over_both(
+        "training step over {}",
         "throughput",
-        "x",
-        2.5,
-        4.0,
-        _speed_up("mpo-snn", SNNTORCH),
-        device="gpu",
-    ),
-    Goal(
-        "training step over SpikingJelly",
-        "throughput",
-        "x",
-        1.0,
-        1.15,
-        _speed_up("mpo-snn", SPIKINGJELLY),
+        ("mpo-snn",),
+        snntorch=(2.5, 4.0),
+        spikingjelly=(1.0, 1.15),
         device="gpu",
     ),
 )
