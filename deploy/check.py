@@ -24,14 +24,21 @@ class Checked:
 
     Attributes:
         result: findings and resources.
-        graph: the layers; None where the graph is not one that any chip has.
-        is_whole: whether the rules of the chip were checked; not where there are no layers that
-            they could be checked on.
+        layers: what the rules of the chip were checked on; None where some could not be read.
     """
 
     result: CheckResult
-    graph: ChipGraph | None
-    is_whole: bool = True
+    layers: ChipGraph | None
+
+    @property
+    def graph(self) -> ChipGraph | None:
+        """The layers; None where there are findings."""
+        return None if self.result.findings else self.layers
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the rules of the chip were checked, and not only what no chip has."""
+        return self.layers is not None
 
 
 def check_graph_on_chip(
@@ -61,10 +68,7 @@ def check_graph_on_chip(
         inference.readout,
         behaviour,
     )
-    check = family_of(profile).check
-    if read.graph is not None:
-        return Checked(check(read.graph, profile), read.graph)
-    if read.nonetheless is None:
-        return Checked(CheckResult(read.findings, ()), None, is_whole=False)
-    more = check(read.nonetheless, profile)
-    return Checked(replace(more, findings=(*read.findings, *more.findings)), None)
+    if read.layers is None:
+        return Checked(CheckResult(read.findings, ()), None)
+    result = family_of(profile).check(read.layers, profile)
+    return Checked(replace(result, findings=(*read.findings, *result.findings)), read.layers)

@@ -46,15 +46,18 @@ class ReadGraph:
     """What was read.
 
     Attributes:
-        graph: None where there are findings.
+        layers: all of them, findings or not, so that the rules of a chip can be told along with
+            what no chip has; None where one could not be read.
         findings: what no chip has.
-        nonetheless: the layers, where they could all be read although there are findings, so that
-            the rules of a chip can be told along with them.
     """
 
-    graph: ChipGraph | None
+    layers: ChipGraph | None
     findings: tuple[Finding, ...]
-    nonetheless: ChipGraph | None = None
+
+    @property
+    def graph(self) -> ChipGraph | None:
+        """The layers; None where there are findings."""
+        return None if self.findings else self.layers
 
 
 def read_layers(
@@ -116,13 +119,11 @@ class _Reading:
             layers = [self._layer(name) for name in self._order(output)]
         finally:
             torch.set_default_dtype(default)
-        found = tuple(layer for layer in layers if layer is not None)
-        shown = encoding if encoding in EVENTS else EVENTS[0]
-        read = ChipGraph(found, self.shapes[self.start], timesteps, shown)
-        if not self.findings and found:
-            return ReadGraph(read, ())
-        is_whole = found and len(found) == len(layers) and output is not None
-        return ReadGraph(None, tuple(self.findings), read if is_whole else None)
+        found, whole = tuple(layer for layer in layers if layer is not None), None
+        if output is not None and len(found) == len(layers):
+            shown = encoding if encoding in EVENTS else EVENTS[0]
+            whole = ChipGraph(found, self.shapes[self.start], timesteps, shown)
+        return ReadGraph(whole, tuple(self.findings))
 
     def _find(self, where: str, found: str, allowed: str, fix: str) -> None:
         self.findings.append(Finding(where, found, allowed, fix))

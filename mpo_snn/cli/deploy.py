@@ -101,7 +101,7 @@ def _checked(source: Source, profile: ChipProfile) -> ChipGraph | None:
     )
     console = Console(highlight=False, soft_wrap=True)
     console.print(check_view(checked.result, profile, str(source.path)))
-    if not checked.result.findings:
+    if checked.graph is not None:
         return checked.graph
     print()
     if not checked.is_whole:
