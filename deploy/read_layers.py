@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import networkx as nx
 import nir
 import numpy as np
 import torch
@@ -19,15 +18,14 @@ from numpy.typing import NDArray
 
 from mpo_snn.graph.inline import inline
 from mpo_snn.graph.kinds import kind_of
-from mpo_snn.graph.loops import walk
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 from mpo_snn.graph.ops import per_element
 from mpo_snn.graph.shapes import infer_shapes
-from mpo_snn.importer.composites import NeuronNodes, Wiring, find_neurons
 from mpo_snn.importer.neurons import NeuronOptions, read_neuron
 from mpo_snn.neurons import MPONeuron
 
 from .finding import Finding
+from .layer_wiring import LayerWiring
 from .layers import INPUT, ChipGraph, Layer, Projection
 from .linear_path import NoPath, bias_of, fold_path, scale_behind
 from .unit_gain import largest, unit_gain_layer
@@ -35,8 +33,6 @@ from .unit_gain import largest, unit_gain_layer
 Array = NDArray[np.float64]
 EVENTS = ("counts", "rows", "rate", "latency", "frames")
 """Encodings that show whole numbers of events."""
-MOST_PATHS = 64
-"""Ways into one layer, beyond which a graph is no network of layers."""
 MOST = 1e30
 """Largest number in a layer: some chips' tools count in float32."""
 
@@ -87,27 +83,25 @@ class _Reading:
     ) -> None:
         self.flat = inline(graph)
         self.shapes = infer_shapes(self.flat).outputs
-        self.wiring = Wiring(self.flat)
-        self.neurons, unread = find_neurons(self.wiring)
+        self.wiring = LayerWiring(self.flat)
         self.behaviour = behaviour
         self.options = NeuronOptions(dt, torch.float64, False, False, "sigmoid", 0.5)
-        (self.start,), (self.end,) = self.flat.inputs, self.flat.outputs
         self.findings = [
             Finding("network", line, "IF, LIF and CubaLIF neurons", "train with such neurons")
-            for line in unread
+            for line in self.wiring.unread
         ]
 
     def read(self, timesteps: int, encoding: str, readout: str) -> ReadGraph:
         if readout == "last":
             self._find(
-                self.end,
+                self.wiring.end,
                 "the answer is read off the last timestep",
                 "counts of spikes over all timesteps",
                 "train with --readout spike_count",
             )
         if encoding not in EVENTS:
             self._find(
-                self.start,
+                self.wiring.start,
                 f"input of encoding {encoding}, analog values",
                 f"whole numbers of events: encoding {', '.join(EVENTS)}",
                 "train with --encoding counts, or on frames of events",
@@ -116,59 +110,37 @@ class _Reading:
         default = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)
         try:
-            layers = [self._layer(name) for name in self._order(output)]
+            layers = [self._layer(name) for name in self.wiring.order(output)]
         finally:
             torch.set_default_dtype(default)
         found, whole = tuple(layer for layer in layers if layer is not None), None
         if output is not None and len(found) == len(layers):
             shown = encoding if encoding in EVENTS else EVENTS[0]
-            whole = ChipGraph(found, self.shapes[self.start], timesteps, shown)
+            whole = ChipGraph(found, self.shapes[self.wiring.start], timesteps, shown)
         return ReadGraph(whole, tuple(self.findings))
 
     def _find(self, where: str, found: str, allowed: str, fix: str) -> None:
         self.findings.append(Finding(where, found, allowed, fix))
 
-    def _order(self, output: str | None) -> list[str]:
-        """The layers in the order in which they run, that of the output last."""
-        ahead = nx.DiGraph()
-        ahead.add_nodes_from(self.flat.nodes)
-        ahead.add_edges_from(self.flat.edges)
-        ahead.remove_edges_from(walk(self.flat.nodes, self.flat.edges).back_edges)
-        names = [name for name in nx.topological_sort(ahead) if name in self.neurons]
-        if output is not None:
-            names.remove(output)
-            names.append(output)
-        return names
+    def _refuse(self, where: str, error: NoPath) -> None:
+        self._find(where, error.found, error.allowed, error.fix)
 
     def _output(self) -> str | None:
-        """The layer whose spikes leave the graph."""
-        name = self.end
-        while True:
-            sources = self.wiring.sources[name]
-            if len(sources) != 1 or (
-                sources[0] not in self.neurons and self.wiring.kind(sources[0]) != "Flatten"
-            ):
-                kinds = ", ".join(self.wiring.kind(source) for source in sources)
-                self._find(
-                    self.end,
-                    f"an output that comes from {kinds}",
-                    "an output of spikes, from one layer of neurons",
-                    "train with --readout spike_count, which ends in neurons",
-                )
-                return None
-            name = sources[0]
-            if name in self.neurons:
-                return name
+        try:
+            return self.wiring.output()
+        except NoPath as error:
+            self._refuse(self.wiring.end, error)
+            return None
 
     def _layer(self, name: str) -> Layer | None:
-        nodes, shape = self.neurons[name], self.shapes[name]
+        nodes, shape = self.wiring.neurons[name], self.shapes[name]
         read = read_neuron(nodes, self.flat.nodes, shape, self.options)
         for line in read.findings:
             self._find(
                 name, line, "thresholds above 0, reset to 0 or by subtraction", "retrain it so"
             )
         bias = read.offset * np.ones(shape)
-        projections, has_bias = self._projections(name, nodes, bias)
+        projections, has_bias = self._projections(name, bias)
         if read.layer is None or projections is None:
             return None
         layer = unit_gain_layer(name, shape, projections, read.layer, bias)
@@ -228,49 +200,28 @@ class _Reading:
         node = self.flat.nodes[name]
         return node.threshold if kind_of(node) == "Threshold" else node.v_threshold
 
-    def _projections(
-        self, name: str, nodes: NeuronNodes, bias: Array
-    ) -> tuple[tuple[Projection, ...] | None, bool]:
+    def _projections(self, name: str, bias: Array) -> tuple[tuple[Projection, ...] | None, bool]:
         """What drives a layer; biases on the way, each once, are added to `bias`."""
         shape, found, has_bias = self.shapes[name], [], bool(bias.any())
-        paths = self._paths(nodes.entry, nodes.feedback)
+        try:
+            ways = self.wiring.ways_into(name)
+        except NoPath as error:
+            self._refuse(self.wiring.neurons[name].entry, error)
+            return None, has_bias
         counted: set[str] = set()
-        for source, path in paths:
-            label = INPUT if source == self.start else source
-            steps = [(node, self.flat.nodes[node]) for node in path]
+        for source, way in ways:
+            label = INPUT if source == self.wiring.start else source
+            steps = [(node, self.flat.nodes[node]) for node in way]
             try:
                 found.append(fold_path(label, self.shapes[source], steps, name, shape))
             except NoPath as error:
-                where = path[-1] if path else name
-                self._find(where, error.found, error.allowed, error.fix)
+                self._refuse(way[-1] if way else name, error)
                 continue
-            for node in path:
+            for node in way:
                 of_node = bias_of(self.flat.nodes[node], self.shapes[node])
                 if of_node is None or node in counted or not of_node.any():
                     continue
                 counted.add(node)
                 has_bias = True
                 bias += (of_node * scale_behind(steps, node, self.shapes[node])).reshape(shape)
-        return (tuple(found) if len(found) == len(paths) else None), has_bias
-
-    def _paths(self, entry: str, feedback: str | None) -> list[tuple[str, list[str]]]:
-        """Every way from a source (a layer, the input) to a node: the nodes between."""
-        ways: list[tuple[str, list[str]]] = []
-        waiting: list[tuple[str, list[str]]] = [
-            (source, []) for source in self.wiring.sources[entry] if source != feedback
-        ]
-        while waiting:
-            node, behind = waiting.pop(0)
-            if node in self.neurons or node == self.start:
-                ways.append((node, behind))
-                continue
-            waiting += [(source, [node, *behind]) for source in self.wiring.sources[node]]
-            if len(ways) + len(waiting) > MOST_PATHS or len(behind) > MOST_PATHS:
-                self._find(
-                    entry,
-                    f"more than {MOST_PATHS} ways into one layer",
-                    f"up to {MOST_PATHS}",
-                    "merge what adds up",
-                )
-                return ways
-        return ways
+        return (tuple(found) if len(found) == len(ways) else None), has_bias

@@ -179,6 +179,24 @@ def test_rules_of_the_chip_wait_for_layers_that_cannot_be_read() -> None:
     assert len(checked.result.findings) == 1
 
 
+def test_a_layer_of_too_many_ways_is_not_read_by_halves() -> None:
+    """Two ways at each of 7 forks are 128 into one layer."""
+    ones = np.ones(3)
+    nodes: dict[str, nir.NIRNode] = {"input": nir.Input({"input": np.array([3])})}
+    edges, last = [], ["input"]
+    for fork in range(7):
+        pair = [f"{fork}a", f"{fork}b"]
+        nodes |= {name: nir.Scale(ones) for name in pair}
+        edges += [(source, name) for source in last for name in pair]
+        last = pair
+    nodes["lif"] = nir.LIF(tau=2 * DT * ones, r=ones, v_leak=0 * ones, v_threshold=ones)
+    nodes["output"] = nir.Output({"output": np.array([3])})
+    edges += [*((name, "lif") for name in last), ("lif", "output")]
+    read = read_layers(nir.NIRGraph(nodes, edges), DT, T, "counts")
+    assert [one.found for one in read.findings] == ["more than 64 ways into one layer"]
+    assert read.layers is None
+
+
 def test_behaviour_beyond_nir_is_in_units_of_the_layer() -> None:
     graph = graph_of(nn.Flatten(), nn.Linear(32, 3), lif())  # gain 1 - beta = 0.5
     behaviour = {name: NeuronBehaviour("subtract", 4, -0.2) for name in ("2",)}
