@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .event_conv import EventConv, is_installed
 from .kinds import kind_of
-from .ops import Operation, convolution_kernel, operation
+from .ops import Operation, convolution, convolution_kernel, operation
 
 ENTER, LEAVE = 0.35, 0.4
 """Densities below which events take over, and above which they give back. They are as fast as the
@@ -79,11 +79,10 @@ def operation_by_density(node: Any, shape: tuple[int, ...]) -> Operation | ByDen
         shape: of its input, without N.
     """
     cpu = torch.device("cpu")
-    dense = operation(node, shape, torch.float32, cpu)
     if kind_of(node) not in ("Conv1d", "Conv2d"):
-        return dense
+        return operation(node, shape, torch.float32, cpu)
     kernel = convolution_kernel(node, torch.float32, cpu)
-    window, weight = kernel.window, kernel.weight
+    dense, window, weight = convolution(kernel), kernel.window, kernel.weight
     is_small = weight.shape[1] < LEAST_CHANNELS or len(weight) // window.groups < LEAST_OUTPUTS
     if is_small or max(window.dilation) > 1:
         return dense

@@ -10,7 +10,7 @@ bit; `mpo_snn.graph.by_density` makes sure of that before it relies on it. Compi
 from __future__ import annotations
 
 import importlib.util
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -39,20 +39,26 @@ class EventConv:
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, window: Window) -> None:
-        """Lay out the weights so that the outputs of a block lie one after another."""
+        """Take them; they are laid out at the first call, which many convolutions never see."""
         self.window = window
         self.outputs = len(bias)
+        self._given = weight, bias
+
+    @cached_property
+    def _blocks(self) -> tuple[Tensor, Tensor, tuple[int, int]]:
+        """Weights and bias with the outputs of a block one after another, and what fits a pass."""
+        weight, bias = self._given
         outputs, channels, *kernel = weight.shape
-        groups = window.groups
+        groups = self.window.groups
         own = outputs // groups
         block = next((size for size in BLOCKS if size <= own), BLOCKS[-1])
         blocks = -(-own // block)
         rows = weight.new_zeros(groups, blocks * block, *kernel, channels)
         rows[:, :own] = weight.reshape(groups, own, channels, *kernel).movedim(2, -1)
-        self.weights = rows.reshape(groups, blocks, block, -1).mT.contiguous()
-        self.at_once = _at_once(window, weight.element_size() * channels * block)
-        self.bias = bias.new_zeros(groups, blocks * block)
-        self.bias[:, :own] = bias.reshape(groups, own)
+        biases = bias.new_zeros(groups, blocks * block)
+        biases[:, :own] = bias.reshape(groups, own)
+        at_once = _at_once(self.window, weight.element_size() * channels * block)
+        return rows.reshape(groups, blocks, block, -1).mT.contiguous(), biases, at_once
 
     def __call__(self, x: Tensor) -> tuple[Tensor, int]:
         """Return the output [N, outputs, height, width], channels last, and the number of events.
@@ -66,23 +72,24 @@ class EventConv:
         images = x.permute(0, 2, 3, 1).contiguous()
         sizes = self.window.output_size(tuple(images.shape[1:3]))
         out = images.new_empty(len(x), *sizes, self.outputs)
+        blocks = self._blocks
 
         def run(first: int, last: int) -> int:
-            return self._run(images[first:last], out[first:last])
+            return self._run(images[first:last], out[first:last], *blocks)
 
         events = sum(share_out(run, len(x), x.numel()))
         return out.permute(0, 3, 1, 2), events
 
-    def _run(self, images: Tensor, out: Tensor) -> int:
+    def _run(
+        self, images: Tensor, out: Tensor, weights: Tensor, bias: Tensor, at_once: tuple[int, int]
+    ) -> int:
         from .event_loops import convolve, room_for
 
-        window, arrays = self.window, (images.numpy(), self.weights.numpy())
+        arrays = (images.numpy(), weights.numpy())
         room = room_for(*arrays, out.numpy())
-        before = tuple(first for first, _ in window.zeros())
-        geometry = (*window.kernel, *window.stride, *window.dilation)
-        return int(
-            convolve(*arrays, self.bias.numpy(), out.numpy(), geometry, before, self.at_once, room)
-        )
+        before = tuple(first for first, _ in self.window.zeros())
+        geometry = (*self.window.kernel, *self.window.stride, *self.window.dilation)
+        return int(convolve(*arrays, bias.numpy(), out.numpy(), geometry, before, at_once, room))
 
 
 def _at_once(window: Window, size: int) -> tuple[int, int]:

@@ -50,7 +50,7 @@ def operation(
         case "Affine" | "Linear":
             return _affine(node, dtype, device)
         case "Conv1d" | "Conv2d":
-            return _convolution(node, dtype, device)
+            return convolution(convolution_kernel(node, dtype, device))
         case "AvgPool2d" | "SumPool2d":
             return _pooling(node)
         case "Flatten":
@@ -81,31 +81,25 @@ def _affine(node: Any, dtype: torch.dtype, device: torch.device) -> Operation:
     return matrices
 
 
-def _convolution(node: Any, dtype: torch.dtype, device: torch.device) -> Operation:
-    """Conv1d is done as a Conv2d over one line of pixels.
-
-    In float32 on the CPU the channels of a pixel lie one after another: oneDNN is up to twice as
-    fast so, and adds up in one order whatever the processor (`mpo_snn.graph.event_conv.ORDER`).
-    """
-    kernel = convolution_kernel(node, dtype, device)
+def convolution(kernel: Kernel) -> Operation:
+    """Make the operation of a kernel; what enters lies in memory as its weight does."""
     window = kernel.window
     zeros = window.zeros()
     before = tuple(first for first, _ in zeros)
     behind = tuple(last - first for first, last in zeros)  # more than before: padding "same"
-    channels_last = device.type == "cpu" and dtype == torch.float32
-    form = torch.channels_last if channels_last else torch.contiguous_format
-    weight = kernel.weight.contiguous(memory_format=form)
 
     def apply(x: Tensor) -> Tensor:
         if any(behind):
             x = F.pad(x, [size for last in reversed(behind) for size in (0, last)])
-        if channels_last:
-            x = x.contiguous(memory_format=form)
+        if kernel.is_channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         return F.conv2d(
-            x, weight, kernel.bias, window.stride, before, window.dilation, window.groups
+            x, kernel.weight, kernel.bias, window.stride, before, window.dilation, window.groups
         )
 
-    return in_lines(apply) if kernel.is_line else apply
+    if kernel.is_line:
+        return lambda x: apply(x.unsqueeze(2)).squeeze(2)
+    return apply
 
 
 @dataclass(frozen=True)
@@ -117,16 +111,22 @@ class Kernel:
         bias: [outputs].
         window: how it moves.
         is_line: whether the node is a Conv1d.
+        is_channels_last: whether the channels of a pixel lie one after another.
     """
 
     weight: Tensor
     bias: Tensor
     window: Window
     is_line: bool
+    is_channels_last: bool
 
 
 def convolution_kernel(node: Any, dtype: torch.dtype, device: torch.device) -> Kernel:
-    """Read a Conv1d or Conv2d."""
+    """Read a Conv1d or Conv2d.
+
+    In float32 on the CPU the channels of a pixel lie one after another: oneDNN is up to twice as
+    fast so, and adds up in one order whatever the processor (`mpo_snn.graph.event_conv.ORDER`).
+    """
     weight = parameter(node.weight, dtype, device)
     bias = parameter(per_element(node.bias, tuple(weight.shape[:1])), dtype, device)
     window = convolution_window(node)
@@ -137,12 +137,10 @@ def convolution_kernel(node: Any, dtype: torch.dtype, device: torch.device) -> K
         window = Window(
             (1, *window.kernel), (1, *window.stride), padding, (1, *window.dilation), window.groups
         )
-    return Kernel(weight, bias, window, is_line)
-
-
-def in_lines(operation: Operation) -> Operation:
-    """A Conv2d over one line as a Conv1d: on [N, channels, length]."""
-    return lambda x: operation(x.unsqueeze(2)).squeeze(2)
+    is_channels_last = device.type == "cpu" and dtype == torch.float32
+    form = torch.channels_last if is_channels_last else torch.contiguous_format
+    weight = weight.contiguous(memory_format=form)
+    return Kernel(weight, bias, window, is_line, is_channels_last)
 
 
 def _pooling(node: Any) -> Operation:
