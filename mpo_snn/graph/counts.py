@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .layout import features_in_memory, laid_out, laid_out_back
+from .layout import features_in_memory, laid_out, moved
 
 EXACT = 2**24
 """Up to here float32 has every whole number."""
@@ -35,12 +35,9 @@ class Counts:
 
     def line(self, order: tuple[int, ...]) -> Tensor:
         """`of_neurons` to be added to, one after another as spikes lie in memory (`layout`)."""
-        here = laid_out(self.of_neurons, order, leading=0)
-        if not here.is_contiguous():
-            here = here.new_zeros(here.shape) if self.is_zero else here.contiguous()
-            self.of_neurons = laid_out_back(here, order, leading=0)
+        self.of_neurons = moved(self.of_neurons, order, leading=0, is_zero=self.is_zero)
         self.is_zero = False
-        return here.view(-1)
+        return laid_out(self.of_neurons, order, leading=0).view(-1)
 
     def add(self, spk: Tensor, repeats: int = 1) -> None:
         """Count spikes [T, B, *features] of 0 and 1, each for so many timesteps.

@@ -21,13 +21,13 @@ def laid_out(x: Tensor, order: tuple[int, ...], leading: int = 2) -> Tensor:
     return x.permute(*range(leading), *(axis - 2 + leading for axis in order))
 
 
-def moved(v: Tensor, order: tuple[int, ...], *, is_zero: bool = False) -> Tensor:
-    """Values [B, *features] that lie in this order: v itself, or a copy, if not zeros."""
-    here = laid_out(v, order, leading=1)
+def moved(v: Tensor, order: tuple[int, ...], leading: int, *, is_zero: bool = False) -> Tensor:
+    """Values [..., *features] that lie in this order: v itself, or a copy, if not zeros."""
+    here = laid_out(v, order, leading)
     if here.is_contiguous():
         return v
     there = here.new_zeros(here.shape) if is_zero else here.contiguous()
-    return laid_out_back(there, order, leading=1)
+    return laid_out_back(there, order, leading)
 
 
 def laid_out_back(x: Tensor, order: tuple[int, ...], leading: int = 2) -> Tensor:

@@ -57,7 +57,7 @@ class State:
         """Have the features of [B, *features] in this order in memory (`layout`)."""
         for place, tensor in enumerate(self.tensors):
             if tensor.ndim == len(order) + 1:
-                self.tensors[place] = moved(tensor, order, is_zero=self.is_at_rest)
+                self.tensors[place] = moved(tensor, order, leading=1, is_zero=self.is_at_rest)
         self.is_at_rest = False
 
 
