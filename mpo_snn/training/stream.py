@@ -78,17 +78,17 @@ class StreamedBatches(TorchDataset[Batch]):
         share: Share = WHOLE,
     ) -> None:
         """Read nothing yet."""
-        EpochBatches(len(shards), batch_size, seed, share)  # refuses what it cannot cut
+        whole = EpochBatches(len(shards), batch_size, seed, share)  # refuses what it cannot cut
         self.shards, self.seed, self.augment, self.share = shards, seed, augment, share
         self.streams = max(1, workers)
-        self.steps = -(-len(shards) // batch_size)
+        self.count, self.steps = len(shards), len(whole)
         self._at: Step | None = None
         self._images: Iterator[Encoded] = iter(())
 
     def sizes(self, part: int) -> list[int]:
         """Images in each step of a process."""
         return [
-            _even(_even(len(self.shards), self.steps, step), self.share.parts, part)
+            _even(_even(self.count, self.steps, step), self.share.parts, part)
             for step in range(self.steps)
         ]
 
@@ -107,7 +107,7 @@ class StreamedBatches(TorchDataset[Batch]):
         """Images (batch, 3, size, size), as they are stored, and labels of a step."""
         if step != self._at:
             self._seek(step)
-        size = _even(len(self.shards), self.steps, step.number)
+        size = _even(self.count, self.steps, step.number)
         images = list(islice(self._images, _even(size, self.share.parts, self.share.part)))
         self._at = Step(step.epoch, step.number + self.streams)
         run_step = step.epoch * self.steps + step.number
