@@ -19,6 +19,7 @@ from mpo_snn.errors import GraphError
 from mpo_snn.graph.geometry import convolution_window, flatten_axes, pooling_window
 from mpo_snn.graph.kinds import kind_of
 from mpo_snn.graph.ops import per_element
+from mpo_snn.graph.plain_kernel import undilated, ungrouped
 
 from .layers import Projection
 
@@ -199,7 +200,7 @@ def _convolution(found: _Map, node: Any) -> None:
             "use odd kernels, or padding in numbers",
         )
     weight = np.asarray(node.weight, dtype=np.float64)
-    weight = _dilated(_ungrouped(weight, window.groups), window.dilation)
+    weight = undilated(ungrouped(weight, window.groups), window.dilation)
     if np.ndim(found.before):
         weight = weight * _per_channel(np.asarray(found.before))[None, :, None, None]
     else:
@@ -240,27 +241,6 @@ def _per_channel(scale: Array) -> Array:
             "scale whole channels",
         )
     return channels[:, 0].copy()
-
-
-def _ungrouped(weight: Array, groups: int) -> Array:
-    if groups == 1:
-        return weight
-    out, inner = weight.shape[:2]
-    full = np.zeros((out, inner * groups, *weight.shape[2:]))
-    for group in range(groups):
-        rows = slice(group * out // groups, (group + 1) * out // groups)
-        full[rows, group * inner : (group + 1) * inner] = weight[rows]
-    return full
-
-
-def _dilated(weight: Array, dilation: tuple[int, ...]) -> Array:
-    if set(dilation) == {1}:
-        return weight
-    down, across = dilation
-    height, width = weight.shape[2:]
-    full = np.zeros((*weight.shape[:2], down * (height - 1) + 1, across * (width - 1) + 1))
-    full[:, :, ::down, ::across] = weight
-    return full
 
 
 _STEPS = {

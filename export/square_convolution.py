@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from mpo_snn.errors import ExportError
+from mpo_snn.graph.plain_kernel import ungrouped
 
-from .draft import Array, Convolution, Draft
+from .draft import Convolution, Draft
 
 
 def square_convolutions(draft: Draft) -> Draft:
@@ -27,7 +28,7 @@ def square_convolutions(draft: Draft) -> Draft:
         if not isinstance(node, Convolution):
             continue
         if node.groups > 1:
-            node = replace(node, weight=_ungrouped(node), groups=1)
+            node = replace(node, weight=ungrouped(node.weight, node.groups), groups=1)
             folds.append(f"groups of '{name}' into zero blocks")
         kernel = node.weight.shape[2:]
         side = max(kernel)
@@ -48,13 +49,3 @@ def square_convolutions(draft: Draft) -> Draft:
     if findings:
         raise ExportError("cannot export to NIR", findings)
     return draft.with_changes(nodes, folds=folds)
-
-
-def _ungrouped(node: Convolution) -> Array:
-    out, per_group, *kernel = node.weight.shape
-    dense = np.zeros((out, per_group * node.groups, *kernel))
-    rows = out // node.groups
-    for g in range(node.groups):
-        block = slice(g * rows, (g + 1) * rows)
-        dense[block, g * per_group : (g + 1) * per_group] = node.weight[block]
-    return dense

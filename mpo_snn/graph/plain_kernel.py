@@ -1,0 +1,48 @@
+"""Kernels of convolutions with their groups and their dilation written out as zeros."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def ungrouped(weight: Array, groups: int) -> Array:
+    """The kernel of one group that does what those of `groups` do: blocks of zeros between them.
+
+    Args:
+        weight: (out, in / groups, *kernel).
+        groups: independent groups of channels, a divisor of `out`.
+
+    Returns:
+        (out, in, *kernel); the argument itself where there is one group.
+    """
+    if groups == 1:
+        return weight
+    out, inner, *kernel = weight.shape
+    full = np.zeros((out, inner * groups, *kernel))
+    rows = out // groups
+    for group in range(groups):
+        block = slice(group * rows, (group + 1) * rows)
+        full[block, group * inner : (group + 1) * inner] = weight[block]
+    return full
+
+
+def undilated(weight: Array, dilation: tuple[int, ...]) -> Array:
+    """The kernel without dilation that does what one with it does: zeros between its elements.
+
+    Args:
+        weight: (out, in, *kernel).
+        dilation: distance between two elements, one for each axis of the kernel.
+
+    Returns:
+        the larger kernel; the argument itself where there is no dilation.
+    """
+    if set(dilation) == {1}:
+        return weight
+    out, inner, *kernel = weight.shape
+    sides = (step * (side - 1) + 1 for step, side in zip(dilation, kernel, strict=True))
+    full = np.zeros((out, inner, *sides))
+    full[(..., *(slice(None, None, step) for step in dilation))] = weight
+    return full
