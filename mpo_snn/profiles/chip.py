@@ -31,8 +31,9 @@ from typing import Any
 
 from mpo_snn.errors import ProfileError
 
-from .chip_constant import ChipConstant, read_constant, text_of, unknown_keys
+from .chip_constant import ChipConstant, read_constant
 from .chip_keys import ENERGY_UNITS, KEYS
+from .entries import text_of, unknown_keys, version_findings
 from .toml_file import names_in, read_profile
 
 FAMILIES = tuple(KEYS)
@@ -117,9 +118,7 @@ def chip_place(name: str) -> str:
 
 
 def _parse(name: str, content: dict[str, Any], where: str) -> ChipProfile:
-    findings: list[str] = []
-    if content.get("schema_version") != 1 or content["schema_version"] is True:
-        findings.append(f"schema_version is {content.get('schema_version', 'missing')}, expected 1")
+    findings = version_findings(content)
     title = text_of(content, "title", "", findings)
     notes = text_of(content, "notes", "", findings, default="")
     findings += unknown_keys(content, _TOP_KEYS, "")

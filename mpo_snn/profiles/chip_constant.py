@@ -8,6 +8,7 @@ from typing import Any
 
 from .chip_keys import ENERGY_UNITS, STATUSES, Rule
 from .energy import KINDS
+from .entries import shown, text_of, unknown_keys
 
 _KEYS = {"value", "unit", "status", "source", "notes"}
 _ENERGY_KEYS = _KEYS | {"kind", "low", "high"}
@@ -57,7 +58,7 @@ def read_constant(
     if rule is None:
         value = _number(entry, "value", part, findings)
     elif not rule.is_right(value):
-        findings.append(f"[{part}] value is {_shown(value)}, expected {rule}")
+        findings.append(f"[{part}] value is {shown(value)}, expected {rule}")
     unit = _unit(entry, part, rule, findings)
     status = text_of(entry, "status", part, findings)
     if status and status not in STATUSES:
@@ -81,7 +82,7 @@ def _unit(entry: dict[str, Any], part: str, rule: Rule | None, findings: list[st
     """The unit, which is that of the key; words have none, and timings are free to choose."""
     if rule is not None and not rule.unit:
         if "unit" in entry:
-            findings.append(f"[{part}] unit is {_shown(entry['unit'])}, a word has none")
+            findings.append(f"[{part}] unit is {shown(entry['unit'])}, a word has none")
         return ""
     unit = text_of(entry, "unit", part, findings)
     table, _, name = part.partition(".")
@@ -99,29 +100,5 @@ def _number(
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if math.isfinite(value) and value >= 0:
             return float(value)
-    findings.append(f"[{part}] {key} is {_shown(value)}, expected a number >= 0")
+    findings.append(f"[{part}] {key} is {shown(value)}, expected a number >= 0")
     return 0.0 if default is None else default
-
-
-def text_of(
-    entry: dict[str, Any], key: str, part: str, findings: list[str], default: str | None = None
-) -> str:
-    """The text under `key`; "" with a finding where it is absent, empty or not text."""
-    value = entry.get(key, default)
-    if isinstance(value, str) and (value.strip() or default is not None):
-        return " ".join(value.split())
-    findings.append(f"{f'[{part}] ' if part else ''}{key} is {_shown(value)}, expected text")
-    return ""
-
-
-def unknown_keys(entry: dict[str, Any], known: set[str], part: str) -> list[str]:
-    """A finding for each key that is not known."""
-    begin = f"[{part}] has the " if part else ""
-    return [
-        f"{begin}unknown key '{key}', allowed: {', '.join(sorted(known))}"
-        for key in sorted(entry.keys() - known)
-    ]
-
-
-def _shown(value: Any) -> str:
-    return "missing" if value is None else repr(value)

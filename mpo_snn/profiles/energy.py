@@ -36,6 +36,7 @@ from typing import Any
 
 from mpo_snn.errors import ProfileError
 
+from .entries import shown, text_of, unknown_keys, version_findings
 from .toml_file import names_in, read_profile
 
 KINDS = ("measured", "simulated", "published table", "system average", "collected")
@@ -120,16 +121,10 @@ def load_energy_profile(name: str | Path) -> EnergyProfile:
 
 
 def _parse(name: str, content: dict[str, Any], where: str) -> EnergyProfile:
-    findings: list[str] = []
-    version = content.get("schema_version", "missing")
-    if type(version) is not int or version != 1:
-        findings.append(f"schema_version is {version}, expected 1")
-    title = _text(content, "title", "", findings)
-    notes = _text(content, "notes", "", findings, default="")
-    findings += [
-        f"unknown key '{key}', allowed: {', '.join(sorted(_TOP_KEYS))}"
-        for key in sorted(content.keys() - _TOP_KEYS)
-    ]
+    findings = version_findings(content)
+    title = text_of(content, "title", "", findings)
+    notes = text_of(content, "notes", "", findings, default="")
+    findings += unknown_keys(content, _TOP_KEYS, "")
     constants = {
         part: _constant(content.get(part), part, findings)
         for part in UNITS
@@ -148,14 +143,11 @@ def _parse(name: str, content: dict[str, Any], where: str) -> EnergyProfile:
 def _constant(table: Any, part: str, findings: list[str]) -> EnergyConstant | None:
     """The constant in table `[part]`, or None with what is wrong added to `findings`."""
     if not isinstance(table, dict):
-        found = "missing" if table is None else f"{table!r}"
-        findings.append(f"[{part}] is {found}, expected a table with {', '.join(sorted(_KEYS))}")
+        keys = ", ".join(sorted(_KEYS))
+        findings.append(f"[{part}] is {shown(table)}, expected a table with {keys}")
         return None
     before = len(findings)
-    findings += [
-        f"[{part}] has the unknown key '{key}', allowed: {', '.join(sorted(_KEYS))}"
-        for key in sorted(table.keys() - _KEYS)
-    ]
+    findings += unknown_keys(table, _KEYS, part)
     value = _picojoule(table, "value_pj", part, findings)
     low = _picojoule(table, "low_pj", part, findings, value)
     high = _picojoule(table, "high_pj", part, findings, value)
@@ -164,15 +156,15 @@ def _constant(table: Any, part: str, findings: list[str]) -> EnergyConstant | No
         findings.append(f"[{part}] has {alone.pop()} alone, expected both low_pj and high_pj")
     if not low <= value <= high:
         findings.append(f"[{part}] goes from {low} over {value} to {high} pJ, which is no order")
-    unit = _text(table, "unit", part, findings, expected=f"'{UNITS[part]}'")
+    unit = text_of(table, "unit", part, findings, expected=f"'{UNITS[part]}'")
     if unit and unit != UNITS[part]:
         findings.append(f"[{part}] unit is '{unit}', expected '{UNITS[part]}'")
     kinds = f"one of {', '.join(KINDS)}"
-    kind = _text(table, "kind", part, findings, expected=kinds)
+    kind = text_of(table, "kind", part, findings, expected=kinds)
     if kind and kind not in KINDS:
         findings.append(f"[{part}] kind is '{kind}', expected {kinds}")
-    source = _text(table, "source", part, findings)
-    notes = _text(table, "notes", part, findings, default="")
+    source = text_of(table, "source", part, findings)
+    notes = text_of(table, "notes", part, findings, default="")
     if len(findings) > before:
         return None
     return EnergyConstant(value, unit, kind, source, notes, low, high)
@@ -184,27 +176,9 @@ def _picojoule(
     """The number under `key`; the default, or else 0 with a finding, where it is none."""
     value = table.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        found = "missing" if value is None else repr(value)
-        findings.append(f"[{part}] {key} is {found}, expected a number of picojoules")
+        findings.append(f"[{part}] {key} is {shown(value)}, expected a number of picojoules")
     elif not 0 <= value <= _MOST_PJ:
         findings.append(f"[{part}] {key} is {value}, expected a number from 0 to {_MOST_PJ:g}")
     else:
         return float(value)
     return 0.0 if default is None else default
-
-
-def _text(
-    table: dict[str, Any],
-    key: str,
-    part: str,
-    findings: list[str],
-    default: str | None = None,
-    expected: str = "text",
-) -> str:
-    """The text under `key`; "" with a finding where it is absent, empty or not text."""
-    value = table.get(key, default)
-    if isinstance(value, str) and (value.strip() or default is not None):
-        return " ".join(value.split())
-    found = "missing" if value is None else repr(value)
-    findings.append(f"{f'[{part}] ' if part else ''}{key} is {found}, expected {expected}")
-    return ""

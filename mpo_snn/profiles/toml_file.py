@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +53,8 @@ def read_profile(name: str | Path, folder: Path, kind: str) -> ProfileFile:
             )
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
-            raise ProfileError(f"cannot read the {kind} '{path}': not a regular file.")
+            raise OSError(errno.EINVAL, "not a regular file")
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except ProfileError:
-        raise
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileError(f"{kind} '{path}' is not TOML: {error}.") from error
     except (OSError, ValueError) as error:  # a path with a zero byte is a ValueError
