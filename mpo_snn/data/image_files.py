@@ -7,26 +7,21 @@ in a folder or in one tar that is not compressed.
 from __future__ import annotations
 
 import io
-import math
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from mpo_snn.data.image_parts import decode, parts_of
 from mpo_snn.data.part_name import PartName
 from mpo_snn.data.scaling import Scaling
 from mpo_snn.errors import DataError
 
 SIZE = 224
-_RESIZED = 256 / 224
-"""Shorter side before the central crop, as a multiple of the size, as is usual for ImageNet."""
-_LONGEST = 4
-"""Longer side, as a multiple of the shorter, of which anything can be seen in the central crop."""
 _FOLDERS: dict[PartName, tuple[str, ...]] = {"train": ("train",), "test": ("val", "test")}
 _END = 512
 """A tar ends with blocks of this many zero bytes."""
@@ -78,8 +73,7 @@ class ImageFiles:
 
     def as_stored(self, which: list[int], training: bool = False) -> Tensor:
         """These images before they are scaled; in training, random parts if that is asked for."""
-        prepare = random_part if training and self.resized_crop else central_part
-        return batch_of([prepare(self.open(index), self.size) for index in which])
+        return parts_of(map(self.open, which), self.size, training and self.resized_crop)
 
     def subset(self, indices: Sequence[int]) -> ImageFiles:
         """Some of the images, in this order."""
@@ -92,7 +86,7 @@ class ImageFiles:
         Raises:
             DataError: if it cannot be read or decoded.
         """
-        return decode(io.BytesIO(self.content(index)), self.names[index])
+        return decode(self.content(index), self.names[index])
 
     def content(self, index: int) -> bytes:
         """One image as it is encoded.
@@ -108,28 +102,6 @@ class ImageFiles:
         except OSError as error:
             reason = error.strerror or error
             raise DataError(f"cannot read '{self.names[index]}': {reason}.") from error
-
-
-def decode(content: IO[bytes], name: str) -> Any:
-    """An image in RGB.
-
-    Args:
-        content: as it is encoded.
-        name: what to call it in an error.
-
-    Raises:
-        DataError: if it cannot be decoded.
-    """
-    from PIL import Image
-
-    try:
-        return Image.open(content).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _no_image(name) from error
-
-
-def _no_image(name: str) -> DataError:
-    return DataError(f"cannot read '{name}': it is no image, or damaged.")
 
 
 def find_folder(path: Path, part: PartName) -> tuple[ImageFiles, Tensor, tuple[str, ...]] | None:
@@ -183,59 +155,3 @@ def _gather(
     labels = torch.tensor([number[name] for name, _, _ in found])
     files = ImageFiles(tuple(p for _, _, p in found), tuple(name for _, name, _ in found))
     return files, labels, classes
-
-
-def central_part(image: Any, size: int) -> Tensor:
-    """The shorter side resized, the centre cut out: (3, size, size), uint8."""
-    short = max(size, round(size * _RESIZED))
-    width, height = image.size
-    if (width, height) != (size, size):
-        image = _without_far_ends(image)
-        width, height = image.size
-        scale = short / min(width, height)
-        image = image.resize((math.ceil(width * scale), math.ceil(height * scale)), _bilinear())
-        left, top = (image.width - size) // 2, (image.height - size) // 2
-        image = image.crop((left, top, left + size, top + size))
-    return _pixels(image)
-
-
-def _without_far_ends(image: Any) -> Any:
-    """A strip that is resized as a whole would fill the memory with what no crop shows."""
-    width, height = image.size
-    longest = _LONGEST * min(width, height)
-    if max(width, height) <= longest:
-        return image
-    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
-    return image.crop((left, top, left + min(width, longest), top + min(height, longest)))
-
-
-def random_part(image: Any, size: int) -> Tensor:
-    """8 to 100 % of the area, aspect ratio 3/4 to 4/3 (torchvision's RandomResizedCrop)."""
-    return _pixels(_resized_crop(size)(image))
-
-
-@lru_cache(maxsize=8)
-def _resized_crop(size: int) -> Any:
-    from mpo_snn.operators import declare_torchvision_operators
-
-    declare_torchvision_operators()
-    from torchvision.transforms import v2
-
-    return v2.RandomResizedCrop(size, antialias=True)
-
-
-def _pixels(image: Any) -> Tensor:
-    import numpy as np
-
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
-
-
-def batch_of(images: list[Tensor]) -> Tensor:
-    """Images (3, height, width) as (N, 3, height, width), channels last in memory as decoded."""
-    return torch.stack([image.permute(1, 2, 0) for image in images]).permute(0, 3, 1, 2)
-
-
-def _bilinear() -> Any:
-    from PIL import Image
-
-    return Image.Resampling.BILINEAR

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import random
 import tarfile
 import zlib
@@ -101,14 +100,3 @@ def _compare(written: bytes | None, label: int, name: str) -> None:
             f"cannot use '{name}': its class is {found}, the index says {label}; one of the two is"
             " damaged or of another data set."
         )
-
-
-def open_image(encoded: Encoded) -> Any:
-    """The image in RGB.
-
-    Raises:
-        DataError: if it cannot be decoded.
-    """
-    from mpo_snn.data.image_files import decode
-
-    return decode(io.BytesIO(encoded.content), encoded.name)

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from mpo_snn.data.augment import Augment
-from mpo_snn.data.image_files import batch_of, central_part, random_part
-from mpo_snn.data.shard_stream import Encoded, open_image, stream
+from mpo_snn.data.image_parts import decode, parts_of
+from mpo_snn.data.shard_stream import Encoded, stream
 from mpo_snn.data.shards import Shards, Span
 from mpo_snn.training.batches import WHOLE, Batch, EpochBatches, Share, loader
 from mpo_snn.training.randomness import derived_seed
@@ -111,10 +111,10 @@ class StreamedBatches(TorchDataset[Batch]):
         images = list(islice(self._images, _even(size, self.share.parts, self.share.part)))
         self._at = Step(step.epoch, step.number + self.streams)
         run_step = step.epoch * self.steps + step.number
-        prepare = random_part if self.shards.resized_crop else central_part
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self.seed, "augment", run_step, self.share.part))
-            x = batch_of([prepare(open_image(one), self.shards.size) for one in images])
+            opened = (decode(one.content, one.name) for one in images)
+            x = parts_of(opened, self.shards.size, self.shards.resized_crop)
             x = x if self.augment is None else self.augment(x)
         return x, torch.tensor([one.label for one in images])
 
