@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -104,38 +104,66 @@ class ImageFiles:
             raise DataError(f"cannot read '{self.names[index]}': {reason}.") from error
 
 
-def find_folder(path: Path, part: PartName) -> tuple[ImageFiles, Tensor, tuple[str, ...]] | None:
-    """The images of a split below a folder, their labels and the classes; None if it has none."""
+Split = tuple[ImageFiles, Tensor, tuple[str, ...]]
+
+
+def read_split(path: Path, part: PartName, attempt: str = "use") -> Split:
+    """The images of a split in a folder or in a tar, their labels and the classes.
+
+    Args:
+        path: of the folder or tar.
+        part: which split.
+        attempt: what is tried, for errors.
+
+    Raises:
+        DataError: if it has none, or the tar is damaged or compressed.
+    """
+    found = _in_folder(path, part) if path.is_dir() else _in_tar(path, part)
+    if not found:
+        wanted = " or ".join(f"{name}/CLASS/*" for name in _FOLDERS[part])
+        hint = "" if path.is_dir() else ", or it is compressed"
+        raise DataError(f"cannot {attempt} '{path}': it has no images in {wanted}{hint}.")
+    names, files, places = zip(*found, strict=True)
+    classes = tuple(sorted(set(names)))
+    number = {name: index for index, name in enumerate(classes)}
+    labels = torch.tensor([number[name] for name in names])
+    return ImageFiles(places, files), labels, classes
+
+
+def images_of_tar(path: Path) -> Iterator[tuple[str, Place]]:
+    """Names and places of the images in a tar that is not compressed, as they lie in it.
+
+    Raises:
+        OSError, tarfile.TarError, EOFError: if it cannot be read.
+    """
+    with tarfile.open(path, "r:") as archive:
+        for member in archive:
+            if member.isfile() and PurePosixPath(member.name).suffix.lower() in SUFFIXES:
+                yield member.name, Place(path, member.offset_data, member.size)
+
+
+def _in_folder(path: Path, part: PartName) -> list[tuple[str, str, Place]]:
+    """Class, name and place of every image of a split."""
     root = next((path / name for name in _FOLDERS[part] if (path / name).is_dir()), None)
     if root is None:
-        return None
-    found = [
+        return []
+    return [
         (folder.name, str(file), Place(file))
         for folder in sorted(root.iterdir())
         if folder.is_dir()
         for file in sorted(folder.rglob("*"))
         if file.suffix.lower() in SUFFIXES
     ]
-    return _gather(found) if found else None
 
 
-def find_tar(path: Path, part: PartName) -> tuple[ImageFiles, Tensor, tuple[str, ...]] | None:
-    """Likewise in a tar that is not compressed.
-
-    Raises:
-        DataError: if the tar is damaged.
-    """
+def _in_tar(path: Path, part: PartName) -> list[tuple[str, str, Place]]:
+    """Likewise in a tar."""
     found = []
     try:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                name = PurePosixPath(member.name)
-                if not member.isfile() or name.suffix.lower() not in SUFFIXES:
-                    continue
-                parts = name.parts
-                if len(parts) >= 3 and parts[-3] in _FOLDERS[part]:
-                    place = Place(path, member.offset_data, member.size)
-                    found.append((parts[-2], f"{path}:{member.name}", place))
+        for name, place in images_of_tar(path):
+            parts = PurePosixPath(name).parts
+            if len(parts) >= 3 and parts[-3] in _FOLDERS[part]:
+                found.append((parts[-2], f"{path}:{name}", place))
     except (tarfile.TarError, EOFError) as error:
         raise DataError(
             f"cannot read '{path}': it is a damaged tar, or a compressed one ({error})."
@@ -144,14 +172,4 @@ def find_tar(path: Path, part: PartName) -> tuple[ImageFiles, Tensor, tuple[str,
         file.seek(-_END, io.SEEK_END)
         if any(file.read()):
             raise DataError(f"cannot read '{path}': it is a damaged tar, its end is missing.")
-    return _gather(sorted(found)) if found else None
-
-
-def _gather(
-    found: list[tuple[str, str, Place]],
-) -> tuple[ImageFiles, Tensor, tuple[str, ...]]:
-    classes = tuple(sorted({name for name, _, _ in found}))
-    number = {name: index for index, name in enumerate(classes)}
-    labels = torch.tensor([number[name] for name, _, _ in found])
-    files = ImageFiles(tuple(p for _, _, p in found), tuple(name for _, name, _ in found))
-    return files, labels, classes
+    return sorted(found)

@@ -11,11 +11,9 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import torch
-from torch import Tensor
 
-from mpo_snn.data.image_files import ImageFiles, find_folder, find_tar
+from mpo_snn.data.image_files import ImageFiles, Split, read_split
 from mpo_snn.data.part import stratified_order
-from mpo_snn.data.part_name import PartName
 from mpo_snn.data.shard_index import INDEX, Shard, index_text
 from mpo_snn.data.shard_stream import webdataset
 from mpo_snn.errors import DataError, OutputError
@@ -55,11 +53,14 @@ def write_shards(source: Path, output: Path, images: int = 1000, tell: Told | No
         )
     if (output / INDEX).is_file():
         raise OutputError(f"cannot write shards into '{output}': there are some already.")
-    train, test = (_images(source, part) for part in ("train", "test"))
+    attempt = "write shards of"
+    if not source.exists():
+        raise DataError(f"cannot {attempt} '{source}': it is not there.")
+    train, test = read_split(source, "train", attempt), read_split(source, "test", attempt)
     if train[2] != test[2]:
         names = sorted(set(train[2]) ^ set(test[2]))
         raise DataError(
-            f"cannot write shards of '{source}': class '{names[0]}' is in one of its splits only."
+            f"cannot {attempt} '{source}': class '{names[0]}' is in one of its splits only."
         )
     make_folder(output)
     written = [
@@ -69,20 +70,10 @@ def write_shards(source: Path, output: Path, images: int = 1000, tell: Told | No
     write_file(output / INDEX, index_text(train[2], *written))
 
 
-def _images(source: Path, part: PartName) -> tuple[ImageFiles, Tensor, tuple[str, ...]]:
-    if not source.exists():
-        raise DataError(f"cannot write shards of '{source}': it is not there.")
-    found = find_folder(source, part) if source.is_dir() else find_tar(source, part)
-    if found is None:
-        wanted = "train/CLASS/*" if part == "train" else "val/CLASS/* or test/CLASS/*"
-        raise DataError(f"cannot write shards of '{source}': it has no images in {wanted}.")
-    return found
-
-
 def _write_split(
     output: Path,
     name: str,
-    split: tuple[ImageFiles, Tensor, tuple[str, ...]],
+    split: Split,
     images: int,
     tell: Told | None,
 ) -> list[Shard]:

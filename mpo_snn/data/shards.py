@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mpo_snn.data.image_files import SIZE, SUFFIXES, ImageFiles, Place
+from mpo_snn.data.image_files import SIZE, ImageFiles, Place, images_of_tar
 from mpo_snn.data.scaling import Scaling
 from mpo_snn.data.shard_index import Shard, is_address
 from mpo_snn.errors import DataError
@@ -161,12 +161,7 @@ def _images_of(path: Path, shard: Shard) -> list[Place]:
         DataError: if the shard is absent or damaged, or their number is not that of the index.
     """
     try:
-        with tarfile.open(path, "r:") as archive:
-            places = [
-                Place(path, member.offset_data, member.size)
-                for member in archive
-                if member.isfile() and PurePosixPath(member.name).suffix.lower() in SUFFIXES
-            ]
+        places = [place for _, place in images_of_tar(path)]
     except OSError as error:
         raise DataError(f"cannot read shard '{path}': {error.strerror or error}.") from error
     except (tarfile.TarError, EOFError) as error:

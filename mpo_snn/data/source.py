@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from mpo_snn.data.download import can_fetch, fetch_data
-from mpo_snn.data.image_files import ImageFiles, find_folder, find_tar
+from mpo_snn.data.image_files import ImageFiles, read_split
 from mpo_snn.data.known import Known
 from mpo_snn.data.part_name import PartName
 from mpo_snn.data.settings import DataSettings
@@ -65,10 +65,8 @@ def find_source(
         return lambda part: _plain(batches, cifar_python.read(batches, settings.name, part))
     if path.is_dir() and (folder := idx.find(path)) is not None:
         return lambda part: _plain(folder, idx.read(folder, part))
-    if path.is_dir() and (path / "train").is_dir():
-        return lambda part: _files(path, part, find_folder(path, part))
-    if path.is_file() and tarfile.is_tarfile(path):
-        return lambda part: _files(path, part, find_tar(path, part))
+    if (path / "train").is_dir() or (path.is_file() and tarfile.is_tarfile(path)):
+        return lambda part: _files(path, part)
     if zipfile.is_zipfile(path):
         return lambda part: npz_archive.read(path, part)
     if path.is_dir() and any(path.glob("*.parquet")):
@@ -102,13 +100,8 @@ def _streamed(index: ShardIndex, part: PartName, settings: DataSettings) -> Imag
     return Images(x, x.labels, index.classes, title=title, where=f"'{index.root}'")
 
 
-def _files(
-    path: Path, part: PartName, found: tuple[ImageFiles, Tensor, tuple[str, ...]] | None
-) -> Images:
-    if found is None:
-        wanted = "train/CLASS/*" if part == "train" else "val/CLASS/* or test/CLASS/*"
-        raise DataError(f"cannot use '{path}': it has no images in {wanted}, or it is compressed.")
-    return Images(*found, title=path.resolve().stem, where=f"'{path}'")
+def _files(path: Path, part: PartName) -> Images:
+    return Images(*read_split(path, part), title=path.resolve().stem, where=f"'{path}'")
 
 
 def wanted_path(settings: DataSettings, source: str | None) -> Path:
