@@ -70,7 +70,8 @@ class TrainingModule(LightningModule):
         super().__init__()
         self.recipe, self.steps_per_epoch, self.scaling = recipe, steps_per_epoch, scaling
         self._convolves = convolves_images(network)
-        self._watch, self._is_unit = LossWatch(), False
+        self._is_unit = scaling is not None and scaling.maps_bytes_to_unit
+        self._watch = LossWatch()
         self._watched: dict[str, Any] = {}
         self.unrolled = Unrolled(network, recipe.timesteps, recipe.batchnorm)
         self.mpo = MPO(
@@ -93,8 +94,6 @@ class TrainingModule(LightningModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Scale the samples where they are now."""
-        scaling, is_bytes = self.scaling, batch[0].dtype == torch.uint8
-        self._is_unit = scaling is not None and is_bytes and scaling.maps_bytes_to_unit
         return self.shown(batch[0]), batch[1]
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
