@@ -53,12 +53,6 @@ def scaling_of(samples: Samples) -> Scaling | None:
     return None if isinstance(samples, Tensor) else cast(Stored, samples).scaling
 
 
-def draw(samples: Samples, which: list[int], augment: Augment | None) -> Tensor:
-    """These samples for training, augmented and scaled."""
-    stored, scaling = as_stored(samples, which, augment, training=True), scaling_of(samples)
-    return stored if scaling is None else scaling.apply(stored)
-
-
 def index_on(device: torch.device, which: list[int]) -> Tensor | list[int]:
     """Indices for a tensor on a device, which is not waited for."""
     if device.type == "cpu":

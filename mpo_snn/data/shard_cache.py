@@ -31,8 +31,8 @@ def kept(root: str, file: str, cache: Path) -> Path:
         try:
             with open_place(root, file) as source:
                 shutil.copyfileobj(source, target, 1 << 20)
+        except DataError:
+            raise
         except Exception as error:  # libraries of stores raise what they like
-            if isinstance(error, DataError):
-                raise
             raise DataError(f"cannot fetch '{root}/{file}': {error}.") from error
     return path

@@ -140,9 +140,9 @@ def read_index(root: str) -> ShardIndex:
             raise ValueError(f"it is '{found['format']}', version {found['version']}")
         classes = tuple(map(str, found["classes"]))
         splits = [_shards(found[part], len(classes)) for part in ("train", "test")]
+    except DataError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
         reason = " ".join(str(error).split())[:120]
         reason = f"it has no {reason}" if isinstance(error, KeyError) else reason
         raise DataError(

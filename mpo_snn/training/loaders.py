@@ -45,11 +45,8 @@ def loaders_of(
     test = min(TEST_BATCH, max(1, size // share.parts)) if is_large else TEST_BATCH
     if device == "cuda" and recipe.data.autoaugment == "none" and _fits(dataset):
         dataset, workers = _on(torch.device("cuda", torch.cuda.current_device()), dataset), 0
-    x, y, pinned = (
-        dataset.train_x,
-        dataset.train_y,
-        device == "cuda" and not dataset.train_y.is_cuda,
-    )
+    x, y = dataset.train_x, dataset.train_y
+    pinned = device == "cuda" and not y.is_cuda
     if isinstance(x, Shards):
         train = streamed_loader(x, size, seed, augment, workers, share, pinned)
     else:

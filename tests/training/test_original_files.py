@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from mpo_snn.data import load_dataset
-from mpo_snn.data.dataset import draw
+from mpo_snn.data.dataset import as_stored
 from mpo_snn.data.events import SENSORS
 from mpo_snn.data.image_files import ImageFiles
 from mpo_snn.data.known import KNOWN
@@ -182,7 +182,7 @@ def test_random_parts_are_a_function_of_the_seed(tmp_path: Path) -> None:
     seen = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        seen.append(draw(data.train_x, [0, 3], None))
+        seen.append(as_stored(data.train_x, [0, 3], training=True))
     assert torch.equal(seen[0], seen[1])
     assert seen[0].shape == (2, 3, 16, 16)
 
