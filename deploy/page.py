@@ -50,9 +50,7 @@ def render_deployment(report: dict[str, Any]) -> str:
             charts=_charts(report),
             change=f"{change:+.2f} points",
             energy=None if total is None else {**total, "shown": show_energy(total["value"])},
-            fullest=None
-            if fullest is None
-            else {**fullest, "shown": show_percent(100 * fullest["share"])},
+            fullest=None if fullest is None else _with_share(fullest),
             overflows=show_count(sum(report["events"].values())),
             shown_energy=_shown_energy,
             warnings=grouped(Finding(**one) for one in report["warnings"]),

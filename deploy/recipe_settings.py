@@ -15,13 +15,13 @@ from mpo_snn.profiles.chip import ChipProfile
 
 from .fixed_point_core import fixed_point_format
 from .fixed_point_scale import beta_of, round_leak
-from .xylo_check import representable
+from .read_layers import EVENTS
+from .xylo_check import representable, widest_layer
 
 Values = Mapping[str, Any]
 """Values of a recipe by dotted key: `neuron.beta`."""
 MULTIPLE = 16
 """Spikes of a neuron in one step in training, where the chip knows no limit."""
-_EVENTS = ("counts", "rows", "rate", "latency", "frames")
 
 
 def settings_inside(profile: ChipProfile, given: Values) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def settings_inside(profile: ChipProfile, given: Values) -> dict[str, Any]:
     """
     wanted: dict[str, Any] = {
         "readout": "spike_count",
-        "encoding": given["encoding"] if given["encoding"] in _EVENTS else "counts",
+        "encoding": given["encoding"] if given["encoding"] in EVENTS else "counts",
         "neuron.reset_timing": "step",
     }
     wanted |= _FAMILIES[profile.family](profile, given)
@@ -53,9 +53,8 @@ def _xylo(profile: ChipProfile, given: Values) -> dict[str, Any]:
         return float(representable(leak, bits))
 
     is_dense = given["network.name"] == "mlp"
-    reach = min(int(profile.value(f"limit.{end}_reach")) for end in ("input", "output"))
     return {
-        "network.hidden": given["network.hidden"] if is_dense else [reach, reach],
+        "network.hidden": given["network.hidden"] if is_dense else 2 * [widest_layer(profile)],
         "neuron.model": "synaptic",
         "neuron.alpha": near("neuron.alpha"),
         "neuron.beta": near("neuron.beta"),
@@ -69,7 +68,7 @@ def _xylo(profile: ChipProfile, given: Values) -> dict[str, Any]:
         "network.name": "mlp",
         "network.normalise": False,
         "network.bias": False,
-        "encoding": given["encoding"] if given["encoding"] in _EVENTS else "rows",
+        "encoding": given["encoding"] if given["encoding"] in EVENTS else "rows",
     }
 
 

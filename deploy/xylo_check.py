@@ -70,7 +70,7 @@ def _fix(resource: str, graph: ChipGraph, profile: ChipProfile) -> str:
     is_input = resource in ("input channels", "output neurons")
     if is_input or all(p.kind == "dense" for layer in graph for p in layer.projections):
         return _FIXES.get(resource, "use smaller layers (--network.hidden)")
-    reach = min(int(profile.value(f"limit.{end}_reach")) for end in ("input", "output"))
+    reach = widest_layer(profile)
     return (
         f"train dense layers (--network.name mlp --network.hidden '[{reach}, {reach}]'), or"
         " --target, in place of convolutions"
@@ -81,6 +81,11 @@ _LEAKS = {
     "membrane": "train with --neuron.beta {:g} --neuron.learn_beta false, or --target",
     "synapse": "train with --neuron.alpha {:g} --neuron.learn_alpha false, or --target",
 }
+
+
+def widest_layer(profile: ChipProfile) -> int:
+    """Hidden neurons that inputs reach and outputs read alike."""
+    return min(int(profile.value(f"limit.{end}_reach")) for end in ("input", "output"))
 
 
 def representable(leak: Tensor, dash_bits: int) -> Tensor:

@@ -30,8 +30,6 @@ TIMINGS = (
     "hidden_update", "hidden_spike", "output_update",
 )  # fmt: skip
 """Names in [timing] of a profile: :math:`c_1` to :math:`c_9`."""
-CLOCK = "master clock for timesteps"
-"""Beginning of the name of the fact that says how fast the clock must be."""
 
 
 def cycles_per_step(
@@ -107,13 +105,14 @@ def clock_facts(
         " of those of hidden neurons"
     )
     needed = (
-        f"on these samples, {_megahertz(most / dt)} at worst; {_judged(mean, most, dt, profile)};"
-        " no limit of the chip's clock is known"
+        f"on these samples, {show_count(most / dt / 1e6)} MHz at worst;"
+        f" {_judged(mean, most, dt, profile)}; no limit of the chip's clock is known"
     )
+    clock = f"master clock for timesteps of {1000 * dt:g} ms"
     return [
         Fact(name, mean, "cycles", f"on these samples: {shares}", source),
         Fact(f"{name}, at worst", most, "cycles", when, source),
-        Fact(f"{CLOCK} of {1000 * dt:g} ms", mean / dt / 1e6, "MHz", needed, source),
+        Fact(clock, mean / dt / 1e6, "MHz", needed, source),
     ]
 
 
@@ -130,7 +129,3 @@ def _judged(mean: float, most: float, dt: float, profile: ChipProfile) -> str:
     if mean / dt <= rate:
         return f"{known} are enough on average, and {longer}"
     return f"{known} are too slow: they {longer}, on average from {1000 * mean / rate:.3g} ms on"
-
-
-def _megahertz(hertz: float) -> str:
-    return f"{show_count(hertz / 1e6)} MHz"
