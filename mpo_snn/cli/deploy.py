@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command, tell_error
+from mpo_snn.cli.whole_number import check_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,11 +45,8 @@ def _body(argv: list[str]) -> int:
         raise UsageError(
             "deploy what, where? mpo-deploy RUN_OR_FILE --target NAME; --list shows the targets."
         )
-    for option, most in (("samples", None), ("calibration", MOST_CALIBRATION)):
-        number = getattr(args, option)
-        if number is not None and (number < 1 or (most is not None and number > most)):
-            allowed = "1 or more" if most is None else f"1 to {most}"
-            raise UsageError(f"--{option} is {number}, allowed is {allowed}.")
+    check_whole("samples", args.samples, 1)
+    check_whole("calibration", args.calibration, 1, MOST_CALIBRATION)
 
     from mpo_snn.cli.deploy_source import read_source
     from mpo_snn.deploy.directory import check_folder

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
+from mpo_snn.cli.whole_number import check_whole
 
 if TYPE_CHECKING:
     from mpo_snn.export.for_reader import ReaderExport
@@ -60,10 +61,8 @@ def _body(argv: list[str] | None) -> int:
         )
     if args.format not in FORMATS:
         raise UsageError(f"unknown format '{args.format}': choose one of {', '.join(FORMATS)}.")
-    for option in ("samples", "unrolled"):
-        number = getattr(args, option)
-        if number is not None and number < 1:
-            raise UsageError(f"--{option} is {number}, allowed is 1 or more.")
+    check_whole("samples", args.samples, 1)
+    check_whole("unrolled", args.unrolled, 1)
     if args.unrolled is not None and args.unrolled > MOST_UNROLLED:
         raise UsageError(
             f"--unrolled is {args.unrolled}, allowed is 1 to {MOST_UNROLLED}; without it, the model"

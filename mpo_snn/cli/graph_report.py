@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mpo_snn.cli.command import UsageError, together
+from mpo_snn.cli.command import together
+from mpo_snn.cli.whole_number import check_whole
 from mpo_snn.profiles.energy import load_energy_profile
 
 _MOST_SEEDS = 1000
@@ -51,7 +52,7 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
     graph = read_graph(graph_file)
     metadata = read_metadata(graph)
     graph = meaning_of(graph)  # as the reader that it is written for runs it
-    profile, setting, _ = together(
+    profile, setting, *_ = together(
         f"cannot evaluate '{graph_file}'",
         lambda: load_energy_profile(args.profile),
         lambda: resolve_setting(
@@ -67,7 +68,9 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
             recompute_input=args.recompute_input,
             events=args.events,
         ),
-        lambda: _check_numbers(args),
+        lambda: check_whole("samples", args.samples, 1),
+        lambda: check_whole("sample", args.sample, 0),
+        lambda: check_whole("seeds", args.seeds if args.robustness else None, 1, _MOST_SEEDS),
     )
     beside = data_beside(graph_file, setting.dataset)
     dataset = load_for_graph(
@@ -107,20 +110,6 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
     if entering is not None:
         neurobench = neurobench_results(graph, evaluation, entering)
     return Reported(report, neurobench)
-
-
-def _check_numbers(args: Any) -> None:
-    found = []
-    if args.samples is not None and args.samples < 1:
-        found.append(f"--samples is {args.samples}, allowed is 1 or more.")
-    if args.sample < 0:
-        found.append(f"--sample is {args.sample}, allowed is 0 or more.")
-    if args.robustness is not None and not 1 <= args.seeds <= _MOST_SEEDS:
-        found.append(f"--seeds is {args.seeds}, allowed is 1 to {_MOST_SEEDS}.")
-    if len(found) == 1:
-        raise UsageError(found[0])
-    if found:
-        raise UsageError("cannot use these options", found)
 
 
 def _faults(args: Any, dataset: Any) -> tuple[str, ...]:

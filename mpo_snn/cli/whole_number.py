@@ -1,0 +1,23 @@
+"""Whole numbers on a command line: what is out of range is told with what is allowed."""
+
+from __future__ import annotations
+
+from mpo_snn.cli.command import UsageError
+
+
+def check_whole(option: str, number: int | None, low: int, high: int | None = None) -> None:
+    """Refuse a number out of range.
+
+    Args:
+        option: as it is written, without its dashes.
+        number: what was given; None, where nobody gave any, is fine.
+        low: the smallest that is allowed.
+        high: the largest; None for no such limit.
+
+    Raises:
+        UsageError: if it is out of range.
+    """
+    if number is None or (low <= number and (high is None or number <= high)):
+        return
+    allowed = f"{low} or more" if high is None else f"{low} to {high}"
+    raise UsageError(f"--{option} is {number}, allowed is {allowed}.")
