@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import MPOSettings
-from mpo_snn.training.fit import fit
+from mpo_snn.training.fit import fit, resume
+from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.recipe import DataSettings, OptimizerSettings, Recipe
-from mpo_snn.training.rundir import Run
+from mpo_snn.training.rundir import Run, open_run
 
 
 def tiny_recipe() -> Recipe:
@@ -22,6 +25,30 @@ def tiny_recipe() -> Recipe:
         mpo=MPOSettings(lambda_dist=0.01, height="stabilised", neuron_gain=True),
         optimizer=OptimizerSettings(lr=5e-3, batch_size=480, warmup_epochs=0.5),
     )
+
+
+def bytes_at(path: Path, train: int = 40) -> str:
+    """An archive of so many and 20 images of bytes, of MNIST's size."""
+    pixels = np.random.default_rng(0).integers(0, 256, (train, 28, 28), dtype=np.uint8)
+    labels = np.arange(train) % 10
+    np.savez(path, x_train=pixels, y_train=labels, x_test=pixels[:20], y_test=labels[:20])
+    return str(path)
+
+
+def interrupted_and_resumed(recipe: Recipe, path: Path, step: int) -> Run:
+    """A run that the user stops before a step, counted from 0, and goes on with."""
+    original = TrainingModule.training_step
+
+    def stop(self: TrainingModule, *arguments: Any) -> Any:
+        if self.global_step == step:
+            raise KeyboardInterrupt
+        return original(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingModule, "training_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            fit(recipe, path, device="cpu")
+    return resume(open_run(path, unfinished=True), device="cpu")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,10 +12,10 @@ from mpo_snn.data.augment import augmentation, cutout, random_crop, random_flip
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.errors import DataError
 from mpo_snn.training.batches import shuffled_loader
-from mpo_snn.training.fit import fit, resume
-from mpo_snn.training.module import TrainingModule
+from mpo_snn.training.fit import fit
 from mpo_snn.training.recipe import Recipe
-from mpo_snn.training.rundir import open_run
+
+from .conftest import bytes_at, interrupted_and_resumed
 
 
 @pytest.fixture
@@ -102,28 +101,12 @@ def test_what_a_step_sees_does_not_depend_on_what_came_before() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_resume_with_augmentation_is_bitwise(
-    workers: int, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "mnist.npz"
-    pixels = np.random.default_rng(0).integers(0, 256, (60, 28, 28), dtype=np.uint8)
-    labels = np.arange(60) % 10
-    np.savez(path, x_train=pixels, y_train=labels, x_test=pixels[:20], y_test=labels[:20])
-    data = DataSettings("mnist", str(path), crop=2, cutout=5, workers=workers)
+def test_resume_with_augmentation_is_bitwise(workers: int, tiny: Recipe, tmp_path: Path) -> None:
+    path = bytes_at(tmp_path / "mnist.npz", 60)
+    data = DataSettings("mnist", path, crop=2, cutout=5, workers=workers)
     optimizer = replace(tiny.optimizer, batch_size=20)
     recipe = replace(tiny, data=data, epochs=2, encoding="rate", optimizer=optimizer)
     whole = fit(recipe, tmp_path / "whole", device="cpu")
-    original = TrainingModule.training_step
-
-    def stop(self: TrainingModule, *arguments: object) -> object:
-        if self.global_step == 4:
-            raise KeyboardInterrupt
-        return original(self, *arguments)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingModule, "training_step", stop)
-        with pytest.raises(KeyboardInterrupt):
-            fit(recipe, tmp_path / "run", device="cpu")
-    run = resume(open_run(tmp_path / "run", unfinished=True), device="cpu")
+    run = interrupted_and_resumed(recipe, tmp_path / "run", 4)
     for name in ("model.safetensors", "metrics.csv"):
         assert (run.path / name).read_bytes() == (whole.path / name).read_bytes()

@@ -36,7 +36,7 @@ def test_order_is_a_function_of_seed_and_epoch_alone() -> None:
     assert order(0, 3) != order(1, 3)
 
 
-def ordered_loaders_keep_samples_and_labels_together() -> None:
+def test_loaders_keep_samples_and_labels_together() -> None:
     x, y = torch.arange(20.0).reshape(20, 1), torch.arange(20)
     for loader in (shuffled_loader(x, y, 6, seed=1), ordered_loader(x, y, 6)):
         parts = list(loader)

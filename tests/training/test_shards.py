@@ -24,11 +24,11 @@ from mpo_snn.data.shard_writer import write_shards
 from mpo_snn.data.shards import Shards, Span
 from mpo_snn.errors import DataError, RecipeError
 from mpo_snn.training.batches import Share
-from mpo_snn.training.fit import fit, resume
-from mpo_snn.training.module import TrainingModule
+from mpo_snn.training.fit import fit
 from mpo_snn.training.recipe import Recipe, recipe_from
-from mpo_snn.training.rundir import open_run
 from mpo_snn.training.stream import StreamedBatches, streamed_loader
+
+from .conftest import interrupted_and_resumed
 
 CLASSES, SIZE = ("cat", "dog", "owl"), 16
 
@@ -295,22 +295,11 @@ def recipe(path: Path, **data: Any) -> Recipe:
 
 
 def test_a_network_trains_from_shards_and_resumes_to_the_same_bytes(
-    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shards: Path, tmp_path: Path
 ) -> None:
     made = recipe(shards, workers=1)
     whole = fit(made, tmp_path / "whole", device="cpu")
-    original = TrainingModule.training_step
-
-    def stop(self: TrainingModule, *arguments: Any) -> Any:
-        if self.global_step == 5:
-            raise KeyboardInterrupt
-        return original(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingModule, "training_step", stop)
-        with pytest.raises(KeyboardInterrupt):
-            fit(made, tmp_path / "run", device="cpu")
-    again = resume(open_run(tmp_path / "run", unfinished=True), device="cpu")
+    again = interrupted_and_resumed(made, tmp_path / "run", 5)
     for name in ("model.safetensors", "metrics.csv"):
         assert (again.path / name).read_bytes() == (whole.path / name).read_bytes()
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -32,6 +31,8 @@ from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.weights import read_weights
 from mpo_snn.unroll import Unrolled
 
+from .conftest import bytes_at
+
 WAITS = ("_local_scalar_dense", "is_nonzero", "nonzero", "_unique", "equal.default")
 """Operators whose result has to reach the host."""
 ON_HOST = ("torch/optim/", "kernels/", "lightning/pytorch/plugins/precision/precision.py")
@@ -52,14 +53,6 @@ class Waits(TorchDispatchMode):
             if not any(part in frame for frame in frames[-6:] for part in ON_HOST):
                 self.places.append(" < ".join(frames[-2:-5:-1]))
         return func(*args, **(kwargs or {}))
-
-
-def bytes_at(path: Path) -> str:
-    """An archive of 40 and 20 images of bytes, of MNIST's size."""
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 28, 28), dtype=np.uint8)
-    labels = np.arange(40) % 10
-    np.savez(path, x_train=pixels, y_train=labels, x_test=pixels[:20], y_test=labels[:20])
-    return str(path)
 
 
 @pytest.mark.parametrize(
