@@ -44,5 +44,5 @@ def undilated(weight: Array, dilation: tuple[int, ...]) -> Array:
     out, inner, *kernel = weight.shape
     sides = (step * (side - 1) + 1 for step, side in zip(dilation, kernel, strict=True))
     full = np.zeros((out, inner, *sides))
-    full[(..., *(slice(None, None, step) for step in dilation))] = weight
+    full[tuple(slice(None, None, step) for step in (1, 1, *dilation))] = weight
     return full
