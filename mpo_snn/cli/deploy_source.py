@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import UsageError
+from mpo_snn.deploy.read_layers import EVENTS
 
 if TYPE_CHECKING:
     import nir
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from mpo_snn.inference import Inference
 
 _DATA, _TIMESTEPS, _DT = "--data NAME", "--timesteps N", "--dt SECONDS"
-_ENCODING = "--encoding counts|rows|rate|latency|frames"
+_ENCODING = f"--encoding {'|'.join(EVENTS)}"
 _READOUT = "--readout spike_count"
 _OF_A_CHECK = (_DT, _ENCODING)
 """What the rules of a chip ask for: leaks are per timestep, and inputs whole numbers of events."""
