@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +12,11 @@ from mpo_snn.deploy.fixed_point_check import check_fixed_point
 from mpo_snn.deploy.fixed_point_quantize import quantize_fixed_point
 from mpo_snn.deploy.layers import INPUT, ChipGraph
 from mpo_snn.errors import DeployError
+from mpo_snn.profiles.chip import load_chip_profile
 
 from .fixed_point_designs import dense, design, layer, mixed
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def one(weight=0.5, **rest):
@@ -112,3 +116,14 @@ def test_all_findings_are_told_at_once():
     findings = check_fixed_point(graph, design(neurons=3)).findings
     assert len(findings) == 1 + 3 * 3 + 1
     assert {finding.where for finding in findings} == {"maps", "inner", "last", "network"}
+
+
+@pytest.mark.parametrize("bits", [3, 4])
+def test_examples_are_the_shipped_design_but_for_the_bits_of_weights(bits):
+    """The accuracies in fewer bits are a comparison with it, in nothing else."""
+    example = load_chip_profile(str(EXAMPLES / f"fpga-{bits}bit.toml"))
+    shipped = load_chip_profile("fpga")
+    key = "weight_bits"
+    assert example.value(f"format.{key}") == bits
+    formats = {**example.tables["format"], key: shipped.tables["format"][key]}
+    assert {**example.tables, "format": formats} == shipped.tables
