@@ -57,8 +57,9 @@ class EventConv:
         rows[:, :own] = weight.reshape(groups, own, channels, *kernel).movedim(2, -1)
         biases = bias.new_zeros(groups, blocks * block)
         biases[:, :own] = bias.reshape(groups, own)
+        rows = rows.reshape(groups, blocks, block, -1).mT.contiguous()
         at_once = _at_once(self.window, weight.element_size() * channels * block)
-        return rows.reshape(groups, blocks, block, -1).mT.contiguous(), biases, at_once
+        return rows, biases.reshape(groups, blocks, block), at_once
 
     def __call__(self, x: Tensor) -> tuple[Tensor, int]:
         """Return the output [N, outputs, height, width], channels last, and the number of events.
