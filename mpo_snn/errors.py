@@ -20,13 +20,18 @@ class MpoError(ValueError):
 
     def __init__(self, message: str, findings: Sequence[str] = ()) -> None:
         """Join message and findings into the text that is shown."""
-        self.findings = tuple(findings)
+        self.attempt, self.findings = message, tuple(findings)
         if len(self.findings) == 1:
             message = f"{message}: {self.findings[0]}"
         elif self.findings:
             lines = "".join(f"\n  - {finding}" for finding in self.findings)
             message = f"{message}: {len(self.findings)} findings{lines}"
         super().__init__(message)
+
+    @property
+    def lines(self) -> list[str]:
+        """Each finding with what was attempted in front of it; without findings, the message."""
+        return [f"{self.attempt}: {finding}" for finding in self.findings] or [self.attempt]
 
 
 class ShapeError(MpoError):

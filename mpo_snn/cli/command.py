@@ -45,8 +45,6 @@ _WRONG_TYPE = (
     re.compile(r'Parser key "([^"]+)":.*?Subtypes: \[(.*?\])\n.*Given value: (.*)', re.DOTALL),
 )
 """Two ways in which jsonargparse says that a value has the wrong type."""
-
-
 _NOT_FINITE = re.compile(r"[-+]?\.?(inf(inity)?|nan)", re.IGNORECASE)
 
 
@@ -118,15 +116,8 @@ def together(attempt: str, *checks: Callable[[], Any]) -> list[Any]:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        raise UsageError(attempt, [line for error in errors for line in _lines(error)])
+        raise UsageError(attempt, [line for error in errors for line in error.lines])
     return given
-
-
-def _lines(error: MpoError) -> list[str]:
-    """Each finding with what was attempted in front of it."""
-    head, *findings = str(error).split("\n  - ")
-    attempt = head.rpartition(": ")[0]
-    return [f"{attempt}: {finding}" for finding in findings] or [head]
 
 
 def print_names(titles: Mapping[str, str]) -> None:
