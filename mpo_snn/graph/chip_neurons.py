@@ -15,8 +15,9 @@ from mpo_snn.multi_spike import count_spikes, reset_after
 from .counts import Counts
 from .inline import FlatGraph
 from .kinds import kind_of
+from .layer import State
 from .neuron_behaviour import NeuronBehaviour
-from .neurons import Neurons, State
+from .neurons import Neurons
 
 
 class ChipNeurons(Neurons):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .neurons import State
+from .layer import State
 from .order import Group, Step
 from .program import Program, Values, add_up, before_first_step
 from .record import Recorder

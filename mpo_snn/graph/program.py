@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from .layer import Layer
 from .loops import Source
-from .neurons import Layer
 from .ops import Operation
 from .order import Schedule, Step
 

@@ -7,8 +7,7 @@ The equations of the nodes are in `mpo_snn.graph.neurons`, the place of a loop's
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import nir
@@ -23,10 +22,12 @@ from .chip_neurons import ChipNeurons, known_behaviour
 from .execute import Execution, Transmit, Watch
 from .inline import inline
 from .kinds import is_spiking, is_stateful
+from .layer import Layer
 from .metadata import behaviour_of
-from .neurons import Layer, layer
+from .neurons import layer
 from .ops import Operation, operation
 from .order import schedule
+from .precision import check_range, every_digit
 from .program import Program
 from .record import Record, Recorder
 from .shapes import infer_shapes
@@ -206,13 +207,14 @@ class Simulator:
         output = torch.empty(
             timesteps, batch, *self.output_shape, dtype=self.dtype, device=self.device
         )
-        with _every_digit(self.device):
+        with every_digit(self.device):
             for start in range(0, timesteps, chunk):
                 stop = min(start + chunk, timesteps)
                 part = x[:1] if is_constant else x[start:stop]
                 part = part.to(dtype=self.dtype, device=self.device)
                 output[start:stop] = execution.advance(part, start, stop)
-        self._check_range(execution, output)
+        ends = [(name, kept) for name, state in execution.states.items() for kept in state.tensors]
+        check_range([*ends, (self._output, output)], self.dtype)
         return Simulation(
             output,
             {name: counts.of_neurons for name, counts in recorder.counts.items()},
@@ -222,22 +224,6 @@ class Simulator:
             timesteps,
             batch,
         )
-
-    def _check_range(self, execution: Execution, output: Tensor) -> None:
-        """Refuse what overflowed: a membrane that is NaN never fires, and would pass as quiet."""
-        ends = [(name, kept) for name, state in execution.states.items() for kept in state.tensors]
-        ends.append((self._output, output))
-        sums = torch.stack([value.sum(dtype=self.dtype) for _, value in ends]).cpu()  # one wait
-        if bool(sums.isfinite().all()):  # a sum is finite only if all that it adds up is
-            return
-        lost = [name for name, value in ends if not bool(value.isfinite().all())]
-        if lost:
-            name = str(self.dtype).removeprefix("torch.")
-            raise GraphError(
-                f"cannot run the graph in {name}: values of"
-                f" {', '.join(map(repr, dict.fromkeys(lost)))} are infinite or NaN at the end;"
-                f" weights or samples are too large for {torch.finfo(self.dtype).max:.2g}, its most"
-            )
 
     def _check_no_clone_fires(self) -> None:
         twice = [s.clone_of for s in self.schedule.steps if s.clone_of in self.spiking]
@@ -283,18 +269,3 @@ class Simulator:
                     f"expected {expected}"
                 )
         return forced
-
-
-@contextmanager
-def _every_digit(device: torch.device) -> Iterator[None]:
-    """Keep torch from computing with fewer digits than float32 has, whatever the caller set."""
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with (
-            torch.autocast(device.type, enabled=False),
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
-        ):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mpo_snn.graph import fused_scan
 from mpo_snn.graph.counts import Counts
-from mpo_snn.graph.neurons import Layer, layer
+from mpo_snn.graph.layer import Layer
+from mpo_snn.graph.neurons import layer
 
 pytest.importorskip("numba", reason="numba is optional: pip install 'mpo-snn[fast]'")
 CPU = torch.device("cpu")
