@@ -95,6 +95,6 @@ def _wrapped(result: Any, arguments: dict[int, Tensor], stays: bool) -> Any:
     """A result as the caller sees it; what was written in place is the argument itself."""
     if not isinstance(result, Tensor):
         return result
-    return (
-        arguments.get(id(result)) if id(result) in arguments else Held(result) if stays else result
-    )
+    if id(result) in arguments:
+        return arguments[id(result)]
+    return Held(result) if stays else result
