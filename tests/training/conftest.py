@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mpo_snn.data.shard_writer import write_shards
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import MPOSettings
 from mpo_snn.training.fit import fit, resume
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.recipe import DataSettings, OptimizerSettings, Recipe
 from mpo_snn.training.rundir import Run, open_run
+
+from .shard_images import write_images
 
 
 def tiny_recipe() -> Recipe:
@@ -49,6 +52,14 @@ def interrupted_and_resumed(recipe: Recipe, path: Path, step: int) -> Run:
         with pytest.raises(KeyboardInterrupt):
             fit(recipe, path, device="cpu")
     return resume(open_run(path, unfinished=True), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of 30 and 9 images, seven in each; copy them before changing anything."""
+    folder = tmp_path_factory.mktemp("shards")
+    write_shards(write_images(folder / "images"), folder / "shards", images=7)
+    return folder / "shards"
 
 
 @pytest.fixture
