@@ -1,7 +1,7 @@
 """The backward loops of the LIF scan that numba compiles; see `numba_forward`.
 
-Membranes of sixteen neurons are computed anew and kept for all timesteps, a line of the cache each;
-then the gradient goes back through them.
+Membranes of sixteen neurons are computed anew (`numba_history`); then the gradient goes back
+through them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from mpo_snn.kernels.numba_bells import TWO, bell
-from mpo_snn.kernels.numba_forward import AHEAD, advance, carried
+from mpo_snn.kernels.numba_forward import AHEAD
+from mpo_snn.kernels.numba_history import handed_on, history_of
 from mpo_snn.kernels.numba_memory import (
     ONE,
     ZERO,
@@ -54,50 +55,6 @@ from mpo_snn.kernels.numba_vectors import (
 
 
 @within
-def _history(
-    x_from: Any,
-    x_step: Any,
-    steps: Any,
-    kind: Any,
-    past: Any,
-    n: Any,
-    w_at: Any,
-    reset: Any,
-) -> Any:
-    """Keep the membranes of sixteen neurons; their sum and the last of them."""
-    beta, gain, threshold = at(w_at, BETA, n), at(w_at, GAIN, n), at(w_at, THRESHOLD, n)
-    state, total, v = splat(ZERO), splat(ZERO), splat(ZERO)
-    for t in range(steps):
-        prefetch_line(x_from + AHEAD)
-        v = advance(load(x_from, kind), state, beta, gain, threshold, reset)
-        store(past + t * LANES * VALUE, v, FLOAT)
-        total = total + v
-        state = carried(v, threshold, reset)
-        x_from += x_step
-    return total, v
-
-
-@exact
-def _history_of(
-    x_from: Any,
-    x_step: Any,
-    steps: Any,
-    kind: Any,
-    past: Any,
-    n: Any,
-    w_at: Any,
-    reset: Any,
-) -> Any:
-    if reset == 0:
-        return _history(x_from, x_step, steps, kind, past, n, w_at, 0)
-    if reset == 1:
-        return _history(x_from, x_step, steps, kind, past, n, w_at, 1)
-    if reset == 2:
-        return _history(x_from, x_step, steps, kind, past, n, w_at, 2)
-    return _history(x_from, x_step, steps, kind, past, n, w_at, 3)
-
-
-@within
 def _run(
     places: Any,
     kind: Any,
@@ -115,7 +72,7 @@ def _run(
     size = kind.itemsize
     while n < width:
         x_from = x_at + n * size
-        total, v = _history_of(x_from, x_step, steps, kind, past, n, w_at, reset)
+        total, v = history_of((x_from, x_step, steps), kind, past, n, w_at, reset)
         beta, gain, threshold = at(w_at, BETA, n), at(w_at, GAIN, n), at(w_at, THRESHOLD, n)
         slope, height = at(w_at, SLOPE, n), at(w_at, HEIGHT, n)
         from_u = splat(ZERO)
@@ -134,7 +91,7 @@ def _run(
             v = load(past + t * LANES * VALUE, FLOAT)
             later = beta * grad
             if wants_beta:
-                by_beta = fma(grad, _handed_on(v, threshold, reset), by_beta)
+                by_beta = fma(grad, handed_on(v, threshold, reset), by_beta)
             if wants_threshold and (reset == 1 or reset == 2):
                 by_reset = later if reset == 1 else grad
                 by_threshold = by_threshold - choose(v > threshold, by_reset, splat(ZERO))
@@ -171,16 +128,6 @@ def _run(
 
 
 @exact
-def _handed_on(v: Any, threshold: Any, reset: Any) -> Any:
-    """The state that a membrane leaves to the next timestep; 0 of one that spikes for `zero`."""
-    if reset == 0:
-        return choose(v > threshold, splat(ZERO), v)
-    if reset == 1:
-        return carried(v, threshold, 1)
-    return v
-
-
-@exact
 def _run_of(
     places: Any,
     kind: Any,
@@ -193,7 +140,12 @@ def _run_of(
 ) -> None:
     reset, shape, statistic, decay, constant, past_caches = how
     rest = (reset, statistic, decay, constant, past_caches != 0)
-    if shape == 0:  # the one that is used: loops of its own, without a question in them
+    x_at, spk_at, v_at, dx_at, wants_beta, wants_threshold, x_step, spk_step, step, steps = places
+    learns = wants_beta or wants_threshold or v_at != 0
+    if shape == 0 and spk_at != 0 and dx_at != 0 and constant == 0 and not learns:
+        # What most layers train with: loops of their own, with fewer questions in them.
+        places = (x_at, spk_at, 0, dx_at, False, False, x_step, spk_step, step, steps)
+        rest = (reset, statistic, decay, 0, past_caches != 0)
         _run(places, kind, n, width, past, w_at, rest, part, 0)
     else:
         _run(places, kind, n, width, past, w_at, rest, part, shape)

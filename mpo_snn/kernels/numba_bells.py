@@ -8,36 +8,46 @@ from typing import Any
 import numpy as np
 
 from mpo_snn.kernels.numba_memory import ONE, ZERO, within
-from mpo_snn.kernels.numba_vectors import choose, fma, magnitude, splat, times_two_to, whole
+from mpo_snn.kernels.numba_vectors import choose, fma, larger, magnitude, splat, times_two_to
 from mpo_snn.surrogate import TANH_REACH
 
 SHAPES = {"sigmoid": 0, "arctan": 1, "piecewise_linear": 2, "triangle": 3, "tanh": 4}
 TWO, FOUR = np.float32(2.0), np.float32(4.0)
 REACH = np.float32(TANH_REACH)
-MINUS_LOG2_E = np.float32(-math.log2(math.e))
-FURTHEST = np.float32(60.0)
-"""Where the tail of the surrogate ends, e^-60: beyond, subnormal numbers would slow it down."""
-EXP2 = tuple(np.float32(math.log(2.0) ** k / math.factorial(k)) for k in range(7))
-C0, C1, C2, C3, C4, C5, C6 = EXP2
+LOG2_E = np.float32(math.log2(math.e))
+FURTHEST = np.float32(-86.0)
+"""Where the tail of the surrogate ends, 2^-86: beyond, subnormal numbers would slow it down."""
+ROUND = np.float32(1.5 * 2.0**23)
+"""Added and taken away again it leaves the nearest whole number."""
+
+
+def _polynomial(function: Any, low: float, high: float, degree: int) -> tuple[np.float32, ...]:
+    """Coefficients of what interpolates a function at Chebyshev's points between two numbers."""
+    found = np.polynomial.Chebyshev.interpolate(function, degree, (low, high))
+    return tuple(np.float32(c) for c in found.convert(kind=np.polynomial.Polynomial).coef)
+
+
+C0, C1, C2, C3, C4, C5 = _polynomial(np.exp2, -0.5, 0.5, 5)
+"""Of 2^f, 1.1e-7 from it at most."""
 
 
 @within
-def _exp_of_minus(a: Any) -> Any:
-    """e^-a of a >= 0: 2^k times a polynomial on [-1/2, 1/2], good to 3e-7 of the value."""
-    y = choose(a > FURTHEST, splat(FURTHEST), a) * MINUS_LOG2_E
-    k = whole(y)
-    f = y - k
-    p = fma(f, splat(C6), splat(C5))
-    p = fma(f, p, splat(C4))
+def _two_to(y: Any) -> Any:
+    """2^y of -126 < y <= 0, good to 3e-7 of the value."""
+    shifted = y + ROUND
+    f = y - (shifted - ROUND)
+    p = fma(f, splat(C5), splat(C4))
     p = fma(f, p, splat(C3))
     p = fma(f, p, splat(C2))
     p = fma(f, p, splat(C1))
     p = fma(f, p, splat(C0))
-    return times_two_to(p, k)
+    return times_two_to(p, shifted)
 
 
 @within
-def _logistic(tail: Any, height: Any) -> Any:
+def _logistic(exponent: Any, height: Any) -> Any:
+    """With e = 2^-|exponent|: height times 4 e / (1 + e)^2."""
+    tail = _two_to(larger(splat(ZERO) - magnitude(exponent), splat(FURTHEST)))
     more = tail + ONE
     return (height * FOUR * tail) / (more * more)
 
@@ -47,7 +57,7 @@ def bell(v: Any, threshold: Any, slope: Any, height: Any, shape: Any) -> Any:
     """The surrogate at membranes v."""
     x = v - threshold
     if shape == 0:
-        return _logistic(_exp_of_minus(magnitude(x * slope)), height)
+        return _logistic(x * (slope * LOG2_E), height)
     if shape == 1:
         z = x * slope
         return height / fma(z, z, splat(ONE))
@@ -56,6 +66,5 @@ def bell(v: Any, threshold: Any, slope: Any, height: Any, shape: Any) -> Any:
     if shape == 3:
         rest = ONE - magnitude(x * slope)
         return height * choose(rest > ZERO, rest, splat(ZERO))
-    far = magnitude(x)
-    value = _logistic(_exp_of_minus(far * slope * TWO), height)
-    return choose(far <= REACH, value, splat(ZERO))
+    value = _logistic(x * (slope * TWO * LOG2_E), height)
+    return choose(magnitude(x) <= REACH, value, splat(ZERO))

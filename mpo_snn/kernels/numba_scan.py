@@ -22,10 +22,10 @@ from mpo_snn.kernels.numba_backward import backward
 from mpo_snn.kernels.numba_bells import SHAPES
 from mpo_snn.kernels.numba_forward import PARTS, RESETS, STATISTICS, forward
 from mpo_snn.kernels.numba_layout import Layout, as_steps, dense_layout, indexed, laid_out_as
-from mpo_snn.kernels.numba_rows import BLOCK
-from mpo_snn.kernels.numba_statistics import FLOAT, count_inside, merge, moments_of_groups
+from mpo_snn.kernels.numba_rows import BLOCK, FLOAT
+from mpo_snn.kernels.numba_statistics import count_inside, merge, moments_of_groups
 from mpo_snn.kernels.numba_threads import share_out
-from mpo_snn.membrane import VARIANCE_FLOOR, moments
+from mpo_snn.membrane import moments
 from mpo_snn.surrogate import SUPPORT_SHARE, Shape, half_support, surrogate_derivative
 
 LARGE = 2**22
@@ -121,22 +121,20 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
     parts = np.empty((blocks, PARTS))
     run = _of_blocks(forward, tuple(tensors), kind, times, table, codes, parts)
     share_out(run, blocks, spk.numel())
-    mean, m2, *sums = merge(parts)
-    with np.errstate(all="ignore"):  # a training that diverges ends by its loss, not here
-        if how.per_channel:
-            found = _moments(u, layout.strides[1], layout.shape[2])
-        else:
-            found = np.array((mean, m2), np.float64).astype(np.float32)
-        rho = _share_inside(u, found, how.gamma, layout)
-        neurons = _moments_of_neurons(u, layout) if how.per_neuron else none
+    groups, d = ((layout.shape[2],), layout.strides[1]) if how.per_channel else ((), layout.neurons)
+    mean, m2, shares = torch.empty(groups), torch.empty(groups), torch.empty(3)
+    at = (mean.data_ptr(), m2.data_ptr())
+    merge(parts, spk.numel(), (0, 0) if how.per_channel else at, shares.data_ptr())
+    if how.per_channel:
+        moments_of_groups(u.data_ptr(), layout.neurons, d, mean.numel(), at)
     return Found(
         spk,
         v,
-        _float32(found[0].tolist()),
-        _float32(found[1].tolist()),
-        _float32([total / spk.numel() for total in sums]),
-        _float32(rho),
-        neurons,
+        mean,
+        m2,
+        shares,
+        torch.tensor(_share_inside(u, mean, m2, d, how.gamma)),
+        _moments_of_neurons(u, layout) if how.per_neuron else none,
         u if how.keep_u else torch.empty(0),
     )
 
@@ -200,10 +198,6 @@ def run_backward(
 _NO_PARTS = np.empty((0, PARTS))
 
 
-def _float32(values: float | list[float]) -> Tensor:
-    return torch.tensor(values, dtype=torch.float32)
-
-
 def _of_blocks(loop: Any, tensors: Any, kind: Any, times: Any, *rest: Any) -> Any:
     """A loop with its arguments, to be called with its first and last block."""
     return lambda first, last: loop(tensors, kind, times, first, last, *rest)
@@ -247,35 +241,26 @@ def _per_channel(row: Tensor, layout: Layout) -> Tensor:
     return row.reshape(-1, *[1] * (len(layout.shape) - 3)) if row.dim() else row
 
 
-def _moments(u: Tensor, d: int, m: int) -> Any:
-    found = np.zeros((2, m))
-    moments_of_groups(u.data_ptr(), u.numel(), d, m, found)
-    return found.astype(np.float32)
-
-
 def _moments_of_neurons(u: Tensor, layout: Layout) -> Tensor:
     """Over the batch, (2, *features)."""
     features = u[0].numel()
     if layout.strides[0] != features:
         found = moments(u, (0,))
         return torch.stack((found.mean, found.m2))
-    flat = torch.from_numpy(_moments(u, 1, features))
-    return flat.as_strided((2, *u.shape[1:]), (features, *layout.strides[1:]))
+    result = torch.empty_strided((2, *u.shape[1:]), (features, *layout.strides[1:]))
+    at = (result[0].data_ptr(), result[1].data_ptr())
+    moments_of_groups(u.data_ptr(), layout.neurons, 1, features, at)
+    return result
 
 
-def _share_inside(u: Tensor, found: Any, gamma: float, layout: Layout) -> float:
+def _share_inside(u: Tensor, mean: Tensor, m2: Tensor, d: int, gamma: float) -> float:
     """rho; mean, sigma and band in float32, as `mpo_snn.membrane` has them."""
-    mean, m2 = found
-    variance = m2 / np.float32(u.numel() // mean.size)
-    floor = np.float32(VARIANCE_FLOOR)
-    band = np.float32(gamma) * np.where(variance > 0, np.sqrt(np.maximum(variance, floor)), 0)
-    at, neurons = u.data_ptr(), u.numel()
-    d, m = (layout.strides[1], mean.size) if mean.ndim else (neurons, 1)
-    own = np.ascontiguousarray((mean, band), np.float32)
-    rows = [(own.ctypes.data, d, m), (own.ctypes.data + own.strides[0], d, m)]
-    table = np.array(rows, np.int64)
+    neurons, m = u.numel(), mean.numel()
+    table = np.array(((mean.data_ptr(), d, m), (m2.data_ptr(), d, m)), np.int64)
     inside = share_out(
-        lambda first, last: count_inside(at, neurons, first, last, table),
+        lambda first, last: count_inside(
+            u.data_ptr(), neurons, first, last, table, neurons // m, gamma
+        ),
         -(-neurons // BLOCK),
         neurons,
     )

@@ -11,15 +11,23 @@ from typing import Any
 import numpy as np
 
 from mpo_snn.kernels.numba_forward import sum_of, sum_of_squares_around
-from mpo_snn.kernels.numba_memory import exact, values_at
-from mpo_snn.kernels.numba_rows import BLOCK, fill
+from mpo_snn.kernels.numba_memory import ONE, ZERO, copy, exact, quick, values_at
+from mpo_snn.kernels.numba_rows import BLOCK, FLOAT, fill, varies
+from mpo_snn.membrane import VARIANCE_FLOOR
 
-FLOAT = np.empty(0, np.float32)
+LEAST = np.float32(VARIANCE_FLOOR)
 
 
 @exact
-def merge(parts: Any) -> Any:
-    """All blocks together: mean, squared deviations and the sums of the shares (3)."""
+def merge(parts: Any, values: Any, moments: Any, shares: Any) -> None:
+    """All blocks together.
+
+    Args:
+        parts: of each block, as `numba_forward.PARTS` says.
+        values: of which the shares are.
+        moments: address of a mean and one of squared deviations, which are written; or 0.
+        shares: address of three.
+    """
     count, mean, m2 = 0.0, 0.0, 0.0
     covered, fired, power = 0.0, 0.0, 0.0
     for b in range(len(parts)):
@@ -31,11 +39,15 @@ def merge(parts: Any) -> Any:
         covered += parts[b, 3]
         fired += parts[b, 4]
         power += parts[b, 5]
-    return mean, m2, covered, fired, power
+    if moments[0] != 0:
+        values_at(moments[0], 0, 1, FLOAT)[0] = mean
+        values_at(moments[1], 0, 1, FLOAT)[0] = m2
+    written = values_at(shares, 0, 3, FLOAT)
+    written[0], written[1], written[2] = covered / values, fired / values, power / values
 
 
 @exact
-def moments_of_groups(u_at: Any, neurons: Any, d: Any, m: Any, found: Any) -> None:
+def moments_of_groups(u_at: Any, neurons: Any, d: Any, m: Any, moments: Any) -> None:
     """Mean and squared deviations of each of m groups; that of place i is i // d % m.
 
     Args:
@@ -43,10 +55,10 @@ def moments_of_groups(u_at: Any, neurons: Any, d: Any, m: Any, found: Any) -> No
         neurons: how many values it has.
         d: values of a group that lie together.
         m: groups.
-        found: float64, (2, m), zeros; takes them.
+        moments: address of m means and one of m squared deviations, which are written.
     """
     u = values_at(u_at, 0, neurons, FLOAT)
-    mean, m2 = found[0], found[1]
+    mean, m2 = np.zeros(m), np.zeros(m)
     if d == 1:
         for start in range(0, neurons, m):
             for k in range(m):
@@ -65,25 +77,50 @@ def moments_of_groups(u_at: Any, neurons: Any, d: Any, m: Any, found: Any) -> No
         for start in range(0, neurons, d):
             k = start // d % m
             m2[k] += sum_of_squares_around(mean[k], values_at(u_at, start, d, FLOAT), d)
+    copy(mean, values_at(moments[0], 0, m, FLOAT), m)
+    copy(m2, values_at(moments[1], 0, m, FLOAT), m)
 
 
 @exact
-def count_inside(u_at: Any, neurons: Any, first: Any, last: Any, table: Any) -> int:
-    """How many values of the blocks `first` to `last` lie within a band around a mean.
+def _half_band(mean: Any, m2: Any, count: Any, gamma: Any) -> None:
+    """Put gamma sigmas in the place of squared deviations; as `Moments.sigma`, in float32."""
+    for n in range(len(m2)):
+        variance = m2[n] / count
+        sigma = np.sqrt(max(variance, LEAST)) if variance > ZERO else ZERO
+        m2[n] = gamma * sigma
+
+
+@quick
+def _inside(u: Any, mean: Any, band: Any) -> Any:
+    """How many of a few values lie in their bands."""
+    inside = ZERO
+    for n in range(len(u)):
+        inside += ONE if abs(u[n] - mean[n]) <= band[n] else ZERO
+    return inside
+
+
+@exact
+def count_inside(
+    u_at: Any, neurons: Any, first: Any, last: Any, table: Any, count: Any, gamma: Any
+) -> int:
+    """How many values of the blocks `first` to `last` lie within gamma sigmas of the mean.
 
     Args:
         u_at: address of U.
         neurons: how many values it has.
         first: block.
         last: block, which is not done any more.
-        table: (address, d, m) of the mean and of half the band.
+        table: (address, d, m) of the mean and of the squared deviations.
+        count: values that these are of.
+        gamma: half-band, in sigmas.
     """
-    w = np.zeros(2 * BLOCK, np.float32)
+    w = np.empty(2 * BLOCK, np.float32)
     inside = 0
     for b in range(first, last):
         width = min(BLOCK, neurons - b * BLOCK)
-        fill(w, table, b * BLOCK, width)
-        u = values_at(u_at, b * BLOCK, width, w)
-        for n in range(width):
-            inside += abs(u[n] - w[n]) <= w[BLOCK + n]
+        if b == first or varies(table):
+            fill(w, table, b * BLOCK, BLOCK)
+            _half_band(w[:BLOCK], w[BLOCK:], np.float32(count), np.float32(gamma))
+        u = values_at(u_at, b * BLOCK, width, FLOAT)
+        inside += int(_inside(u, w[:width], w[BLOCK : BLOCK + width]))
     return inside

@@ -134,17 +134,19 @@ choose = _of_vectors(VECTOR, 3, lambda builder, mask, a, b: builder.select(mask,
 fma = _of_vectors(VECTOR, 3, _called("fma"))
 """a times b plus c, rounded once."""
 magnitude = _of_vectors(VECTOR, 1, _called("fabs"))
-whole = _of_vectors(VECTOR, 1, _called("rint"))
-"""The nearest whole number."""
+larger = _of_vectors(
+    VECTOR, 2, lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b)
+)
+"""The larger of two; b where one is no number."""
 
 
 def _scaled(builder: Any, a: Any, k: Any) -> Any:
-    exponent = builder.add(builder.fptosi(k, _WORDS), _words(127))
-    return builder.fmul(a, builder.bitcast(builder.shl(exponent, _words(23)), _FLOATS))
+    power = builder.shl(builder.bitcast(k, _WORDS), _words(23))
+    return builder.bitcast(builder.add(builder.bitcast(a, _WORDS), power), _FLOATS)
 
 
 times_two_to = _of_vectors(VECTOR, 2, _scaled)
-"""a times 2^k, k whole numbers that leave it normal."""
+"""a times 2^k, normal; k are whole numbers, to which 1.5 times 2^23 was added."""
 
 
 def _pointer(builder: Any, address: Any, vector: Any) -> Any:
