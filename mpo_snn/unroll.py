@@ -22,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mpo_snn.errors import RecipeError, ShapeError, UnrollError
 from mpo_snn.neurons import MPONeuron, neurons_of
+from mpo_snn.repeated import repeated
 from mpo_snn.trace import layer_of, trace_timestep
 
 BatchNormMode = Literal["folded", "per_step"]
@@ -182,7 +183,7 @@ class Unrolled(nn.Module):
         self._last_use = _last_uses(self.graph)
 
     def _over_time(self, x: _Value) -> Tensor:
-        return x.tensor.expand(self.timesteps, *x.tensor.shape) if x.constant else x.tensor
+        return repeated(x.tensor, self.timesteps) if x.constant else x.tensor
 
 
 def _batchnorm_of_repeats(layer: _BatchNorm, x: Tensor, repeats: int) -> Tensor:
