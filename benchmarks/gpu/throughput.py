@@ -27,6 +27,7 @@ from mpo_snn.encoding import encode
 from mpo_snn.kernels import BACKENDS
 from mpo_snn.networks import build_network, network_names
 from mpo_snn.networks.settings import NetworkSettings
+from mpo_snn.training.precision import has_bfloat16
 from mpo_snn.unroll import BatchNormMode
 
 CLASSES, IMAGE = 10, (3, 32, 32)
@@ -41,6 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.gpu.throughput", description=__doc__)
     add_common_options(parser)
     on_gpu = torch.cuda.is_available()
+    has_bf16 = has_bfloat16("cuda" if on_gpu else "cpu")
     parser.add_argument("--timesteps", type=int, default=4)
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--network", choices=network_names(), default="convnet")
@@ -60,8 +62,8 @@ def main(argv: list[str] | None = None) -> int:
         "--precision",
         nargs="+",
         choices=("fp32", "tf32", "bf16"),
-        default=["fp32", "tf32", "bf16"] if on_gpu else ["fp32"],
-        help="bf16 is autocast; tf32 exists on GPUs only",
+        default=["fp32", *(["tf32"] if on_gpu else []), *(["bf16"] if has_bf16 else [])],
+        help="bf16 is autocast, measured where the hardware has it; tf32 exists on GPUs only",
     )
     parser.add_argument(
         "--layout",
