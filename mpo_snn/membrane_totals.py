@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mpo_snn.gradient_scale import HEIGHT_RAILS
-from mpo_snn.membrane import Moments, Sample, side_by_side
+from mpo_snn.membrane import Sample
+from mpo_snn.moments import Moments, side_by_side
 
 KEYS = ("mu", "sigma", "rho", "coverage", "density", "width", "height", "rails")
 

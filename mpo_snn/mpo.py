@@ -18,7 +18,7 @@ of each neuron (SFH, Algorithm 1 line 13).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,9 @@ from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError
 from mpo_snn.gradient_scale import adjust_heights, neuron_gain
-from mpo_snn.membrane import MembraneRecord, Moments, Sample, side_by_side
+from mpo_snn.joint_layers import JointLayers, joint_layers
+from mpo_snn.membrane import Sample
+from mpo_snn.membrane_record import MembraneRecord
 from mpo_snn.membrane_totals import Totals
 from mpo_snn.neurons import MPONeuron, neurons_of
 from mpo_snn.objective import kl_normal, reach, width_scale_at
@@ -42,38 +44,6 @@ class _Layer:
 
     neuron: MPONeuron
     sigma_of_neurons: Tensor | None = None
-
-
-@dataclass
-class _Part:
-    """Layers whose statistics are worked on together.
-
-    One layer with its moments, 0-d or (channels,), or several with those of each, (layers,).
-    """
-
-    neurons: list[MPONeuron]
-    layer: Moments
-
-    @property
-    def width(self) -> Tensor:
-        """Of their surrogates, in volt."""
-        widths = [neuron.width for neuron in self.neurons]
-        return torch.stack(widths) if len(widths) > 1 else widths[0]
-
-    @property
-    def threshold(self) -> Tensor:
-        """Of their neurons, in volt: one number a layer, or one a channel."""
-        if len(self.neurons) > 1:
-            return torch.stack([_threshold(neuron, False) for neuron in self.neurons])
-        return _threshold(self.neurons[0], self.layer.mean.dim() > 0)
-
-    def of_each(self, values: Tensor) -> Sequence[Tensor]:
-        """What belongs to each layer."""
-        return values.unbind() if len(self.neurons) > 1 else (values,)
-
-    def detached(self) -> _Part:
-        """The same, cut from the graph."""
-        return _Part(self.neurons, self.layer.detached())
 
 
 class MPO:
@@ -276,38 +246,22 @@ class MPO:
             )
         return {name: sample for name, sample in found.items() if sample is not None}
 
-    def _parts(self, samples: dict[str, Sample]) -> list[_Part]:
-        """The layers, those together that have one number each: fewer, larger operators."""
-        single = [
-            name
-            for name, sample in samples.items()
-            if sample.layer.mean.dim() == 0 and self.layers[name].neuron.width.dim() == 0
-        ]
-        if len(single) < 2:
-            single = []
-        parts = [
-            _Part([self.layers[name].neuron], sample.layer)
-            for name, sample in samples.items()
-            if name not in single
-        ]
-        if single:
-            layer = side_by_side([samples[name].layer for name in single])
-            parts.append(_Part([self.layers[name].neuron for name in single], layer))
-        return parts
+    def _parts(self, samples: dict[str, Sample]) -> list[JointLayers]:
+        return joint_layers([(self.layers[n].neuron, s.layer) for n, s in samples.items()])
 
-    def _target_mean(self, part: _Part) -> float | Tensor:
+    def _target_mean(self, part: JointLayers) -> float | Tensor:
         """M of the layers: a number, or the threshold of each, which is not pulled in turn."""
         if self.settings.target_mean != "threshold":
             return self.settings.target_mean
         return part.threshold
 
-    def _extent(self, part: _Part) -> Tensor:
+    def _extent(self, part: JointLayers) -> Tensor:
         """What the width follows c times of, in volt."""
         if self.settings.width_follows == "spread":
             return part.layer.sigma
         return reach(part.layer, part.threshold)
 
-    def _follow_width(self, part: _Part) -> None:
+    def _follow_width(self, part: JointLayers) -> None:
         settings = self.settings
         if not settings.adapt_width or settings.width_update != "ema":
             return
@@ -353,14 +307,6 @@ def _record(layer: _Layer) -> MembraneRecord:
     record = layer.neuron.record
     assert record is not None, "MPO gives every neuron a record"
     return record
-
-
-def _threshold(neuron: MPONeuron, per_channel: bool) -> Tensor:
-    """The threshold of a layer as a value, in volt: one number, or one a channel."""
-    threshold = neuron.values()[1].detach()
-    if not per_channel or threshold.numel() == 1:
-        return threshold.mean() if threshold.dim() else threshold
-    return threshold.flatten(1).mean(1) if threshold.dim() > 1 else threshold
 
 
 def _refuse_what_cannot_be_adapted(

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from mpo_snn.errors import MpoError, ShapeError
 from mpo_snn.kernels import lif_scan, lif_scan_sampled, lif_spikes
 from mpo_snn.lif import InputGain, LIFParameters, Reset, ResetTiming, lif_step
-from mpo_snn.membrane import MembraneRecord, Sample
+from mpo_snn.membrane import Sample
+from mpo_snn.membrane_record import MembraneRecord
 from mpo_snn.neuron_values import (
     THRESHOLD_FLOOR,
     for_features,

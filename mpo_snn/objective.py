@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from mpo_snn.membrane import VARIANCE_FLOOR, Moments
+from mpo_snn.moments import VARIANCE_FLOOR, Moments
 from mpo_snn.settings import MPOSettings
 
 

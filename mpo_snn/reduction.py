@@ -12,7 +12,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mpo_snn.membrane import Moments, Sample, share_inside
+from mpo_snn.membrane import Sample, share_inside
+from mpo_snn.moments import Moments
 from mpo_snn.processes import Group, processes, summed
 
 

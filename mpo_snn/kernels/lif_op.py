@@ -156,13 +156,9 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 
 def _gradient(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
     needs, how = list(ctx.needs_input_grad[:3]), ctx.how
-    mean = ctx.saved_tensors[5]
     by_v = grads[1] if how.want_membrane else None
-    by_mean, by_m2 = (None, None) if how.statistic == "none" else grads[2:4]
-    if (by_mean is None) != (by_m2 is None):
-        by_mean = torch.zeros_like(mean) if by_mean is None else by_mean
-        by_m2 = torch.zeros_like(mean) if by_m2 is None else by_m2
-    given = (grads[0], by_v, by_mean, by_m2)
+    by_moments = (None, None) if how.statistic == "none" else grads[2:4]
+    given = (grads[0], by_v, *by_moments)
     found = lif_scan_backward(*ctx.saved_tensors, *given, needs, *how[:4], how.statistic)
     wanted = [x if need else None for x, need in zip(found, needs, strict=True)]
     return *wanted, *[None] * (2 + len(how))

@@ -24,7 +24,9 @@ from mpo_snn.kernels.numba_scan import (
     run_forward,
 )
 from mpo_snn.lif import LIFParameters
-from mpo_snn.membrane import MembraneRecord, Moments, Sample
+from mpo_snn.membrane import Sample
+from mpo_snn.membrane_record import MembraneRecord
+from mpo_snn.moments import Moments
 from mpo_snn.processes import processes
 
 
@@ -116,11 +118,7 @@ class _Scan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         current, mean, *p = ctx.saved_tensors
-        by_mean, by_m2 = grads[2:4]
-        if (by_mean is None) != (by_m2 is None):
-            by_mean = torch.zeros_like(mean) if by_mean is None else by_mean
-            by_m2 = torch.zeros_like(mean) if by_m2 is None else by_m2
-        given = Given(grads[0], grads[1], by_mean, by_m2)
+        given = Given(*grads[:4])
         needs = ctx.needs_input_grad[:3]
         found = run_backward(current, Prepared(*p), mean, given, needs, ctx.how)
         return *found, None, None, None

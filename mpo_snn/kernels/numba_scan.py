@@ -25,7 +25,7 @@ from mpo_snn.kernels.numba_layout import Layout, as_steps, dense_layout, indexed
 from mpo_snn.kernels.numba_rows import BLOCK, FLOAT
 from mpo_snn.kernels.numba_statistics import count_inside, merge, moments_of_groups
 from mpo_snn.kernels.numba_threads import share_out
-from mpo_snn.membrane import moments
+from mpo_snn.moments import moments
 from mpo_snn.surrogate import SUPPORT_SHARE, Shape, half_support, surrogate_derivative
 
 LARGE = 2**22
@@ -140,7 +140,7 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
 
 
 class Given(NamedTuple):
-    """Gradients by what `run_forward` found; None for none. By mean and m2 there are both."""
+    """Gradients by what `run_forward` found; None for none."""
 
     spk: Tensor | None = None
     v: Tensor | None = None
@@ -159,9 +159,10 @@ def run_backward(
     """Gradients by current, beta and threshold, of those that are needed, from those given."""
     layout = dense_layout(current)
     parameters, statistic = tuple(p), "none"
-    if given.mean is not None and given.m2 is not None:
+    if given.mean is not None or given.m2 is not None:
         statistic = how.statistic
-        rows = (given.mean, given.m2, mean)
+        by_mean, by_m2 = (torch.zeros_like(mean) if x is None else x for x in given[2:])
+        rows = (by_mean, by_m2, mean)
         parameters += (p.threshold, *(_per_channel(row, layout) for row in rows))
     table, _kept = _table(parameters, layout)
     by_spk, by_v, step, stride = given.spk, given.v, 0, 0

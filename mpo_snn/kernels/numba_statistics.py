@@ -13,7 +13,7 @@ import numpy as np
 from mpo_snn.kernels.numba_forward import sum_of, sum_of_squares_around
 from mpo_snn.kernels.numba_memory import ONE, ZERO, copy, exact, quick, values_at
 from mpo_snn.kernels.numba_rows import BLOCK, FLOAT, fill, varies
-from mpo_snn.membrane import VARIANCE_FLOOR
+from mpo_snn.moments import VARIANCE_FLOOR
 
 LEAST = np.float32(VARIANCE_FLOOR)
 

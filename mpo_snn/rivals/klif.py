@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from mpo_snn.errors import RecipeError
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import LIFParameters
-from mpo_snn.membrane import MembraneRecord, Sample, observe
+from mpo_snn.membrane import Sample, observe
+from mpo_snn.membrane_record import MembraneRecord
 from mpo_snn.surrogate import Spike
 
 

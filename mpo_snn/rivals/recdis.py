@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mpo_snn.membrane import moments
+from mpo_snn.moments import moments
 from mpo_snn.reduction import merged
 from mpo_snn.rivals.rival import Rival
 from mpo_snn.rivals.settings import RivalSettings

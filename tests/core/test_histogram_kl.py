@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from mpo_snn.errors import ShapeError
 from mpo_snn.histogram_kl import histogram_kl
-from mpo_snn.membrane import moments
+from mpo_snn.moments import moments
 from mpo_snn.mpo import kl_normal
 
 

@@ -14,17 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mpo_snn.lif import LIFParameters
-from mpo_snn.membrane import (
-    MembraneRecord,
-    Moments,
-    Sample,
-    combine,
-    count_shares,
-    merge,
-    moments,
-    observe,
-    take_sample,
-)
+from mpo_snn.membrane import Sample, combine, count_shares, observe, take_sample
+from mpo_snn.membrane_record import MembraneRecord
+from mpo_snn.moments import Moments, merge, moments
 
 ONE = torch.tensor(1.0)
 P = LIFParameters(beta=torch.tensor(0.5), threshold=ONE, slope=ONE, scale=ONE)

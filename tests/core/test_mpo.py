@@ -23,7 +23,7 @@ from mpo_snn.gradient_scale import (
     neuron_gain,
 )
 from mpo_snn.leaky import MPOLeaky
-from mpo_snn.membrane import Moments, moments
+from mpo_snn.moments import Moments, moments
 from mpo_snn.mpo import MPO
 from mpo_snn.networks.neuron import build_neuron
 from mpo_snn.neurons import neurons_of, reset_hidden

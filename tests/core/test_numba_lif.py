@@ -20,7 +20,8 @@ from mpo_snn.errors import RecipeError
 from mpo_snn.kernels import BACKENDS, default_backend, lif_scan, lif_scan_sampled, lif_spikes
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import LIFParameters
-from mpo_snn.membrane import MembraneRecord, Sample
+from mpo_snn.membrane import Sample
+from mpo_snn.membrane_record import MembraneRecord
 from mpo_snn.mpo import MPO
 from mpo_snn.settings import MPOSettings
 from mpo_snn.surrogate import Shape

@@ -14,7 +14,8 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from mpo_snn import MPO, MPOLeaky, MPOSettings, Unrolled
-from mpo_snn.membrane import Granularity, Moments, moments, take_sample
+from mpo_snn.membrane import Granularity, take_sample
+from mpo_snn.moments import Moments, moments
 from mpo_snn.processes import processes, summed, weighted_mean
 from mpo_snn.reduction import merged, merged_samples
 from tests.several import exit_codes, start
