@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mpo_snn.lif import InputGain, LIFParameters
-    from mpo_snn.membrane import MembraneRecord, Sample
+    from mpo_snn.membrane import Sample
+    from mpo_snn.membrane_record import MembraneRecord
 
 BACKENDS = ("numba", "in_place", "triton", "reference")
 
@@ -62,11 +63,16 @@ def lif_scan(
 
 
 def lif_spikes(current: Tensor, p: LIFParameters, backend: str | None = None) -> Tensor:
-    """The spikes of `lif_scan` alone: `numba` does not even write the membrane then."""
-    if _choose(current, p, backend) == "numba":
+    """The spikes of `lif_scan` alone: compiled backends do not even write the membrane then."""
+    chosen = _choose(current, p, backend)
+    if chosen == "numba":
         from mpo_snn.kernels.numba_lif import lif_spikes_numba
 
         return lif_spikes_numba(current, p)
+    if chosen == "triton":
+        from mpo_snn.kernels.triton_lif import lif_spikes_triton
+
+        return lif_spikes_triton(current, p)
     return lif_scan(current, p, backend)[0]
 
 
@@ -90,12 +96,18 @@ def lif_scan_sampled(
         from mpo_snn.kernels.numba_lif import lif_scan_numba_sampled
 
         return lif_scan_numba_sampled(current, p, record, want_membrane)
-    spk, v, *observed = lif_scan_observed(current, p, record.statistic, record.power, backend)
-    return spk, v, record.sample(*observed)
+    statistic, power = record.statistic, record.power
+    spk, v, *observed = lif_scan_observed(current, p, statistic, power, want_membrane, backend)
+    return spk, v if want_membrane else None, record.sample(*observed)
 
 
 def lif_scan_observed(
-    current: Tensor, p: LIFParameters, statistic: str, power: bool, backend: str | None = None
+    current: Tensor,
+    p: LIFParameters,
+    statistic: str,
+    power: bool,
+    want_membrane: bool = True,
+    backend: str | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`lif_scan` with what `mpo_snn.membrane.observe` makes of it: spikes, membrane, U, shares.
 
@@ -104,13 +116,14 @@ def lif_scan_observed(
         p: as in `lif_scan`.
         statistic: U is the `mean` over time or the `final` membrane.
         power: whether the shares have the mean square of the surrogate.
+        want_membrane: whether the membrane must be there; without, it may be empty.
         backend: as in `lif_scan`.
     """
     backend = _choose(current, p, backend)
     if backend == "triton":
         from mpo_snn.kernels.triton_lif import lif_scan_triton_observed
 
-        return lif_scan_triton_observed(current, p, statistic, power)
+        return lif_scan_triton_observed(current, p, statistic, power, want_membrane)
     from mpo_snn.membrane import observe
 
     spk, v = lif_scan(current, p, backend)

@@ -1,7 +1,8 @@
 """The Triton kernels of the LIF scan; `triton_lif` launches them and says what they compute.
 
-Each program has a block of neurons of one sample. `d`, `m` are divisor and modulus of a parameter:
-a neuron at place i of the sample finds its own at i // d % m.
+Each program has a block of neurons of one sample; what the next timestep wants is asked for before
+this one is written, for a memory that answers late. `d`, `m` are divisor and modulus of a
+parameter: a neuron at place i of the sample finds its own at i // d % m.
 """
 
 from __future__ import annotations
@@ -49,15 +50,39 @@ def _surrogate(x, slope, SHAPE: tl.constexpr):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
+def _driven(x, beta, DECAY: tl.constexpr):  # type: ignore[no-untyped-def]
+    """What a current, or a gradient by the membrane, is multiplied to."""
+    if DECAY:
+        x = (1.0 - beta) * x
+    return x
+
+
+@triton.jit
+def _advance(drive, state, beta, threshold, RESET: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Membrane, spikes and the state that is left, of the dtype of the state."""
+    v = beta * state + drive
+    if RESET == 2:
+        v = v - (state > threshold).to(state.dtype) * threshold
+    fired = (v > threshold).to(state.dtype)
+    if RESET == 0:
+        state = (1.0 - fired) * v
+    elif RESET == 1:
+        state = v - fired * threshold
+    else:
+        state = v
+    return v, fired, state
+
+
+@triton.jit
 def forward_kernel(  # type: ignore[no-untyped-def]
     current, spikes, membrane, final, sums,
     betas, thresholds, slopes, scales, supports,
     d0, m0, d1, m1, d2, m2, d3, m3, d4, m4,
     features, size, stride, programs,
-    STEPS: tl.constexpr, RESET: tl.constexpr, DECAY: tl.constexpr, STATISTIC: tl.constexpr,
-    POWER: tl.constexpr, SHAPE: tl.constexpr, BLOCK: tl.constexpr,
+    STEPS: tl.constexpr, RESET: tl.constexpr, DECAY: tl.constexpr, MEMBRANE: tl.constexpr,
+    STATISTIC: tl.constexpr, POWER: tl.constexpr, SHAPE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Spikes and membrane of all timesteps, U, and sums over the block."""
+    """Spikes, and membrane where it is kept, of all timesteps, U, and sums over the block."""
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = i < features
     place = tl.program_id(0).to(tl.int64) * features + i
@@ -65,7 +90,6 @@ def forward_kernel(  # type: ignore[no-untyped-def]
     threshold = _own(thresholds, i, d1, m1, inside)
     dtype = membrane.dtype.element_ty
     state = tl.zeros((BLOCK,), dtype)
-    fired = tl.zeros((BLOCK,), dtype)
     total = tl.zeros((BLOCK,), dtype)
     count = tl.zeros((BLOCK,), tl.float32)
     covered = tl.zeros((BLOCK,), tl.float32)
@@ -75,31 +99,24 @@ def forward_kernel(  # type: ignore[no-untyped-def]
         support = _own(supports, i, d4, m4, inside)
     v = state
     read, at = place, place
-    for _ in range(STEPS):
-        drive = tl.load(current + read, mask=inside, other=0.0).to(dtype)
-        if DECAY:
-            drive = (1.0 - beta) * drive
-        v = beta * state + drive
-        if RESET == 2:
-            v = v - fired * threshold
-        fired = (v > threshold).to(dtype)
-        if RESET == 0:
-            state = (1.0 - fired) * v
-        elif RESET == 1:
-            state = v - fired * threshold
-        else:
-            state = v
-        tl.store(spikes + at, fired.to(spikes.dtype.element_ty), mask=inside)
-        tl.store(membrane + at, v, mask=inside)
+    x = tl.load(current + read, mask=inside, other=0.0)
+    for t in range(STEPS):
         read += stride
+        following = tl.load(current + read, mask=inside & (t < STEPS - 1), other=0.0)
+        drive = _driven(x.to(dtype), beta, DECAY)
+        v, fired, state = _advance(drive, state, beta, threshold, RESET)
+        x = following
+        tl.store(spikes + at, fired.to(spikes.dtype.element_ty), mask=inside)
+        if MEMBRANE:
+            tl.store(membrane + at, v, mask=inside)
         at += size
         if STATISTIC != 0:
             count += fired.to(tl.float32)
-            x = v - threshold
-            covered += (tl.abs(x) < support).to(tl.float32)
+            distance = v - threshold
+            covered += (tl.abs(distance) < support).to(tl.float32)
             total += v
             if POWER:
-                s = _surrogate(x, slope, SHAPE).to(tl.float32)
+                s = _surrogate(distance, slope, SHAPE).to(tl.float32)
                 power += s * s
     if STATISTIC == 1:
         tl.store(final + place, total / STEPS, mask=inside)
@@ -113,16 +130,34 @@ def forward_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
+def _through(  # type: ignore[no-untyped-def]
+    v, grad, from_spike, grad_membrane, from_u, at, threshold, slope, scale, inside,
+    RESET: tl.constexpr, SPIKES: tl.constexpr, MEMBRANE: tl.constexpr, SHAPE: tl.constexpr,
+):  # fmt: skip
+    """The gradient by a membrane, from that by the state it leaves."""
+    if RESET == 0:
+        grad = tl.where(v > threshold, 0.0, grad)
+    if SPIKES:
+        grad += from_spike.to(grad.dtype) * _surrogate(v - threshold, slope, SHAPE) * scale
+    if MEMBRANE:
+        grad += tl.load(grad_membrane + at, mask=inside, other=0.0).to(grad.dtype)
+    return grad + from_u
+
+
+@triton.jit
 def backward_kernel(  # type: ignore[no-untyped-def]
-    membrane, grad_spikes, grad_membrane, grad_final, grad_current,
+    current, membrane, grad_spikes, grad_membrane, grad_final, grad_current,
     betas, thresholds, slopes, scales,
     d0, m0, d1, m1, d2, m2, d3, m3,
-    features, size, last_step,
-    STEPS: tl.constexpr, RESET: tl.constexpr, DECAY: tl.constexpr, SPIKES: tl.constexpr,
-    MEMBRANE: tl.constexpr, STATISTIC: tl.constexpr, CONSTANT: tl.constexpr, SHAPE: tl.constexpr,
-    BLOCK: tl.constexpr,
+    features, size, stride,
+    STEPS: tl.constexpr, RESET: tl.constexpr, DECAY: tl.constexpr, KEPT: tl.constexpr,
+    SPIKES: tl.constexpr, MEMBRANE: tl.constexpr, STATISTIC: tl.constexpr, CONSTANT: tl.constexpr,
+    SHAPE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Gradient of the current from those of spikes, membrane and U."""
+    """Gradient of the current from those of spikes, membrane and U.
+
+    The membrane is read where it was kept, else computed anew and held in registers.
+    """
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = i < features
     place = tl.program_id(0).to(tl.int64) * features + i
@@ -139,22 +174,33 @@ def backward_kernel(  # type: ignore[no-untyped-def]
         from_u = tl.load(grad_final + place, mask=inside, other=0.0).to(dtype)
         if STATISTIC == 1:
             from_u = from_u / STEPS
-    at = place + last_step
-    for _ in range(STEPS):
-        v = tl.load(membrane + at, mask=inside, other=0.0)
-        if RESET == 0:
-            grad = tl.where(v > threshold, 0.0, grad)
-        if SPIKES:
-            from_spike = tl.load(grad_spikes + at, mask=inside, other=0.0).to(dtype)
-            grad += from_spike * _surrogate(v - threshold, slope, SHAPE) * scale
-        if MEMBRANE:
-            grad += tl.load(grad_membrane + at, mask=inside, other=0.0).to(dtype)
-        grad += from_u
+    at = place + (STEPS - 1) * size
+    from_spike = grad
+    if SPIKES:
+        from_spike = tl.load(grad_spikes + at, mask=inside, other=0.0)
+    history = ()
+    if not KEPT:
+        state = tl.zeros((BLOCK,), dtype)
+        for t in tl.static_range(STEPS):
+            x = tl.load(current + place + t * stride, mask=inside, other=0.0).to(dtype)
+            v, _, state = _advance(_driven(x, beta, DECAY), state, beta, threshold, RESET)
+            history = history + (v,)  # type: ignore[assignment]  # noqa: RUF005
+    for t in tl.static_range(STEPS - 1, -1, -1):
+        if KEPT:
+            v = tl.load(membrane + at, mask=inside, other=0.0)
+        else:
+            v = history[t]
+        following = from_spike
+        if SPIKES and t > 0:
+            following = tl.load(grad_spikes + at - size, mask=inside, other=0.0)
+        grad = _through(
+            v, grad, from_spike, grad_membrane, from_u, at, threshold, slope, scale, inside,
+            RESET, SPIKES, MEMBRANE, SHAPE,
+        )  # fmt: skip
+        from_spike = following
         if STATISTIC == 2:
             from_u = tl.zeros((BLOCK,), dtype)
-        drive = grad
-        if DECAY:
-            drive = (1.0 - beta) * grad
+        drive = _driven(grad, beta, DECAY)
         if CONSTANT:
             total += drive
         else:

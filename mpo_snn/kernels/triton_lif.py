@@ -2,8 +2,10 @@
 
 Each program holds a block of neurons of one sample over all timesteps, with the membrane in
 registers. The forward kernel takes MPO's statistics as it passes: U, and per program the sums of
-`mpo_snn.membrane.count_shares`, added afterwards in a fixed order. Inputs in half precision are
-read as they are and answered with spikes of the same type; the membrane is float32 or better.
+`mpo_snn.membrane.count_shares`, added afterwards in a fixed order. Up to `ANEW` timesteps the
+backward kernel computes the membrane anew, so that a layer moves no more than it must: current and
+spikes forward; current and both gradients backward. Inputs in half precision are read as they are
+and answered with spikes of the same type; the membrane is float32 or better.
 
 Any dense layout with time outermost and samples next will do (channels first or last); it is kept.
 Products and sums of the forward pass round as in `lif_step` (no fused multiply-add), so spikes come
@@ -31,6 +33,10 @@ from mpo_snn.lif import LIFParameters
 from mpo_snn.surrogate import SUPPORT_SHARE, half_support
 
 BLOCK = 1024
+ANEW = 32
+"""Timesteps up to which the membrane of a block stays in registers; of more it is kept."""
+REGISTERS = 8192
+"""Membranes that a program of the backward kernel holds at once."""
 
 
 def why_not(current: Tensor, p: LIFParameters) -> str | None:
@@ -62,14 +68,22 @@ def lif_scan_triton(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
     return spk, v
 
 
+def lif_spikes_triton(current: Tensor, p: LIFParameters) -> Tensor:
+    """The spikes alone."""
+    return lif_scan_triton_observed(current, p, "none", False, want_membrane=False)[0]
+
+
 def lif_scan_triton_observed(
-    current: Tensor, p: LIFParameters, statistic: str, power: bool
+    current: Tensor, p: LIFParameters, statistic: str, power: bool, want_membrane: bool = True
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The same with U (batch, *features) and the shares (3,) of `mpo_snn.membrane.observe`."""
+    """The same with U (batch, *features) and the shares (3,) of `mpo_snn.membrane.observe`.
+
+    Without `want_membrane` the membrane is empty.
+    """
     steps = current.shape[0]
     constant = steps == 1 or current.stride(0) == 0
     source = current[0] if constant else current
-    return _Scan.apply(source, constant, steps, p, statistic, power)  # type: ignore[no-any-return,no-untyped-call]
+    return _Scan.apply(source, constant, steps, p, statistic, power, want_membrane)  # type: ignore[no-any-return,no-untyped-call]
 
 
 class _Scan(torch.autograd.Function):
@@ -82,12 +96,14 @@ class _Scan(torch.autograd.Function):
         p: LIFParameters,
         statistic: str,
         power: bool,
+        want_membrane: bool,
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         step = source if constant else source[0]
         dtype = torch.promote_types(source.dtype, p.beta.dtype)
         spk = _over_time(step, steps, source.dtype)
-        v = _over_time(step, steps, dtype)
+        keep = want_membrane or steps > ANEW
+        v = _over_time(step, steps, dtype) if keep else step.new_empty(0, dtype=dtype)
         observed = statistic != "none"
         u = torch.empty_like(step, dtype=dtype) if observed else v.new_empty(0)
         grid, features, block = _grid(step)
@@ -101,14 +117,18 @@ class _Scan(torch.autograd.Function):
             source, spk, v, u, sums, *tensors, support, *indices, *support_at,
             features, step.numel(), 0 if constant else step.numel(), math.prod(grid),
             STEPS=steps, RESET=RESETS[p.reset, p.reset_timing], DECAY=p.input_gain == "decay",
-            STATISTIC=STATISTICS.index(statistic), POWER=power,
+            MEMBRANE=keep, STATISTIC=STATISTICS.index(statistic), POWER=power,
             SHAPE=SHAPES[str(p.surrogate)], BLOCK=block, enable_fp_fusion=False,
         )  # fmt: skip
-        ctx.save_for_backward(v, *tensors)
+        kept = v if steps > ANEW else v.new_empty(0)
+        ctx.save_for_backward(source, kept, *tensors)
         ctx.p, ctx.statistic, ctx.constant = p, statistic, constant
-        ctx.indices, ctx.dtype = indices, source.dtype
-        shares = sums.sum(1) / v.numel() if observed else sums
+        ctx.indices, ctx.steps = indices, steps
+        shares = sums.sum(1) / spk.numel() if observed else sums
         ctx.mark_non_differentiable(shares)
+        if not want_membrane:
+            v = v.new_empty(0)
+            ctx.mark_non_differentiable(v)
         return spk, v, u, shares
 
     @staticmethod
@@ -116,28 +136,26 @@ class _Scan(torch.autograd.Function):
     def backward(
         ctx: Any, grad_spk: Tensor | None, grad_v: Tensor | None, grad_u: Tensor | None, _: Any
     ) -> tuple[Any, ...]:
-        v, *tensors = ctx.saved_tensors
+        source, kept, *tensors = ctx.saved_tensors
         p: LIFParameters = ctx.p
-        steps, step = v.shape[0], v[0]
-        grad = (
-            torch.empty_like(step, dtype=ctx.dtype)
-            if ctx.constant
-            else _over_time(step, steps, ctx.dtype)
-        )
+        steps, constant = ctx.steps, ctx.constant
+        step = source if constant else source[0]
+        over_time = _over_time(step, steps, source.dtype)
+        grad = torch.empty_like(step) if constant else over_time
         given = [
             None if g is None else _laid_out_as(g, like)
-            for g, like in ((grad_spk, v), (grad_v, v), (grad_u, step))
+            for g, like in ((grad_spk, over_time), (grad_v, over_time), (grad_u, step))
         ]
-        grid, features, block = _grid(step)
+        grid, features, block = _grid(step, steps)
         backward_kernel[grid](
-            v, *(v if g is None else g for g in given), grad, *tensors, *ctx.indices,
-            features, step.numel(), (steps - 1) * step.numel(),
+            source, kept, *(kept if g is None else g for g in given), grad, *tensors, *ctx.indices,
+            features, step.numel(), 0 if constant else step.numel(),
             STEPS=steps, RESET=RESETS[p.reset, p.reset_timing], DECAY=p.input_gain == "decay",
-            SPIKES=given[0] is not None, MEMBRANE=given[1] is not None,
+            KEPT=steps > ANEW, SPIKES=given[0] is not None, MEMBRANE=given[1] is not None,
             STATISTIC=0 if given[2] is None else STATISTICS.index(ctx.statistic),
-            CONSTANT=ctx.constant, SHAPE=SHAPES[str(p.surrogate)], BLOCK=block,
+            CONSTANT=constant, SHAPE=SHAPES[str(p.surrogate)], BLOCK=block, enable_fp_fusion=False,
         )  # fmt: skip
-        return grad, None, None, None, None, None
+        return grad, *[None] * 6
 
 
 def _over_time(step: Tensor, steps: int, dtype: torch.dtype) -> Tensor:
@@ -157,10 +175,15 @@ def _laid_out_as(grad: Tensor, like: Tensor) -> Tensor:
     return grad if same else torch.empty_like(like, dtype=grad.dtype).copy_(grad)
 
 
-def _grid(step: Tensor) -> tuple[tuple[int, int], int, int]:
-    """Programs (samples, blocks of features), features of a sample, block."""
+def _grid(step: Tensor, held: int = 1) -> tuple[tuple[int, int], int, int]:
+    """Programs (samples, blocks of features), features of a sample, block.
+
+    `held`: timesteps whose membrane a program has in registers.
+    """
     features = step[0].numel()
     block = min(BLOCK, triton.next_power_of_2(features))
+    if held <= ANEW:
+        block = min(block, max(128, REGISTERS // triton.next_power_of_2(held)))
     return (step.shape[0], triton.cdiv(features, block)), features, block
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from typing import Any, get_args
+from unittest import mock
 
 import pytest
 import torch
@@ -18,6 +20,7 @@ from mpo_snn.membrane import observe
 from mpo_snn.surrogate import Shape
 
 pytest.importorskip("triton")
+triton_lif = importlib.import_module("mpo_snn.kernels.triton_lif")
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = "cuda" if ON_GPU else "cpu"
@@ -76,7 +79,7 @@ def test_spikes_and_membrane_are_the_references_bit_for_bit(case: Any) -> None:
 @settings(max_examples=30, deadline=None, derandomize=True)
 def test_statistics_are_those_of_the_membrane(case: Any, statistic: str, power: bool) -> None:
     current, p = case
-    *_, u, shares = lif_scan_observed(current, p, statistic, power, "triton")
+    *_, u, shares = lif_scan_observed(current, p, statistic, power, False, "triton")
     spk, v = lif_scan(current, p, "reference")
     expected_u, expected_shares = observe(v, spk, p, statistic, power)
     torch.testing.assert_close(u, expected_u, rtol=1e-6, atol=1e-6)
@@ -87,9 +90,13 @@ def test_statistics_are_those_of_the_membrane(case: Any, statistic: str, power: 
     case=cases(),
     reads=st.sets(st.sampled_from(["spikes", "membrane", "statistic"]), min_size=1),
     statistic=st.sampled_from(["mean", "final"]),
+    anew=st.sampled_from([2, 32]),
 )
-@settings(max_examples=60, deadline=None, derandomize=True)
-def test_gradients_are_the_references(case: Any, reads: set[str], statistic: str) -> None:
+@settings(max_examples=80, deadline=None, derandomize=True)
+def test_gradients_are_the_references(
+    case: Any, reads: set[str], statistic: str, anew: int
+) -> None:
+    """`anew`: timesteps up to which the membrane is computed anew, not kept."""
     current, p = case
 
     def gradient(backend: str) -> Tensor:
@@ -97,7 +104,8 @@ def test_gradients_are_the_references(case: Any, reads: set[str], statistic: str
         constant = current.stride(0) == 0 and current.shape[0] > 1
         leaf = (current[0] if constant else current).detach().requires_grad_()
         source = leaf.expand(current.shape) if constant else leaf
-        spk, v, u, _ = lif_scan_observed(source, p, statistic, False, backend)
+        wants = "membrane" in reads
+        spk, v, u, _ = lif_scan_observed(source, p, statistic, False, wants, backend)
         generator = torch.Generator().manual_seed(1)
         loss = current.new_zeros(())
         for name, x in (("spikes", spk), ("membrane", v), ("statistic", u)):
@@ -105,7 +113,9 @@ def test_gradients_are_the_references(case: Any, reads: set[str], statistic: str
                 loss = loss + (x * torch.randn(x.shape, generator=generator).to(x)).sum()
         return torch.autograd.grad(loss, leaf)[0]
 
-    found, expected = gradient("triton"), gradient("reference")
+    with mock.patch.object(triton_lif, "ANEW", anew):
+        found = gradient("triton")
+    expected = gradient("reference")
     torch.testing.assert_close(
         found, expected, rtol=0, atol=1e-5 * max(1.0, float(expected.abs().max()))
     )

@@ -1,0 +1,63 @@
+"""Compile the Triton kernels for a GPU that need not be there; run as a program, without pytest.
+
+Prints of each case, as JSON, the PTX instructions that read four values at once, and the bytes of
+machine code.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from mpo_snn.kernels.triton_kernels import backward_kernel, forward_kernel
+
+HOPPER = GPUTarget("cuda", 90, 32)
+IN_FLOAT32 = ("membrane", "final", "sums", "betas", "thresholds", "slopes", "scales", "supports")
+IN_FLOAT32 += ("grad_membrane", "grad_final")
+STORED = ("current", "spikes", "grad_spikes", "grad_current")
+COMMON = {"DECAY": True, "SHAPE": 0}
+
+
+def compiled(kernel: Any, stored: str, constants: dict[str, Any]) -> dict[str, int]:
+    """One kernel, with parameters that are one number and sizes that are multiples of 16."""
+    constants = {**COMMON, **constants}
+    signature, aligned = {}, {}
+    for place, name in enumerate(kernel.arg_names):
+        if re.fullmatch(r"[dm]\d", name):
+            constants[name] = 1
+        if name in constants:
+            signature[name] = "constexpr"
+            continue
+        kind = stored if name in STORED else "fp32" if name in IN_FLOAT32 else None
+        signature[name] = f"*{kind}" if kind else "i32"
+        aligned[(place,)] = [["tt.divisibility", 16]]
+    source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=aligned)
+    found = triton.compile(source, target=HOPPER, options={"enable_fp_fusion": False})
+    wide = re.findall(r"ld\.global\.v4", found.asm["ptx"])
+    return {"wide_loads": len(wide), "bytes": len(found.asm["cubin"])}
+
+
+def main() -> None:
+    """Both kernels for stored types, resets and statistics."""
+    rows = {}
+    for stored in ("fp32", "bf16"):
+        for reset in (0, 1, 2, 3):
+            case = {"STEPS": 4, "RESET": reset, "STATISTIC": reset % 3, "BLOCK": 1024}
+            rows[f"forward {stored} {reset}"] = compiled(
+                forward_kernel, stored, {**case, "MEMBRANE": False, "POWER": reset == 1}
+            )
+            rows[f"backward {stored} {reset}"] = compiled(
+                backward_kernel,
+                stored,
+                {**case, "KEPT": reset == 3, "SPIKES": True, "MEMBRANE": False, "CONSTANT": False},
+            )
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
