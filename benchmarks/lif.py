@@ -18,7 +18,7 @@ from torch import Tensor
 from mpo_snn.kernels import BACKENDS
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import ResetTiming
-from mpo_snn.membrane import MembraneRecord
+from mpo_snn.membrane_record import MembraneRecord
 from mpo_snn.mpo import MPO
 from mpo_snn.settings import MPOSettings
 
@@ -132,12 +132,8 @@ def _with_mpo(reset: ResetKind, device: str, backend: str, settings: MPOSettings
 
 
 def _kernel_tensors(backend: str) -> int:
-    """Read and written by kernels.
-
-    Triton: current, spikes and membrane forward; membrane and both gradients backward. numba:
-    current and spikes forward; current and both gradients backward.
-    """
-    return {"triton": 6, "numba": 5}.get(backend, 0)
+    """Current and spikes forward; current and both gradients backward."""
+    return 5 if backend in ("triton", "numba") else 0
 
 
 def _layer(reset: ResetKind, device: str, backend: str, timing: ResetTiming | None) -> MPOLeaky:

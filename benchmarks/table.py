@@ -1,6 +1,6 @@
 """One table of what was measured, with what a release must reach and what is worked for.
 
-python -m benchmarks.table [--results FOLDER] [--device cpu|gpu]
+python -m benchmarks.table [--results FOLDER] [--device cpu|gpu] [--gate]
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ COLOURS = {"goal": "green", "must": "", "short": "red"}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the table; 1 if a must is missed."""
+    """Print the table; with `--gate`, 1 if a must is missed."""
     parser = argparse.ArgumentParser(prog="benchmarks.table", description=__doc__)
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--device", choices=("cpu", "gpu"), nargs="+", default=["cpu", "gpu"])
+    parser.add_argument("--gate", action="store_true", help="exit 1 if a must is missed")
     options = parser.parse_args(argv)
     goals = [goal for goal in GOALS if goal.device in options.device]
     found = measured(options.results, goals)
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         console.print("not measured: " + "; ".join(missing))
     missed = [f for f in found if f.goal.verdict(f.value) == "short"]
     console.print(f"{len(found)} figures, {len(missed)} short of the must")
-    return int(bool(missed))
+    return int(options.gate and bool(missed))
 
 
 def table(found: list[Found]) -> Table:

@@ -114,10 +114,7 @@ def measure_case(
 def _load_independent(variant: Variant, x: Tensor, grad: Tensor, device: str) -> dict[str, Any]:
     """Of forward and backward: what does not change with the load of the machine."""
     moved, operators = traffic(_both(variant, x, grad))
-    # The membrane is float32 whatever the input is: two of the tensors.
-    moved += variant.kernel_tensors and (
-        (variant.kernel_tensors - 2) * x.numel() * x.element_size() + 2 * x.numel() * 4
-    )
+    moved += variant.kernel_tensors * x.numel() * x.element_size()
     x.grad = None
     peak = peak_memory(lambda: variant.train(x, grad), device)
     x.grad = None

@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     on_gpu = torch.cuda.is_available()
     has_bf16 = has_bfloat16("cuda" if on_gpu else "cpu")
     parser.add_argument("--timesteps", type=int, default=4)
-    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--repetitions", type=int, default=21)
     parser.add_argument("--network", choices=network_names(), default="convnet")
     parser.add_argument(
         "--channels",
