@@ -23,6 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mpo_snn.errors import RecipeError, ShapeError, UnrollError
 from mpo_snn.neurons import MPONeuron, neurons_of
 from mpo_snn.repeated import repeated
+from mpo_snn.spiking_convolution import SpikingConvolution
 from mpo_snn.trace import layer_of, trace_timestep
 
 BatchNormMode = Literal["folded", "per_step"]
@@ -44,6 +45,8 @@ class Unrolled(nn.Module):
         network: plain torch.nn with MPO neurons; its forward is one timestep.
         timesteps: T, at least 1.
         batchnorm: how batchnorm sees time in training mode.
+        events: whether convolutions go over to events while their input is sparse, on a CPU
+            (`mpo_snn.spiking_convolution`).
 
     Raises:
         UnrollError: if forward cannot be read as one timestep; all reasons at once.
@@ -51,7 +54,11 @@ class Unrolled(nn.Module):
     """
 
     def __init__(
-        self, network: nn.Module, timesteps: int, batchnorm: BatchNormMode = "folded"
+        self,
+        network: nn.Module,
+        timesteps: int,
+        batchnorm: BatchNormMode = "folded",
+        events: bool = True,
     ) -> None:
         """Trace the network once."""
         super().__init__()
@@ -62,8 +69,13 @@ class Unrolled(nn.Module):
         self.network = network
         self.timesteps = timesteps
         self.batchnorm: BatchNormMode = batchnorm
-        self.graph = trace_timestep(network)
+        self.events = events
+        self._trace()
+
+    def _trace(self) -> None:
+        self.graph = trace_timestep(self.network)
         self._last_use = _last_uses(self.graph)
+        self._convolutions: dict[nn.Module, SpikingConvolution] = {}
 
     @property
     def neurons(self) -> dict[str, MPONeuron]:
@@ -168,19 +180,22 @@ class Unrolled(nn.Module):
     def _fold(self, x: _Value, layer: nn.Module) -> _Value:
         if x.constant:
             return _Value(layer(x.tensor), True)
-        return _Value(layer(x.tensor.flatten(0, 1)).unflatten(0, (self.timesteps, -1)), False)
+        run: Callable[[Tensor], Tensor] = layer
+        if self.events and type(layer) is nn.Conv2d:
+            run = self._convolutions.setdefault(layer, SpikingConvolution(layer))
+        result = run(x.tensor.flatten(0, 1))
+        return _Value(result.unflatten(0, (self.timesteps, -1)), False)  # type: ignore[no-untyped-call]
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: without the trace, which belongs to this very network."""
         state = self.__dict__.copy()
-        del state["graph"], state["_last_use"]
+        del state["graph"], state["_last_use"], state["_convolutions"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Trace the network of the copy."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self.graph = trace_timestep(self.network)
-        self._last_use = _last_uses(self.graph)
+        self._trace()
 
     def _over_time(self, x: _Value) -> Tensor:
         return repeated(x.tensor, self.timesteps) if x.constant else x.tensor

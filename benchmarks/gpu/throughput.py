@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from benchmarks.measure import Results, add_common_options, peak_memory, take_turns
 from benchmarks.networks import NEURON, Network, builders, ours
+from mpo_snn import spiking_convolution
 from mpo_snn.encoding import encode
 from mpo_snn.kernels import BACKENDS
 from mpo_snn.networks import build_network, network_names
@@ -73,6 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         help="of images and kernels; own is nhwc for ours, as mpo-train has it, nchw for others",
     )
     options = parser.parse_args(argv)
+    spiking_convolution.WORTH = 0  # as after the first few batches
     torch.set_num_threads(options.threads)
     results = Results("throughput", options)
     failed = False

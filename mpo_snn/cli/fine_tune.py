@@ -24,6 +24,7 @@ MAY_DIFFER = (
     "epochs",
     "threads",
     "precision",
+    "events",
     "optimizer.",
     "mpo.",
     "data.",

@@ -9,12 +9,14 @@ the processor, not on values, so that results, spikes and counts do not change w
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .event_conv import EventConv, is_installed
+from mpo_snn.kernels.event_conv import EventConv, is_installed
+
 from .kinds import kind_of
 from .ops import Operation, convolution, convolution_kernel, operation
 
@@ -34,12 +36,20 @@ class ByDensity:
 
     Args:
         dense: the definition.
-        events: the same by events.
+        events: the same by events, with their number.
         products: of one sample, dense.
+        worth: products to be done densely before events are tried; None is `WORTH`.
     """
 
-    def __init__(self, dense: Operation, events: EventConv, products: int) -> None:
+    def __init__(
+        self,
+        dense: Operation,
+        events: Callable[[Tensor], tuple[Tensor, int]],
+        products: int,
+        worth: int | None = None,
+    ) -> None:
         """Begin dense."""
+        self.worth = WORTH if worth is None else worth
         self.dense = dense
         self.events = events
         self.products = products
@@ -58,7 +68,7 @@ class ByDensity:
             return y
         y = self.dense(x)
         self._done += self.products * len(x)
-        if self._done >= WORTH and is_installed():
+        if self._done >= self.worth and is_installed():
             self.is_on_events = density_of(x) < ENTER
             if self.is_on_events and case not in self._is_same:
                 self._is_same[case] = torch.equal(self.events(x)[0], y)

@@ -125,7 +125,7 @@ def convolution_kernel(node: Any, dtype: torch.dtype, device: torch.device) -> K
     """Read a Conv1d or Conv2d.
 
     In float32 on the CPU the channels of a pixel lie one after another: oneDNN is up to twice as
-    fast so, and adds up in one order whatever the processor (`mpo_snn.graph.event_conv.ORDER`).
+    fast so, and adds up in one order whatever the processor (`mpo_snn.kernels.event_conv.ORDER`).
     """
     weight = parameter(node.weight, dtype, device)
     bias = parameter(per_element(node.bias, tuple(weight.shape[:1])), dtype, device)

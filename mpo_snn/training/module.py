@@ -73,7 +73,8 @@ class TrainingModule(LightningModule):
         self._is_unit = scaling is not None and scaling.maps_bytes_to_unit
         self._watch = LossWatch()
         self._watched: dict[str, Any] = {}
-        self.unrolled = Unrolled(network, recipe.timesteps, recipe.batchnorm)
+        events = recipe.events == "auto"
+        self.unrolled = Unrolled(network, recipe.timesteps, recipe.batchnorm, events)
         self.mpo = MPO(
             network, recipe.mpo if recipe.method == "mpo" else _only_watching(recipe.mpo)
         )

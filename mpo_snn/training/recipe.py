@@ -87,6 +87,8 @@ class Recipe:
             the weights depend on it. null takes as many as torch finds cores.
         precision: of the arithmetic in training; `bfloat16` is torch's autocast, for devices that
             have it (`mpo_snn.training.precision`).
+        events: `auto`: convolutions of float32 go over to events while their input is sparse, on a
+            CPU with numba (`mpo_snn.spiking_convolution`); `never`.
         data: which data.
         network: which network, and its size.
         neuron: settings of every neuron.
@@ -107,6 +109,7 @@ class Recipe:
     method: Method = "mpo"
     threads: int | None = None
     precision: Precision = "float32"
+    events: Literal["auto", "never"] = "auto"
     data: DataSettings
     network: NetworkSettings
     neuron: NeuronSettings = field(default_factory=NeuronSettings)

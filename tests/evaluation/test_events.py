@@ -13,8 +13,8 @@ import pytest
 from mpo_snn.evaluation.evaluate import evaluate_graph
 from mpo_snn.evaluation.setting import Setting
 from mpo_snn.graph import by_density, simulate
-from mpo_snn.graph.event_conv import is_installed
 from mpo_snn.graph.freed_memory import keep_freed_memory
+from mpo_snn.kernels.event_conv import is_installed
 
 SETTING = Setting("noise", 3, 1e-4, "direct", "mean", batch_size=8)
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from mpo_snn.graph import by_density
 from mpo_snn.graph.by_density import ENTER, LEAVE, ByDensity
 from mpo_snn.graph.counts import Counts
-from mpo_snn.graph.event_conv import is_installed
 from mpo_snn.graph.layout import features_in_memory, laid_out
 from mpo_snn.graph.neurons import layer
 from mpo_snn.graph.simulate import Simulator
+from mpo_snn.kernels.event_conv import is_installed
 
 CPU = torch.device("cpu")
 

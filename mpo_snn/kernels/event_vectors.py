@@ -2,7 +2,7 @@
 
 Which of some values are not zero, the sum of the rows of weights of some events, and a copy of some
 numbers. Whatever is called here is put into the loops of `event_loops`, which numba keeps compiled
-and looks at the age of that file alone: who edits this one deletes `mpo_snn/graph/__pycache__`.
+and looks at the age of that file alone: who edits this one deletes `mpo_snn/kernels/__pycache__`.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ def _sum(width: int, is_unit: bool) -> Any:
             if is_unit:
                 added = builder.fadd(total, weight)
             else:
-                value = _spread(builder, builder.load(builder.gep(values, [event])), vector)
-                added = builder.call(_multiply_add(builder, vector), [weight, value, total])
+                value = spread(builder, builder.load(builder.gep(values, [event])), vector)
+                added = builder.call(multiply_add(builder, vector), [weight, value, total])
             event.add_incoming(builder.add(event, ir.Constant(_INT64, 1)), body)
             total.add_incoming(added, body)
             builder.branch(head)
@@ -121,14 +121,16 @@ def _sum(width: int, is_unit: bool) -> Any:
     return add_rows
 
 
-def _spread(builder: Any, value: Any, vector: Any) -> Any:
+def spread(builder: Any, value: Any, vector: Any) -> Any:
+    """One value in every place."""
     nothing = ir.Constant(vector, ir.Undefined)
     every = ir.Constant(ir.VectorType(_INT32, vector.count), [0] * vector.count)
     first = builder.insert_element(nothing, value, ir.Constant(_INT32, 0))
     return builder.shuffle_vector(first, nothing, every)
 
 
-def _multiply_add(builder: Any, vector: Any) -> Any:
+def multiply_add(builder: Any, vector: Any) -> Any:
+    """The function that rounds product and sum at once."""
     kind = ir.FunctionType(vector, [vector] * 3)
     name = f"llvm.fma.v{vector.count}f32"
     return cgutils.get_or_insert_function(builder.module, kind, name)
@@ -164,7 +166,7 @@ def move(typing: Any, source: Any, to: Any, shift: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source, to, shift = arguments
         numbers = builder.load(builder.inttoptr(source, vector.as_pointer()), align=4)
-        shift = _spread(builder, builder.trunc(shift, _INT32), vector)
+        shift = spread(builder, builder.trunc(shift, _INT32), vector)
         moved = builder.add(numbers, shift)
         builder.store(moved, builder.inttoptr(to, vector.as_pointer()), align=4)
         return context.get_dummy_value()

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpo_snn.graph.event_conv import EventConv, is_installed
 from mpo_snn.graph.geometry import Window
 from mpo_snn.graph.ops import operation
+from mpo_snn.kernels.event_conv import EventConv, is_installed
 
 pytest.importorskip("numba", reason="numba is optional: pip install 'mpo-snn[fast]'")
 if not is_installed():

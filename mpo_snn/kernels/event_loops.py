@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from mpo_snn.kernels.event_vectors import TOGETHER, add_rows, lowest, move, not_zero
 from mpo_snn.kernels.numba_memory import exact, within
-
-from .event_vectors import TOGETHER, add_rows, lowest, move, not_zero
 
 ONE = np.uint64(1)
 BYTES = np.uint64(4)

@@ -4,7 +4,7 @@ For every output pixel the weights of the events in its window are added to the 
 output channels; what is zero is never touched, so that time goes with the density of the input. The
 sums are those of a dense convolution over channels-last memory as oneDNN does it (`ORDER`), bit for
 bit; `mpo_snn.graph.by_density` makes sure of that before it relies on it. Compiled by numba
-(`mpo_snn.graph.event_loops`), which is optional: `pip install 'mpo-snn[fast]'`.
+(`mpo_snn.kernels.event_loops`), which is optional: `pip install 'mpo-snn[fast]'`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from functools import cache, cached_property
 import torch
 from torch import Tensor
 
+from mpo_snn.graph.geometry import Window
 from mpo_snn.kernels.numba_threads import share_out
-
-from .geometry import Window
 
 ORDER = "kernel rows, kernel columns, channels; one rounding for product and sum; bias last"
 """In which oneDNN's convolutions add up over channels-last memory with AVX2 or AVX-512."""
@@ -84,7 +83,7 @@ class EventConv:
     def _run(
         self, images: Tensor, out: Tensor, weights: Tensor, bias: Tensor, at_once: tuple[int, int]
     ) -> int:
-        from .event_loops import convolve, room_for
+        from mpo_snn.kernels.event_loops import convolve, room_for
 
         arrays = (images.numpy(), weights.numpy())
         room = room_for(*arrays, out.numpy())
