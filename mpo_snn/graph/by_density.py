@@ -20,7 +20,7 @@ from mpo_snn.kernels.event_conv import EventConv, is_installed
 from .kinds import kind_of
 from .ops import Operation, convolution, convolution_kernel, operation
 
-ENTER, LEAVE = 0.35, 0.4
+ENTER, LEAVE = 0.45, 0.5
 """Densities below which events take over, and above which they give back. They are as fast as the
 dense convolution at 0.4 to 0.55 (3x3, 32 to 512 channels; benchmarks/README.md)."""
 LEAST_CHANNELS, LEAST_OUTPUTS = 16, 32

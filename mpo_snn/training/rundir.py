@@ -131,7 +131,7 @@ class Run:
             raise RunError(
                 f"cannot use '{path}': its weights are not those of the network in {RECIPE}."
             ) from error
-        return Unrolled(network, recipe.timesteps, recipe.batchnorm).eval()
+        return Unrolled(network, recipe.timesteps, recipe.batchnorm, events=False).eval()
 
     def _metrics(self) -> list[dict[str, str]]:
         try:
