@@ -18,7 +18,8 @@ from mpo_snn.cli.command import (
 )
 from mpo_snn.cli.recipe_options import given_keys, overridden_recipe
 from mpo_snn.cli.several import check_processes, in_rank, launch
-from mpo_snn.cli.train_parser import NAME, train_parser
+from mpo_snn.cli.train_parser import NAME
+from mpo_snn.cli.train_parser import train_parser as _parser
 from mpo_snn.cli.train_run import accuracy_of, made_on_first, train_run
 from mpo_snn.cli.tuned import check_tunable, tuned_recipe
 from mpo_snn.profiles.chip import chip_place
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 def _train(argv: list[str]) -> int:
     # What the recipe says is the default of every option, so it must be known before the options
     # can be read; which word is the recipe, only the parser can tell.
-    first = train_parser(load_recipe(_SHOWN_IN_HELP)).parse_args(argv)
+    first = _parser(load_recipe(_SHOWN_IN_HELP)).parse_args(argv)
     if first.list:
         print_names(recipe_titles())
         return OK
@@ -57,7 +58,7 @@ def _train(argv: list[str]) -> int:
         return _resume(first, argv)
     if first.recipe is None:
         raise UsageError("no recipe is given: mpo-train digits, for example; --list shows all.")
-    recipe = overridden_recipe(load_recipe(first.recipe), train_parser, argv)
+    recipe = overridden_recipe(load_recipe(first.recipe), _parser, argv)
     if is_to_be_launched and not first.print_config:
         if first.output is not None:
             check_free(Path(first.output))
@@ -143,7 +144,7 @@ def _resume(options: Any, argv: list[str]) -> int:
             f"the run {run.path} is not finished: --resume it first, then go on for"
             f" {options.target}."
         )
-    changed = differing_keys(run.recipe, overridden_recipe(run.recipe, train_parser, argv))
+    changed = differing_keys(run.recipe, overridden_recipe(run.recipe, _parser, argv))
     if changed:
         raise UsageError(
             f"--resume goes on with the recipe of its run; it cannot change {', '.join(changed)}."
@@ -166,7 +167,7 @@ def _fine_tune(first: Run, options: Any, argv: list[str]) -> int:
         if getattr(options, name) is not None:
             raise UsageError(f"--resume has a recipe of its own; leave out {name}.")
     profile = load_chip_profile(options.target)
-    recipe = overridden_recipe(fine_tuning_recipe(first.recipe), train_parser, argv)
+    recipe = overridden_recipe(fine_tuning_recipe(first.recipe), _parser, argv)
     check_goes_on(first, recipe, profile, options.target)
     if not fits(recipe, profile, str(first.path)):
         return ANSWER_IS_NO

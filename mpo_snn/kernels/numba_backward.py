@@ -55,20 +55,11 @@ from mpo_snn.kernels.numba_vectors import (
 
 
 @within
-def _run(
-    places: Any,
-    kind: Any,
-    n: Any,
-    width: Any,
-    past: Any,
-    w_at: Any,
-    how: Any,
-    part: Any,
-    shape: Any,
-) -> None:
+def _run(places: Any, block: Any, n: Any, width: Any, how: Any, shape: Any) -> None:
     """The neurons n to width of a block, sixteen at a time, back through all timesteps."""
     x_at, spk_at, v_at, dx_at, wants_beta, wants_threshold, x_step, spk_step, step, steps = places
     reset, statistic, decay, constant, past_caches = how
+    kind, past, w_at, part = block
     size = kind.itemsize
     while n < width:
         x_from = x_at + n * size
@@ -128,16 +119,7 @@ def _run(
 
 
 @exact
-def _run_of(
-    places: Any,
-    kind: Any,
-    n: Any,
-    width: Any,
-    past: Any,
-    w_at: Any,
-    how: Any,
-    part: Any,
-) -> None:
+def _run_of(places: Any, block: Any, n: Any, width: Any, how: Any) -> None:
     reset, shape, statistic, decay, constant, past_caches = how
     rest = (reset, statistic, decay, constant, past_caches != 0)
     x_at, spk_at, v_at, dx_at, wants_beta, wants_threshold, x_step, spk_step, step, steps = places
@@ -146,26 +128,17 @@ def _run_of(
         # What most layers train with: loops of their own, with fewer questions in them.
         places = (x_at, spk_at, 0, dx_at, False, False, x_step, spk_step, step, steps)
         rest = (reset, statistic, decay, 0, past_caches != 0)
-        _run(places, kind, n, width, past, w_at, rest, part, 0)
+        _run(places, block, n, width, rest, 0)
     else:
-        _run(places, kind, n, width, past, w_at, rest, part, shape)
+        _run(places, block, n, width, rest, shape)
 
 
 @exact
-def _tail(
-    places: Any,
-    kind: Any,
-    whole: Any,
-    width: Any,
-    scratch: Any,
-    past: Any,
-    w_at: Any,
-    how: Any,
-    part: Any,
-) -> None:
+def _tail(places: Any, block: Any, whole: Any, width: Any, scratch: Any, how: Any) -> None:
     """The last neurons of a block, fewer than sixteen, in memory of their own."""
     x_at, spk_at, v_at, dx_at, wants_beta, wants_threshold, x_step, spk_step, step, steps = places
     xs, spikes, sent, vs = scratch
+    kind = block[0]
     size, left, line = kind.itemsize, width - whole, LANES * kind.itemsize
     back = whole * size
     own_spikes = 0 if spk_at == 0 else spikes.ctypes.data - back
@@ -184,7 +157,7 @@ def _tail(
     places = (*own, line, line, LANES, steps)
     reset, shape, statistic, decay, constant, _ = how
     how = (reset, shape, statistic, decay, constant, 0)
-    _run_of(places, kind, whole, width, past, w_at, how, part)
+    _run_of(places, block, whole, width, how)
     if dx_at != 0:
         for t in range(1 if constant != 0 else steps):
             found = values_at(sent.ctypes.data, t * LANES, left, kind)
@@ -231,7 +204,7 @@ def backward(
     own = (np.zeros(many, kind.dtype), np.zeros(many, kind.dtype), np.zeros(many, kind.dtype))
     scratch = (*own, np.zeros(many, np.float32))
     past = (history.ctypes.data + LINE - 1) // LINE * LINE
-    part = np.float32(1.0 / count)
+    of_block = (kind, past, w_at, np.float32(1.0 / count))
     in_run = (run + block - 1) // block
     for b in range(first, last):
         r, start = b // in_run, b % in_run * block
@@ -253,9 +226,9 @@ def backward(
             steps,
         )
         whole = width // LANES * LANES
-        _run_of(places, kind, 0, whole, past, w_at, how, part)
+        _run_of(places, of_block, 0, whole, how)
         if whole < width:
-            _tail(places, kind, whole, width, scratch, past, w_at, how, part)
+            _tail(places, of_block, whole, width, scratch, how)
         if by_beta_at != 0:
             found = values_at(w_at, BY_BETA, width, FLOAT)
             copy(found, values_at(by_beta_at, place, width, FLOAT), width)
