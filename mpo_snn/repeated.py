@@ -9,9 +9,15 @@ from torch import Tensor
 
 
 class _Repeated(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, timesteps: int) -> Tensor:
+    def forward(x: Tensor, timesteps: int) -> Tensor:
         return x.expand(timesteps, *x.shape)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        pass
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:

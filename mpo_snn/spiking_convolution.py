@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from mpo_snn.graph.by_density import LEAST_CHANNELS, LEAST_OUTPUTS, ByDensity
 from mpo_snn.graph.geometry import Window
@@ -25,87 +24,127 @@ WORTH = 2**32
 
 
 class SpikingConvolution:
-    """An `nn.Conv2d` with its own parameters, dense or by events.
+    """An `nn.Conv2d`, dense or by events.
 
     Args:
-        layer: what it computes; its parameters are read at every call.
+        layer: what it computes; parameters and sizes are read at every call.
     """
 
     def __init__(self, layer: nn.Conv2d) -> None:
         """Begin dense."""
         self.layer = layer
+        self._ways: dict[tuple[torch.Size, Window], ByDensity] = {}
+
+    @property
+    def window(self) -> Window:
+        """How the kernel moves."""
+        layer = self.layer
         padding: Any = (0, 0) if layer.padding == "valid" else layer.padding
-        self.window = Window(layer.kernel_size, layer.stride, padding, layer.dilation, layer.groups)
-        self._ways: dict[torch.Size, ByDensity] = {}
+        return Window(layer.kernel_size, layer.stride, padding, layer.dilation, layer.groups)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Convolve [N, channels, height, width]."""
         if not self._takes(x):
             return self.layer(x)  # type: ignore[no-any-return]
-        return _Convolution.apply(x, self.layer.weight, self.layer.bias, self)  # type: ignore[no-any-return, no-untyped-call]
+        layer, window = self.layer, self.window
+        return _Convolution.apply(x, layer.weight, layer.bias, self, window)  # type: ignore[no-any-return, no-untyped-call]
 
     def _takes(self, x: Tensor) -> bool:
         layer = self.layer
-        if torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
             return False
-        if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
+        if torch.is_autocast_enabled("cpu") or _is_watched(layer):
             return False
-        is_even = all(before == behind for before, behind in self.window.zeros())
-        is_plain = layer.padding_mode == "zeros" and max(self.window.dilation) == 1 and is_even
-        is_wide = (
-            layer.in_channels // layer.groups >= LEAST_CHANNELS
-            and layer.out_channels // layer.groups >= LEAST_OUTPUTS
+        window = self.window
+        is_even = all(before == behind for before, behind in window.zeros())
+        is_plain = layer.padding_mode == "zeros" and max(window.dilation) == 1 and is_even
+        channels = layer.in_channels // layer.groups
+        outputs = layer.out_channels // layer.groups
+        is_wide = channels >= LEAST_CHANNELS and outputs >= LEAST_OUTPUTS
+        weight, bias = layer.weight, layer.bias
+        shape = (layer.out_channels, channels, *layer.kernel_size)
+        fits = weight.shape == shape and (bias is None or bias.shape == shape[:1])
+        in_float32 = all(
+            value.dtype == torch.float32 and value.device.type == "cpu"
+            for value in (x, weight, weight if bias is None else bias)
         )
-        in_float32 = x.dtype == layer.weight.dtype == torch.float32 and x.device.type == "cpu"
+        is_image = x.dim() == 4 and x.shape[1] == layer.in_channels and x.numel() > 0
         return (
             is_plain
             and is_wide
+            and fits
             and in_float32
-            and x.dim() == 4
+            and is_image
             and x.is_contiguous(memory_format=torch.channels_last)
         )
 
-    def by_density(self, x: Tensor) -> Tensor:
-        """Convolve without a graph."""
-        way = self._ways.get(x.shape[1:])
+    def by_density(self, x: Tensor, window: Window) -> Tensor:
+        """Convolve without a graph; dense where the parameters are not finite.
+
+        Events would not see what becomes of a weight times 0 then.
+        """
+        if not all(bool(p.sum().isfinite()) for p in self.layer.parameters(recurse=False)):
+            return self._dense(x)
+        case = (x.shape[1:], window)
+        way = self._ways.get(case)
         if way is None:
-            size = self.window.output_size(tuple(x.shape[2:]))
+            size = window.output_size(tuple(x.shape[2:]))
             products = self.layer.weight.numel() * math.prod(size)
-            way = self._ways[x.shape[1:]] = ByDensity(self._dense, self._events, products, WORTH)
+            way = self._ways[case] = ByDensity(
+                self._dense, lambda x: self._events(x, window), products, WORTH
+            )
         return way(x)
 
     def _dense(self, x: Tensor) -> Tensor:
         return nn.Conv2d.forward(self.layer, x)
 
-    def _events(self, x: Tensor) -> tuple[Tensor, int]:
+    def _events(self, x: Tensor, window: Window) -> tuple[Tensor, int]:
         weight, bias = self.layer.weight.detach(), self.layer.bias
         bias = weight.new_zeros(len(weight)) if bias is None else bias.detach()
-        return EventConv(weight, bias, self.window)(x)
+        return EventConv(weight, bias, window)(x)
+
+
+def _is_watched(layer: nn.Module) -> bool:
+    """Whether somebody wants to see, or does in its stead, what the module itself would do."""
+    own = (
+        layer._forward_hooks,
+        layer._forward_pre_hooks,
+        layer._backward_hooks,
+        layer._backward_pre_hooks,
+    )
+    everywhere = nn.modules.module._has_any_global_hook()  # type: ignore[no-untyped-call]
+    return any(own) or "forward" in vars(layer) or bool(everywhere)
 
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, convolution: SpikingConvolution
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        convolution: SpikingConvolution,
+        window: Window,
     ) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.convolution, ctx.has_bias = convolution, bias is not None
-        return convolution.by_density(x)
+        ctx.window, ctx.has_bias = window, bias is not None
+        return convolution.by_density(x, window)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        window, layer = ctx.convolution.window, ctx.convolution.layer
+        window: Window = ctx.window
         needs = list(ctx.needs_input_grad[:3])
         by_weight = None
-        if needs[1] and is_worth(x, len(weight), window):
-            by_weight = weight_gradient(x, grad, window)
-            needs[1] = False
+        # With a graph of its own (create_graph) the gradient is torch's, which has one.
+        if needs[1] and not torch.is_grad_enabled() and is_worth(x, len(weight), window):
+            if bool(grad.sum().isfinite()):
+                by_weight = weight_gradient(x, grad, window)
+                needs[1] = False
         found = [None, None, None]
         if any(needs):
             padding = [before for before, _ in window.zeros()]
-            moves = (layer.stride, padding, layer.dilation, False, (0, 0), layer.groups)
+            moves = (window.stride, padding, window.dilation, False, (0, 0), window.groups)
             sizes = [len(weight)] if ctx.has_bias else None
             found = torch.ops.aten.convolution_backward(grad, x, weight, sizes, *moves, needs)
-        return found[0], found[1] if by_weight is None else by_weight, found[2], None
+        return found[0], found[1] if by_weight is None else by_weight, found[2], None, None

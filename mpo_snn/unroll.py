@@ -50,7 +50,7 @@ class Unrolled(nn.Module):
 
     Raises:
         UnrollError: if forward cannot be read as one timestep; all reasons at once.
-        RecipeError: if timesteps or batchnorm is out of range.
+        RecipeError: if timesteps, batchnorm or events is out of range.
     """
 
     def __init__(
@@ -66,6 +66,8 @@ class Unrolled(nn.Module):
             raise RecipeError(f"timesteps is {timesteps}, allowed is 1 or more.")
         if batchnorm not in get_args(BatchNormMode):
             raise RecipeError(f"batchnorm is '{batchnorm}', allowed are folded, per_step.")
+        if not isinstance(events, bool):
+            raise RecipeError(f"events is {events!r}, allowed are True and False.")
         self.network = network
         self.timesteps = timesteps
         self.batchnorm: BatchNormMode = batchnorm

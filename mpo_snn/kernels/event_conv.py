@@ -69,7 +69,7 @@ class EventConv:
         if x.ndim == 3:
             y, events = self(x.unsqueeze(2))
             return y.squeeze(2), events
-        images = x.permute(0, 2, 3, 1).contiguous()
+        images = x.detach().permute(0, 2, 3, 1).contiguous()
         sizes = self.window.output_size(tuple(images.shape[1:3]))
         out = images.new_empty(len(x), *sizes, self.outputs)
         blocks = self._blocks

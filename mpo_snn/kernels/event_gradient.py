@@ -25,6 +25,8 @@ BELOW = 0.45
 32 channels and half of it with more (benchmarks/README.md)."""
 LEAST = 2**28
 """Products, dense: of fewer there is nothing to gain."""
+MOST_PIXELS = 2**12
+"""Of an image: its events are added up one by one, which in larger ones loses digits."""
 AT_ONCE = 56 * 2**10
 """Bytes of the outputs' gradient that are worked on at once: they stay near the processor."""
 
@@ -40,7 +42,7 @@ def is_worth(x: Tensor, outputs: int, window: Window) -> bool:
     plain = Window((3, 3), (1, 1), window.padding, (1, 1))
     if window != plain or max(size for pair in window.zeros() for size in pair) > 2:
         return False
-    if x.shape[1] % CHANNELS or outputs % OUTPUTS:
+    if x.shape[1] % CHANNELS or outputs % OUTPUTS or x.shape[2:].numel() > MOST_PIXELS:
         return False
     if x.numel() * outputs * 9 < LEAST or not is_installed():
         return False
@@ -73,16 +75,16 @@ def weight_gradient(x: Tensor, grad: Tensor, window: Window) -> Tensor:
     (before, _), (left, _) = window.zeros()
     pixels = (height + 2) * (width + 2)
     at_once = max(1, min(n, AT_ONCE // (pixels * OUTPUTS * 4)))
-    sums = torch.zeros(outputs // OUTPUTS, channels, 9, OUTPUTS)
+    sums = torch.zeros(outputs // OUTPUTS, channels, 9, OUTPUTS, dtype=torch.float32)
     parts = channels // CHANNELS
 
     def some(first: int, last: int) -> None:
         own, most = (last - first) * CHANNELS, at_once * height * width
         room = (
             torch.empty(own, most, dtype=torch.int32).numpy(),
-            torch.empty(own, most).numpy(),
+            torch.empty(own, most, dtype=torch.float32).numpy(),
             torch.zeros(own, dtype=torch.int64).numpy(),
-            torch.zeros(at_once, height + 2, width + 2, OUTPUTS).numpy(),
+            torch.zeros(at_once, height + 2, width + 2, OUTPUTS, dtype=torch.float32).numpy(),
         )
         borders = (2 - before, 2 - left)
         run(images, grads, first * CHANNELS, last * CHANNELS, borders, sums.numpy(), room)

@@ -7,6 +7,7 @@ back takes longer than a small layer.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from mpo_snn.kernels.numba_layout import Layout, dense_layout
 from mpo_snn.kernels.numba_scan import Found, Given, How, prepare, run_backward, run_forward
+
+_empty = partial(torch.empty, dtype=torch.float32)
 
 
 @torch.library.custom_op("mpo_snn::lif_scan", mutates_args=(), device_types="cpu")
@@ -96,7 +99,7 @@ def lif_scan_backward(
     p = prepare(beta, threshold, slope, scale, how)
     given = Given(by_spk, by_v, by_mean, by_m2)
     found = run_backward(current, p, mean, given, tuple(needs), how)
-    return tuple(torch.empty(0) if x is None else x for x in found)  # type: ignore[return-value]
+    return tuple(_empty(0) if x is None else x for x in found)  # type: ignore[return-value]
 
 
 @lif_scan.register_fake
@@ -108,17 +111,17 @@ def _shapes(
     moments = () if not wanted.per_channel else (layout.shape[2],)
 
     def small(*shape: int) -> Tensor:
-        return torch.empty(shape if none is None else (none,))
+        return _empty(shape if none is None else (none,))
 
     return Found(
         layout.over_time(current.dtype),
-        layout.over_time(torch.float32) if wanted.want_membrane else torch.empty(0),
+        layout.over_time(torch.float32) if wanted.want_membrane else _empty(0),
         small(*moments),
         small(*moments),
         small(3),
         small(),
-        _neurons(layout) if wanted.per_neuron and none is None else torch.empty(0),
-        layout.one_step(torch.float32) if wanted.keep_u and none is None else torch.empty(0),
+        _neurons(layout) if wanted.per_neuron and none is None else _empty(0),
+        layout.one_step(torch.float32) if wanted.keep_u and none is None else _empty(0),
     )
 
 
@@ -126,8 +129,8 @@ def _neurons(layout: Layout) -> Tensor:
     features = layout.shape[2:]
     size = layout.neurons // layout.shape[1]
     if layout.strides[0] != size:
-        return torch.empty((2, *features))
-    return torch.empty_strided((2, *features), (size, *layout.strides[1:]))
+        return _empty((2, *features))
+    return torch.empty_strided((2, *features), (size, *layout.strides[1:]), dtype=torch.float32)
 
 
 @lif_scan_backward.register_fake
@@ -135,15 +138,15 @@ def _backward_shapes(
     current: Tensor, beta: Tensor, threshold: Tensor, *rest: Any
 ) -> tuple[Tensor, ...]:
     layout, needs = dense_layout(current), rest[7]
-    dx = torch.empty(0)
+    dx = _empty(0)
     if needs[0] and layout.constant:
         dx = layout.one_step(current.dtype).expand(layout.shape)
     elif needs[0]:
         dx = layout.over_time(current.dtype)
     return (
         dx,
-        torch.empty(beta.shape if needs[1] else (0,)),
-        torch.empty(threshold.shape if needs[2] else (0,)),
+        _empty(beta.shape if needs[1] else (0,)),
+        _empty(threshold.shape if needs[2] else (0,)),
     )
 
 

@@ -12,6 +12,7 @@ in an order that does not depend on the threads.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -31,7 +32,7 @@ from mpo_snn.surrogate import SUPPORT_SHARE, Shape, half_support, surrogate_deri
 LARGE = 2**22
 """Bytes of a result that has left the caches before anybody reads it."""
 KINDS = {torch.float32: FLOAT, torch.bfloat16: np.empty(0, np.uint16)}
-_ONE = torch.tensor(1.0)
+_ONE = torch.tensor(1.0, dtype=torch.float32)
 
 
 class How(NamedTuple):
@@ -101,7 +102,7 @@ def prepare(beta: Tensor, threshold: Tensor, slope: Tensor, scale: Tensor, how: 
 def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
     """Spikes and what else is wanted."""
     layout = dense_layout(current)
-    none = torch.empty(0)
+    none = torch.empty(0, dtype=torch.float32)
     spk = layout.over_time(current.dtype)
     v = layout.over_time(torch.float32) if how.want_membrane else none
     tensors = [current.data_ptr(), spk.data_ptr(), v.data_ptr(), 0]
@@ -112,7 +113,7 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
         table, _kept = _table(p[:3], layout)
         run = _of_blocks(forward, tuple(tensors), kind, times, table, codes, _NO_PARTS)
         share_out(run, blocks, spk.numel())
-        return Found(spk, v, *(torch.empty(0) for _ in range(6)))
+        return Found(spk, v, *(torch.empty(0, dtype=torch.float32) for _ in range(6)))
     u = layout.one_step(torch.float32)
     tensors[3] = u.data_ptr()
     peak = _peak(p.slope, how) if how.power else p.height
@@ -121,8 +122,10 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
     parts = np.empty((blocks, PARTS))
     run = _of_blocks(forward, tuple(tensors), kind, times, table, codes, parts)
     share_out(run, blocks, spk.numel())
-    groups, d = ((layout.shape[2],), layout.strides[1]) if how.per_channel else ((), layout.neurons)
-    mean, m2, shares = torch.empty(groups), torch.empty(groups), torch.empty(3)
+    groups = (layout.shape[2],) if how.per_channel else ()
+    # What a stride of a single channel is, nobody says.
+    d = layout.strides[1] if math.prod(groups) > 1 else layout.neurons
+    mean, m2, shares = (torch.empty(size, dtype=torch.float32) for size in (groups, groups, (3,)))
     at = (mean.data_ptr(), m2.data_ptr())
     merge(parts, spk.numel(), (0, 0) if how.per_channel else at, shares.data_ptr())
     if how.per_channel:
@@ -133,9 +136,9 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
         mean,
         m2,
         shares,
-        torch.tensor(_share_inside(u, mean, m2, d, how.gamma)),
+        torch.tensor(_share_inside(u, mean, m2, d, how.gamma), dtype=torch.float32),
         _moments_of_neurons(u, layout) if how.per_neuron else none,
-        u if how.keep_u else torch.empty(0),
+        u if how.keep_u else torch.empty(0, dtype=torch.float32),
     )
 
 
@@ -248,7 +251,8 @@ def _moments_of_neurons(u: Tensor, layout: Layout) -> Tensor:
     if layout.strides[0] != features:
         found = moments(u, (0,))
         return torch.stack((found.mean, found.m2))
-    result = torch.empty_strided((2, *u.shape[1:]), (features, *layout.strides[1:]))
+    strides = (features, *layout.strides[1:])
+    result = torch.empty_strided((2, *u.shape[1:]), strides, dtype=torch.float32)
     at = (result[0].data_ptr(), result[1].data_ptr())
     moments_of_groups(u.data_ptr(), layout.neurons, 1, features, at)
     return result

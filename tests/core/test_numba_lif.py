@@ -330,3 +330,37 @@ with multiprocessing.get_context("fork").Pool(1) as pool:
         env=os.environ,
     )
     assert done.returncode == 0, done.stderr
+
+
+def sampled(current: Tensor, p: LIFParameters, **more: Any) -> list[Tensor]:
+    *_, sample = lif_scan_sampled(current, p, record(**more), False, "numba")
+    assert sample.neurons is not None
+    layer, neurons = sample.layer, sample.neurons
+    return [layer.mean, layer.m2, sample.rho, sample.counted, neurons.mean, neurons.m2]
+
+
+def test_another_default_dtype_changes_no_statistics() -> None:
+    current = make_current((4, 3, 2, 3, 5), "contiguous", 0)
+    p = parameters((2, 3, 5), "scalar", ("zero", "step", "decay"))
+    expected = sampled(current, p)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = sampled(current, p)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == torch.float32 and torch.equal(a, b)
+
+
+@pytest.mark.parametrize("features", [(1,), (1, 1), (1, 3), (1, 1, 1)])
+def test_a_single_channel_is_a_layer_whatever_its_stride(features: tuple[int, ...]) -> None:
+    p = parameters((), "scalar", ("zero", "step", "decay"))
+    size = math.prod(features)
+    odd = (3 * size, size, 1000, *(1 for _ in features[1:]))[: 2 + len(features)]
+    current = torch.empty_strided((5, 3, *features), odd)
+    current.copy_(torch.randn(current.shape, generator=torch.Generator().manual_seed(0)))
+    found = sampled(current, p, granularity="channel")
+    expected = sampled(current, p)
+    assert found[0].shape == (1,)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a.reshape(b.shape), b)

@@ -38,3 +38,10 @@ def test_gradient_is_right_to_the_second_order() -> None:
 
     assert torch.autograd.gradcheck(cubes, x)
     assert torch.autograd.gradgradcheck(cubes, x)
+
+
+def test_it_can_be_mapped_and_differentiated_as_a_function() -> None:
+    x = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.vmap(lambda row: repeated(row, 4))(x)[1], repeated(x[1], 4))
+    found = torch.func.grad(lambda x: repeated(x, 4).square().sum())(x)
+    torch.testing.assert_close(found, 8 * x)

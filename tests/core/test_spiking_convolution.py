@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mpo_snn import spiking_convolution
+from mpo_snn.errors import RecipeError
 from mpo_snn.kernels import event_gradient
 from mpo_snn.kernels.event_conv import is_installed
 from mpo_snn.leaky import MPOLeaky
@@ -116,6 +117,100 @@ def test_hooks_are_called() -> None:
     assert seen == [1]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: layer.register_full_backward_pre_hook(lambda module, grad: None),
+        lambda layer: layer.register_forward_pre_hook(lambda module, x: None),
+        lambda layer: setattr(layer, "forward", lambda x: x),
+    ],
+)
+def test_whoever_watches_the_layer_sees_it(change: Any) -> None:
+    layer = layer_of()
+    assert SpikingConvolution(layer)._takes(spikes(0))
+    change(layer)
+    assert not SpikingConvolution(layer)._takes(spikes(0))
+
+
+def test_several_threads_take_an_input_with_a_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpo_snn.kernels.numba_threads.WORTH", 1)
+    layer, before = layer_of(), torch.get_num_threads()
+    convolution = SpikingConvolution(layer)
+    torch.set_num_threads(2)
+    try:
+        for step in range(3):
+            x = spikes(step).requires_grad_()
+            y = convolution(x)
+            assert torch.equal(y, layer(x))
+            y.sum().backward()
+    finally:
+        torch.set_num_threads(before)
+    assert all(way.has_run_on_events for way in convolution._ways.values())
+
+
+def test_another_default_dtype_changes_nothing() -> None:
+    layer, x, grad = layer_of(), spikes(0), torch.randn(8, 64, 6, 6)
+    expected = gradients(SpikingConvolution(layer), layer, x, grad)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = gradients(SpikingConvolution(layer), layer, x, grad)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_what_is_no_number_is_seen_where_nothing_fires() -> None:
+    layer = layer_of()
+    convolution, silent = SpikingConvolution(layer), torch.zeros_like(spikes(0))
+    for step in range(3):
+        convolution(spikes(step))
+    bad = torch.full((8, 64, 6, 6), float("nan"))
+    assert gradients(convolution, layer, silent, bad)[1].isnan().all()
+    with torch.no_grad():
+        layer.weight[0, 0, 0, 0] = float("inf")
+    x = spikes(9)
+    torch.testing.assert_close(convolution(x), layer(x), rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_silent_first_batch_proves_nothing() -> None:
+    """Here both ways add up in another order; silence would not show it."""
+    layer = nn.Conv2d(128, 128, 7, stride=3, padding=1).to(memory_format=torch.channels_last)
+    convolution = SpikingConvolution(layer)
+    draw = torch.Generator().manual_seed(0)
+    for density in (0.0, 0.001, 0.2, 0.2):
+        x = (torch.rand(4, 128, 7, 7, generator=draw) < density).float()
+        x = x.contiguous(memory_format=torch.channels_last)
+        assert torch.equal(convolution(x), layer(x))
+
+
+def test_a_penalty_on_the_gradient_is_not_lost() -> None:
+    layer = layer_of()
+
+    def penalised(run: Any) -> Tensor:
+        x = spikes(0).requires_grad_()
+        y = run(x).sum()
+        (grad,) = torch.autograd.grad(y, x, create_graph=True)
+        return torch.autograd.grad(y + grad.square().sum(), layer.weight)[0]
+
+    convolution = SpikingConvolution(layer)
+    for step in range(2):
+        convolution(spikes(step))
+    torch.testing.assert_close(penalised(convolution), penalised(layer))
+
+
+def test_sizes_and_weights_are_read_at_every_call() -> None:
+    layer = layer_of()
+    convolution, x = SpikingConvolution(layer), spikes(0)
+    for padding, stride in ((1, 1), (0, 1), (1, 2), (1, 1)):
+        layer.padding, layer.stride = (padding, padding), (stride, stride)
+        for _ in range(2):
+            assert torch.equal(convolution(x), layer(x))
+    assert not convolution._takes(x[:0])
+    layer.weight = nn.Parameter(torch.randn(64, 16, 3, 3))
+    with pytest.raises(RuntimeError, match="16 channels"):
+        convolution(x)
+
+
 class Small(nn.Module):
     """Two neuron layers around a convolution."""
 
@@ -139,6 +234,8 @@ def test_an_unrolled_network_takes_them_unless_told_not_to() -> None:
         outputs = [unrolled(current) for unrolled in ways.values()]
         assert torch.equal(*outputs)
     assert ways[True]._convolutions and not ways[False]._convolutions
+    with pytest.raises(RecipeError, match="events is 'never', allowed are True and False"):
+        Unrolled(network, 4, events="never")  # type: ignore[arg-type]
     for again in (copy.deepcopy(ways[True]), pickle.loads(pickle.dumps(ways[True]))):
         assert not again._convolutions
         assert torch.equal(again(current), outputs[0])
