@@ -15,7 +15,7 @@ from mpo_snn.multi_spike import count_spikes, reset_after
 from .counts import Counts
 from .inline import FlatGraph
 from .kinds import kind_of
-from .layer import State
+from .layer import Layer, State
 from .neuron_behaviour import NeuronBehaviour
 from .neurons import Neurons
 
@@ -48,9 +48,7 @@ class ChipNeurons(Neurons):
         self, drive: Tensor, state: State, out: Tensor, v_out: Tensor | None, counts: Counts | None
     ) -> None:
         """Do all steps one by one; sums of several spikes are exact in float64."""
-        drive = drive.expand(out.shape)
-        for t in range(len(out)):
-            self.advance(drive[t], state, out[t], None if v_out is None else v_out[t])
+        Layer.advance_all(self, drive, state, out, v_out, None)
         if counts is not None:
             counts.add(out.double())
 
