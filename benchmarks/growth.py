@@ -117,6 +117,7 @@ def stack(depth: int, width: int) -> nn.Module:
 def measure_processes(count: int, options: argparse.Namespace) -> dict[str, Any]:
     """Seconds of an epoch of digits in so many processes, by the clock, start-up taken off."""
     with tempfile.TemporaryDirectory() as folder:
+        _train(Path(folder) / "compiles", 1, count, options)
         seconds = [
             _train(Path(folder) / f"run{epochs}", epochs, count, options) for epochs in EPOCHS
         ]
