@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,9 +61,24 @@ def moments(u: Tensor, dim: tuple[int, ...] | None = None) -> Moments:
 
 def side_by_side(parts: Sequence[Moments]) -> Moments:
     """Moments of several samples, each 0-d, as vectors."""
-    counts = torch.tensor([float(p.count) for p in parts], dtype=parts[0].mean.dtype)
     mean, m2 = torch.stack([p.mean for p in parts]), torch.stack([p.m2 for p in parts])
-    return Moments(counts.to(mean.device, non_blocking=True), mean, m2)
+    return Moments(_constant(tuple(float(p.count) for p in parts), mean), mean, m2)
+
+
+_constants: dict[tuple[Any, ...], Tensor] = {}
+
+
+def _constant(values: tuple[float, ...], like: Tensor) -> Tensor:
+    """A vector of these values, which lies on the device from the second call on.
+
+    A step that is recorded as a CUDA graph cannot bring anything from the host, and what it reads
+    must stay where it is; so the vectors, one of each batch size, are kept.
+    """
+    key = (values, like.dtype, like.device)
+    if key not in _constants:
+        with torch.inference_mode(False):
+            _constants[key] = torch.tensor(values, dtype=like.dtype, device=like.device)
+    return _constants[key]
 
 
 def merge(a: Moments, b: Moments) -> Moments:

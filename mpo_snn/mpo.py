@@ -32,10 +32,11 @@ from mpo_snn.membrane import Sample
 from mpo_snn.membrane_record import MembraneRecord
 from mpo_snn.membrane_totals import Totals
 from mpo_snn.neurons import MPONeuron, neurons_of
-from mpo_snn.objective import kl_normal, reach, width_scale_at
+from mpo_snn.objective import kl_normal, reach
 from mpo_snn.processes import Group
 from mpo_snn.reduction import merged_samples
 from mpo_snn.settings import MPOSettings
+from mpo_snn.width_scale import WidthScale
 
 
 @dataclass
@@ -62,7 +63,6 @@ class MPO:
             that `torch.distributed` knows, which is this one where it was not initialised.
 
     Attributes:
-        progress: share of the training that is done, 0 to 1; read where `width_scale_end` is set.
         totals: what the membranes did since `statistics` was last asked for.
 
     Raises:
@@ -80,7 +80,8 @@ class MPO:
     ) -> None:
         """Attach a record to every neuron."""
         self.settings = settings = settings or MPOSettings()
-        self.phi, self.group, self.progress = phi, group, 0.0
+        self.phi, self.group = phi, group
+        self._width_scale = WidthScale(settings)
         neurons = neurons_of(network)
         if not neurons:
             raise MpoError(
@@ -109,6 +110,15 @@ class MPO:
                 del neuron.width
                 neuron.width = nn.Parameter(width)
 
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done, 0 to 1; read where `width_scale_end` is set."""
+        return self._width_scale.progress
+
+    @progress.setter
+    def progress(self, share: float) -> None:
+        self._width_scale.progress = share
+
     def regularizer(self) -> Tensor:
         """lambda_dist * L_Dist + lambda_width * L_width of the forward since the last call.
 
@@ -127,7 +137,7 @@ class MPO:
     def _losses(self, dist_pulls: bool) -> tuple[Tensor, Tensor]:
         """The two losses; without `dist_pulls` no gradient of L_Dist is ever computed."""
         samples = self._complete("regularizer", self._take_open())
-        settings, c = self.settings, width_scale_at(self.progress, self.settings)
+        settings = self.settings
         dist, width = [], []
         for part in self._parts(samples):
             weight = len(part.neurons) / len(samples)
@@ -135,6 +145,7 @@ class MPO:
             target_mean = self._target_mean(part)
             dist.append(weight * kl_normal(pulled, target_mean, settings.target_std).mean())
             extent = self._extent(part if settings.width_pull else part.detached())
+            c = self._width_scale.beside(part.width)
             width.append(weight * (part.width - c * extent).abs().mean())
         return sum(dist[1:], dist[0]), sum(width[1:], width[0])
 
@@ -197,8 +208,8 @@ class MPO:
         return {
             name: {
                 "sigma_of_neurons": layer.sigma_of_neurons,
-                "gain": layer.neuron.gain,
-                "rms": layer.neuron.rms,
+                "gain": layer.neuron.gain.clone(),
+                "rms": layer.neuron.rms.clone(),
             }
             for name, layer in self.layers.items()
         }
@@ -218,8 +229,8 @@ class MPO:
             device = layer.neuron.width.device
             sigma = state[name]["sigma_of_neurons"]
             layer.sigma_of_neurons = None if sigma is None else sigma.to(device)
-            layer.neuron.gain = state[name]["gain"].to(device)
-            layer.neuron.rms = state[name]["rms"].to(device)
+            for key in ("gain", "rms"):
+                layer.neuron.put(key, state[name][key].to(device, copy=True))
 
     def _take_open(self) -> dict[str, Sample | None]:
         """The samples that nobody has read yet, over all processes; they stay for `step`."""
@@ -265,16 +276,16 @@ class MPO:
         settings = self.settings
         if not settings.adapt_width or settings.width_update != "ema":
             return
-        targets = width_scale_at(self.progress, settings) * self._extent(part)
+        targets = self._width_scale.value * self._extent(part)
         for neuron, target in zip(part.neurons, part.of_each(targets), strict=True):
             if neuron.width.dim() < target.dim():
-                neuron.set_widths(neuron.width.expand(target.shape).clone())
+                neuron.put("width", neuron.width.expand(target.shape).clone())
             neuron.width.lerp_(target.to(neuron.width.dtype), 1.0 - settings.width_momentum)
 
     def _follow_rms(self, neuron: MPONeuron, sample: Sample) -> None:
         if self.settings.height_norm == "rms":
             rms = sample.power.sqrt().to(neuron.rms.dtype)
-            neuron.rms = torch.where(rms > 0, rms, neuron.rms)
+            neuron.put("rms", torch.where(rms > 0, rms, neuron.rms))
 
     def _follow_gain(self, layer: _Layer, sample: Sample) -> None:
         if sample.neurons is None:
@@ -290,7 +301,7 @@ class MPO:
                 f"phi gave gains of shape {tuple(gain.shape)} for neurons of shape"
                 f" {tuple(sigma.shape)}: it must give one gain per neuron."
             )
-        layer.neuron.gain = gain.to(layer.neuron.width.dtype)
+        layer.neuron.put("gain", gain.to(layer.neuron.width.dtype))
 
     def _follow_heights(self, samples: dict[str, Sample]) -> None:
         if self.settings.height == "off":

@@ -312,15 +312,21 @@ class MPONeuron(nn.Module):
         """Load widths per channel into a layer that has one number yet."""
         found = state_dict.get(prefix + "width")
         if found is not None and found.dim() == 1 and self.width.dim() == 0:
-            self.set_widths(self.width.expand(found.shape).clone())
+            self.put("width", self.width.expand(found.shape).clone())
         super()._load_from_state_dict(state_dict, prefix, *args)
 
-    def set_widths(self, width: Tensor) -> None:
-        """Put another number of widths in the place of those that are there."""
-        if isinstance(self.width, nn.Parameter):
-            self.width = nn.Parameter(width.detach())
+    @torch.no_grad()
+    def put(self, name: str, values: Tensor) -> None:
+        """Give a buffer or parameter other values; where as many fit, it stays the same tensor.
+
+        A step that was recorded as a CUDA graph reads that tensor, whatever the name stands for.
+        """
+        there = getattr(self, name)
+        if there.shape == values.shape:
+            there.copy_(values)
         else:
-            self.width = width
+            is_learnt = isinstance(there, nn.Parameter)
+            setattr(self, name, nn.Parameter(values.detach()) if is_learnt else values)
 
     def extra_repr(self) -> str:
         """Settings in one line, for `print(network)`."""

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from mpo_snn.moments import VARIANCE_FLOOR, Moments
-from mpo_snn.settings import MPOSettings
 
 
 def kl_normal(layer: Moments, target_mean: float | Tensor = 0.0, target_std: float = 1.0) -> Tensor:
@@ -32,14 +31,3 @@ def reach(layer: Moments, threshold: Tensor) -> Tensor:
     .. math:: \max(\sigma, |\mu - \theta|)
     """
     return torch.maximum(layer.sigma, (layer.mean - threshold).abs())
-
-
-def width_scale_at(progress: float, settings: MPOSettings) -> float:
-    r"""The scale c when a share p of the training is done: constant, or along a half cosine.
-
-    .. math:: c = c_\text{end} + (c_0 - c_\text{end}) (1 + \cos \pi p) / 2
-    """
-    start, end = settings.width_scale, settings.width_scale_end
-    if end is None:
-        return start
-    return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * progress))

@@ -37,4 +37,4 @@ class DietSNN(Rival):
         """Move the widths."""
         for neuron in self.following:
             slope = 1.0 / neuron.values()[1].detach()
-            neuron.set_widths(width_of_slope(slope, neuron.width_form, neuron.surrogate_shape))
+            neuron.put("width", width_of_slope(slope, neuron.width_form, neuron.surrogate_shape))

@@ -53,7 +53,7 @@ class LSG(Rival):
         """Move the widths."""
         for name, neuron in self.unrolled.neurons.items():
             spread = self._spread(name)
-            neuron.set_widths(self.unit[name].to(spread.device) * spread)
+            neuron.put("width", self.unit[name].to(spread.device) * spread)
 
     def _spread(self, name: str) -> Tensor:
         neuron = self.unrolled.neurons[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,21 +15,21 @@ from mpo_snn.encoding import encode
 from mpo_snn.errors import RunError
 from mpo_snn.mpo import MPO
 from mpo_snn.operators import declare_torchvision_operators
-from mpo_snn.processes import weighted_mean
 from mpo_snn.readout import read_out
 from mpo_snn.rivals import build_rival
 from mpo_snn.settings import MPOSettings
 from mpo_snn.training.batches import Batch
 from mpo_snn.training.divergence import LOOK_EVERY, DivergedError, LossWatch
+from mpo_snn.training.joint_loss import JointLoss, Learnt
 from mpo_snn.training.layout import convolves_images, like_kernels
-from mpo_snn.training.loss import tet_loss
 from mpo_snn.training.randomness import derived_seed
 from mpo_snn.training.ranks import gathered, rank, told_by_first
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.running_statistics import RunningStatistics
 from mpo_snn.training.sample_mean import SampleMean
 from mpo_snn.training.schedule import build_optimizer, build_schedule
-from mpo_snn.unroll import Observer, Unrolled
+from mpo_snn.training.step_graph import GPURecorder, Recorder, StepGraphs
+from mpo_snn.unroll import Unrolled
 
 declare_torchvision_operators()
 
@@ -73,6 +73,8 @@ class TrainingModule(LightningModule):
         self._is_unit = scaling is not None and scaling.maps_bytes_to_unit
         self._watch = LossWatch()
         self._watched: dict[str, Any] = {}
+        self._graphs: StepGraphs[Learnt] | None = None
+        self._is_replayed = False
         events = recipe.events == "auto"
         self.unrolled = Unrolled(network, recipe.timesteps, recipe.batchnorm, events)
         self.mpo = MPO(
@@ -80,13 +82,14 @@ class TrainingModule(LightningModule):
         )
         self.running_statistics = RunningStatistics(network)
         self.rival = build_rival(recipe.method, self.unrolled, recipe.rival)
+        self.joint_loss = JointLoss(recipe, self.unrolled, self.mpo, self.rival)
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.test_accuracy = MulticlassAccuracy(classes, average="micro")
         self.losses = nn.ModuleDict({name: SampleMean() for name in LOSSES})
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (batch, classes) of samples (batch, *features)."""
-        return read_out(self._logits(self.unrolled, x), self.recipe.readout)
+        return read_out(self.unrolled(self._encoded(self.unrolled, x)), self.recipe.readout)
 
     def shown(self, x: Tensor) -> Tensor:
         """Samples as the network is shown them, from samples as they are stored."""
@@ -101,29 +104,51 @@ class TrainingModule(LightningModule):
         """Make what is drawn in this step depend on the step alone, not on what ran before."""
         if batch_idx == 0:
             seed = derived_seed(self.recipe.seed, "rival", self.current_epoch)
-            self.rival.before_epoch(lambda unrolled: self._forward(unrolled, batch)[1], seed)
+            self.rival.before_epoch(lambda unrolled: self._task_loss(unrolled, batch), seed)
         draws = derived_seed(self.recipe.seed, "step", self.global_step, rank().number)
         torch.manual_seed(draws)
         self.running_statistics.before_step(self.global_step)
         self.mpo.progress = self.global_step / (self.recipe.epochs * self.steps_per_epoch)
 
+    def record_steps(self, recorder: Callable[[], Recorder] = GPURecorder) -> None:
+        """From now on, launch forward and backward pass as one (`mpo_snn.training.step_graph`).
+
+        In a single process; on a GPU, on another stream than the default one.
+        """
+        self._graphs = StepGraphs(self.joint_loss, self.unrolled, recorder)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The joint loss (`mpo_snn.mpo`), or that of a rival; nothing here waits for the device."""
         x, y = batch
-        scores, task = self._forward(self.unrolled, batch, self.rival.observe)
-        dist, width = self.mpo.losses()
-        weights = self.mpo.settings
-        loss: Tensor = task + weights.lambda_dist * dist + weights.lambda_width * width
-        added = self.rival.loss()
-        loss = loss if added is None else loss + added
-        parts = {"L_Dist": dist, "L_width": width} | ({} if added is None else {"rival": added})
-        self._watched = {"loss": loss, "task": task, "added": parts, "x": x}
-        losses = {"train_loss": loss, "task_loss": task, "dist_loss": dist, "width_loss": width}
-        self._note({name: value.detach() for name, value in losses.items()}, len(y))
-        self.train_accuracy.update(scores.detach(), y)
+        current = self._encoded(self.unrolled, x)
+        replayed = None
+        if self._graphs is not None:
+            is_steady = self.running_statistics.is_steady(self.global_step)
+            replayed = self._graphs(current, y, is_steady)
+        self._is_replayed = replayed is not None
+        loss, learnt = (replayed.loss, replayed) if replayed else self.joint_loss(current, y)
+        self._watched = {"loss": learnt.loss, "task": learnt.task, "added": learnt.added, "x": x}
+        losses = {
+            "train_loss": learnt.loss,
+            "task_loss": learnt.task,
+            "dist_loss": learnt.added["L_Dist"],
+            "width_loss": learnt.added["L_width"],
+        }
+        self._note(losses, len(y))
+        self.train_accuracy.update(learnt.scores, y)
         if batch_idx == 0:
             self._announce("train_accuracy", *losses)
         return loss
+
+    def optimizer_zero_grad(self, *args: Any) -> None:
+        """Forget the gradients of the step before; those of a replayed step are there already."""
+        if not self._is_replayed:
+            super().optimizer_zero_grad(*args)
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """The backward pass, unless it was replayed with the forward pass."""
+        if not self._is_replayed:
+            super().backward(loss, *args, **kwargs)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """The optimiser's step, then that of the method."""
@@ -145,8 +170,10 @@ class TrainingModule(LightningModule):
             self._look()
 
     def on_validation_start(self) -> None:
-        """Measure one network, not one of every process."""
+        """Measure one network, not one of every process, in memory that no recording holds."""
         self.running_statistics.share()
+        if self._graphs is not None:
+            self._graphs.forget()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy on the test split."""
@@ -199,25 +226,16 @@ class TrainingModule(LightningModule):
             value: Any = accuracies[name] if name in accuracies else self.losses[name]
             self.log(name, value, on_step=False, on_epoch=True)
 
-    def _forward(
-        self, unrolled: Unrolled, batch: Batch, observe: Observer | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Scores of a batch, and the task loss of those of all processes."""
-        (x, y), recipe = batch, self.recipe
-        logits = self._logits(unrolled, x, observe)
-        scores = read_out(logits, recipe.readout)
-        if recipe.loss == "tet":
-            task = tet_loss(logits, y, recipe.tet_lambda, recipe.neuron.threshold)
-        else:
-            task = functional.cross_entropy(scores, y)
-        return scores, weighted_mean(task, len(y))
-
-    def _logits(self, unrolled: Unrolled, x: Tensor, observe: Observer | None = None) -> Tensor:
-        """Outputs of all timesteps; in training, spikes of the encoding are drawn afresh."""
+    def _encoded(self, unrolled: Unrolled, x: Tensor) -> Tensor:
+        """Input of all timesteps; in training, spikes of the encoding are drawn afresh."""
         recipe = self.recipe
         fresh, trusted = unrolled.training, self._is_unit
-        current = encode(x, recipe.timesteps, recipe.encoding, fresh=fresh, trusted=trusted)
-        return unrolled(current, observe)  # type: ignore[no-any-return]
+        return encode(x, recipe.timesteps, recipe.encoding, fresh=fresh, trusted=trusted)
+
+    def _task_loss(self, unrolled: Unrolled, batch: Batch) -> Tensor:
+        """The task loss of a batch, of a network that may be a copy of ours."""
+        x, y = batch
+        return self.joint_loss.of_task(unrolled(self._encoded(unrolled, x)), y)[1]
 
     def _look(self) -> None:
         broken = self._watch.look()

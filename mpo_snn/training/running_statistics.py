@@ -38,6 +38,10 @@ class RunningStatistics:
         for layer, own in self._own.items():
             layer.momentum = max(own, 1.0 / (step + 1))
 
+    def is_steady(self, step: int) -> bool:
+        """Whether every momentum is that of torch from step `step` on."""
+        return all(own >= 1.0 / (step + 1) for own in self._own.values())
+
     @torch.no_grad()
     def share(self) -> None:
         """Take the mean over all processes, each of which calls this."""

@@ -27,9 +27,10 @@ from mpo_snn.moments import Moments, moments
 from mpo_snn.mpo import MPO
 from mpo_snn.networks.neuron import build_neuron
 from mpo_snn.neurons import neurons_of, reset_hidden
-from mpo_snn.objective import kl_normal, width_scale_at
+from mpo_snn.objective import kl_normal
 from mpo_snn.settings import MPOSettings, NeuronSettings
 from mpo_snn.unroll import Unrolled
+from mpo_snn.width_scale import width_scale_at
 
 STABILISED = MPOSettings(height="stabilised")
 

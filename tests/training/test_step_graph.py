@@ -1,0 +1,111 @@
+"""Recorded steps: a run that replays them ends with the bytes of one that does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mpo_snn.kernels import in_place
+from mpo_snn.networks.settings import NetworkSettings
+from mpo_snn.settings import MPOSettings, NeuronSettings
+from mpo_snn.training.fit import fit
+from mpo_snn.training.module import TrainingModule
+from mpo_snn.training.recipe import OptimizerSettings, Recipe
+
+from .replayed import Replay
+
+PAPER = MPOSettings(
+    width_follows="spread",
+    width_scale_end=None,
+    lambda_dist=0.01,
+    height="stabilised",
+    neuron_gain=True,
+)
+
+
+def files_of(recipe: Recipe, path: Path) -> dict[str, bytes]:
+    run = fit(recipe, path, device="cpu")
+    names = ("model.safetensors", "metrics.csv", "membrane.csv")
+    return {name: (run.path / name).read_bytes() for name in names}
+
+
+@pytest.fixture(autouse=True)
+def parameters_stay_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU the kernel reads them as numbers, which no GPU would."""
+    monkeypatch.setattr(in_place, "_is_number", lambda b: False)
+
+
+@pytest.fixture
+def replays(monkeypatch: pytest.MonkeyPatch) -> type[Replay]:
+    """From now on, runs replay their steps; the counts start at 0."""
+    monkeypatch.setattr(Replay, "recorded", 0)
+    monkeypatch.setattr(Replay, "replayed", 0)
+    start = TrainingModule.on_fit_start
+
+    def record(self: TrainingModule) -> None:
+        start(self)
+        self.record_steps(lambda: Replay(self))
+
+    monkeypatch.setattr(TrainingModule, "on_fit_start", record)
+    return Replay
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "paper": {"mpo": PAPER},
+    "rms, channels, gradient": {
+        "mpo": MPOSettings(height_norm="rms", granularity="channel", width_update="gradient")
+    },
+    "the definition, learnt": {
+        "neuron": NeuronSettings(
+            backend="reference", reset="subtract", learn_beta=True, learn_threshold=True
+        )
+    },
+    "synapses, spike count": {
+        "neuron": NeuronSettings(model="synaptic", backend="in_place"),
+        "readout": "spike_count",
+    },
+    "several spikes": {
+        "neuron": NeuronSettings(most_spikes=3, lower=-1.0, reset="subtract"),
+    },
+    "tet, rate, steps": {
+        "loss": "tet",
+        "tet_lambda": 0.1,
+        "encoding": "rate",
+        "batchnorm": "per_step",
+    },
+    "counts": {"encoding": "counts"},
+    "fixed": {"method": "fixed"},
+    "klif": {"method": "klif"},
+    "lsg": {"method": "lsg"},
+    "dietsnn": {"method": "dietsnn"},
+    "dspike": {"method": "dspike"},
+    "recdis": {"method": "recdis"},
+    "mlp": {"network": NetworkSettings("mlp", hidden=(16,))},
+    "resnet": {
+        "network": NetworkSettings("resnet18", channel_scale=1 / 32),
+        "optimizer": OptimizerSettings("sgd", lr=0.05, batch_size=360),
+        "epochs": 5,
+    },
+    "bfloat16": {"precision": "bfloat16"},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_replayed_run_is_the_same_run(
+    name: str, tiny: Recipe, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Batches of two shapes, dropout, three epochs; what a recording cannot hold fails in it."""
+    recipe = replace(tiny, epochs=3, mpo=MPOSettings(), neuron=NeuronSettings(backend="in_place"))
+    recipe = replace(recipe, optimizer=OptimizerSettings(lr=5e-3, batch_size=200))
+    recipe = replace(recipe, **CASES[name])
+    expected = files_of(recipe, tmp_path / "plain")
+    replay = request.getfixturevalue("replays")
+    found = files_of(recipe, tmp_path / "replayed")
+    print(replay.recorded, replay.replayed)
+    for file, content in expected.items():
+        assert found[file] == content, file
