@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     torch.set_num_threads(options.threads)
     if options.graph is None:
-        options.graph = options.device == "cuda" and options.width_scale is None
+        options.graph = options.device == "cuda"
     if options.device == "cuda":
         torch.cuda.set_stream(torch.cuda.Stream())  # a capture wants another than the default one
     options.start = None if options.start is None else str(options.start)
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--graph",
         action=argparse.BooleanOptionalAction,
-        help="a step as one CUDA graph (default: on a GPU, if no gain per neuron is adapted)",
+        help="forward and backward pass as one CUDA graph (default: on a GPU)",
     )
     return parser
 

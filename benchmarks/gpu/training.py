@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.gpu.images import CIFAR10, PADDING, SCALING, Images, batches
-from benchmarks.gpu.step_graph import WARM_UP, StepGraph
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.encoding import encode
 from mpo_snn.errors import MpoError
@@ -27,6 +27,7 @@ from mpo_snn.training.environment import command_line, describe_environment
 from mpo_snn.training.recipe import OptimizerSettings, Recipe
 from mpo_snn.training.rundir import METRICS, WEIGHTS, create_run, open_run, write_environment
 from mpo_snn.training.schedule import build_optimizer, build_schedule
+from mpo_snn.training.step_graph import StepGraphs
 from mpo_snn.training.weights import InputDescription, write_weights
 from mpo_snn.unroll import Unrolled
 
@@ -99,7 +100,6 @@ class Training:
         self.steps_per_epoch = steps_per_epoch
         self.history: list[dict[str, float]] = []
         self.layers: dict[str, dict[str, float]] = {}
-        self.progress, self.steps_run = 0.0, 0
         tf32 = options.precision != "fp32"
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         torch.backends.cudnn.benchmark = True
@@ -114,6 +114,9 @@ class Training:
         self.unrolled = {
             steps: Unrolled(network, steps)
             for steps in (options.timesteps, early_timesteps(options))
+        }
+        self.graphs = {
+            steps: StepGraphs(partial(self._loss, steps=steps), network) for steps in self.unrolled
         }
         self.mpo = MPO(network, recipe.mpo) if options.method == "mpo" else None
         self.optimizer = build_optimizer(network, recipe.optimizer)
@@ -132,30 +135,24 @@ class Training:
     def run_epoch(self, images: Images) -> bool:
         """One pass; what is drawn in it depends on seed and epoch alone. False if it diverged."""
         options, start = self.options, time.monotonic()
-        # One share for a whole epoch, for a captured step reads it once.
-        self.progress = (self.epoch + 0.5) / options.epochs
         generator = torch.Generator().manual_seed(options.seed * 100_003 + self.epoch)
         torch.manual_seed(options.seed * 100_003 + self.epoch)
         self.network.train()
         steps = early_timesteps(options) if self.epoch < options.early_epochs else options.timesteps
         self.loss_sum = torch.zeros((), device=options.device)
         self.correct = torch.zeros((), device=options.device)
-        count, graph = 0, None
+        count = 0
         for x, label in batches(
             images, options.batch, generator, options.cutout, options.autoaugment
         ):
-            if graph is None:
-                self.optimizer.zero_grad(set_to_none=True)
-                if options.graph and self.steps_run >= WARM_UP:
-                    graph = StepGraph(lambda x, label: self._learn(x, label, steps), x, label)
-            if graph is None:
-                self._learn(x, label, steps)
-            else:
-                graph(x, label)
+            self._learn(x, label, steps)
             self.optimizer.step()
             self.schedule.step()
-            self.steps_run += 1
+            if self.mpo is not None:
+                done = self.epoch * self.steps_per_epoch + count // options.batch
+                self.mpo.step(progress=done / (options.epochs * self.steps_per_epoch))
             count += len(label)
+        self.graphs[steps].forget()
         loss = float(self.loss_sum) / count  # waits for the device
         self.history.append(
             {
@@ -169,14 +166,22 @@ class Training:
         return loss == loss and abs(loss) != float("inf")
 
     def _learn(self, x: Tensor, label: Tensor, steps: int) -> None:
-        """Forward, backward and MPO's step of one batch; nothing in it waits for the device."""
+        """Loss and gradients of a batch; nothing in it waits for the device."""
+        found = self.graphs[steps](x, label) if self.options.graph else None
+        if found is None:
+            self.optimizer.zero_grad(set_to_none=True)
+            loss, found = self._loss(x, label, steps)
+            loss.backward()
+        task, scores = found
+        self.loss_sum += task * len(label)
+        self.correct += (scores.argmax(1) == label).sum()
+
+    def _loss(self, x: Tensor, label: Tensor, steps: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The joint loss, and that of the task with the scores, both without a graph."""
         scores = self.scores(x, steps)
         task = functional.cross_entropy(scores, label, label_smoothing=self.options.smoothing)
-        (task if self.mpo is None else task + self.mpo.regularizer()).backward()
-        if self.mpo is not None:
-            self.mpo.step(progress=self.progress)
-        self.loss_sum += task.detach() * len(label)
-        self.correct += (scores.detach().argmax(1) == label).sum()
+        loss = task if self.mpo is None else task + self.mpo.regularizer()
+        return loss, (task.detach(), scores.detach())
 
     @property
     def epoch(self) -> int:

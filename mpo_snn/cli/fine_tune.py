@@ -25,6 +25,7 @@ MAY_DIFFER = (
     "threads",
     "precision",
     "events",
+    "cuda_graphs",
     "optimizer.",
     "mpo.",
     "data.",

@@ -31,9 +31,15 @@ def describe_environment(recipe: Recipe, device: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "processes": processes(),
         "kernel": _kernel(recipe, device),
+        "cuda_graphs": launches_as_one(recipe, is_cuda, processes()),
         "seed": recipe.seed,
         "git": source_commit(),
     }
+
+
+def launches_as_one(recipe: Recipe, is_cuda: bool, processes: int) -> bool:
+    """Whether forward and backward pass are recorded (`mpo_snn.training.step_graph`)."""
+    return recipe.cuda_graphs == "auto" and is_cuda and processes == 1
 
 
 def _kernel(recipe: Recipe, device: str) -> str:

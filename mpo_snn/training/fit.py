@@ -33,7 +33,7 @@ from mpo_snn.training.callbacks import MembraneTable, MetricsTable
 from mpo_snn.training.checkpoint import CheckpointEveryEpoch, read_checkpoint
 from mpo_snn.training.device import Device, meet
 from mpo_snn.training.divergence import DivergedError
-from mpo_snn.training.environment import command_line, describe_environment
+from mpo_snn.training.environment import command_line, describe_environment, launches_as_one
 from mpo_snn.training.interruption import LostProcessError, fit_or_be_interrupted
 from mpo_snn.training.layout import channels_last
 from mpo_snn.training.loaders import loaders_of
@@ -212,13 +212,14 @@ def _train(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
-        fit_or_be_interrupted(
-            trainer,
-            module,
-            *loaders,
-            ckpt_path=checkpoint if from_epoch else None,
-            weights_only=True,
-        )
+        with _recording(module, device):
+            fit_or_be_interrupted(
+                trainer,
+                module,
+                *loaders,
+                ckpt_path=checkpoint if from_epoch else None,
+                weights_only=True,
+            )
     environment["seconds"] += round(time.monotonic() - begin, 1)
     on_first(lambda: _finish(run, module, dataset, environment))
     return run
@@ -235,6 +236,20 @@ def _finish(
     write_environment(run.path, environment)
     about = InputDescription(dataset.input_shape, dataset.class_names, dataset.input_scaling)
     write_weights(run.path / WEIGHTS, module.unrolled.network.state_dict(), about)
+
+
+@contextmanager
+def _recording(module: TrainingModule, device: Device) -> Iterator[None]:
+    """Steps as CUDA graphs while a run trains, if it may have them."""
+    if not launches_as_one(module.recipe, device == "cuda", rank().count):
+        yield
+        return
+    module.record_steps()
+    outer, own = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    own.wait_stream(outer)
+    with torch.cuda.stream(own):
+        yield
+    outer.wait_stream(own)
 
 
 @contextmanager

@@ -89,6 +89,8 @@ class Recipe:
             have it (`mpo_snn.training.precision`).
         events: `auto`: convolutions of float32 go over to events while their input is sparse, on a
             CPU with numba (`mpo_snn.spiking_convolution`); `never`.
+        cuda_graphs: `auto`: on a GPU, in a single process, forward and backward pass of a step are
+            launched as one (`mpo_snn.training.step_graph`); `never`.
         data: which data.
         network: which network, and its size.
         neuron: settings of every neuron.
@@ -110,6 +112,7 @@ class Recipe:
     threads: int | None = None
     precision: Precision = "float32"
     events: Literal["auto", "never"] = "auto"
+    cuda_graphs: Literal["auto", "never"] = "never"
     data: DataSettings
     network: NetworkSettings
     neuron: NeuronSettings = field(default_factory=NeuronSettings)

@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from mpo_snn.errors import RunError
 from mpo_snn.neurons import neurons_of
 
 Answer = TypeVar("Answer")
@@ -67,6 +68,9 @@ class StepGraph(Generic[Answer]):
         y: labels, likewise.
         network: whose parameters learn.
         recorder: of the device.
+
+    Raises:
+        RunError: if the device cannot record what `learn` does, or has not the memory.
     """
 
     def __init__(
@@ -90,7 +94,13 @@ class StepGraph(Generic[Answer]):
                 loss.backward()  # type: ignore[no-untyped-call]
             found.append(answer)
 
-        self._replay = recorder.record(run)
+        try:
+            self._replay = recorder.record(run)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0].rstrip(".")
+            raise RunError(
+                f"cannot record the step as a CUDA graph: {reason}. Train with --cuda_graphs never."
+            ) from error
         self._answer = found[0]
         self._gradients = [parameter.grad for parameter in self._parameters]
         records = [n.record for n in neurons_of(network).values() if n.record is not None]

@@ -52,7 +52,7 @@ def test_a_run_with_tet_logs_it_as_its_task_loss(
         seen.append(tet_loss(*arguments))  # type: ignore[arg-type]
         return seen[-1]
 
-    monkeypatch.setattr("mpo_snn.training.module.tet_loss", watched)
+    monkeypatch.setattr("mpo_snn.training.joint_loss.tet_loss", watched)
     recipe = replace(tiny, loss="tet", tet_lambda=0.05, epochs=1)
     run = fit(recipe, tmp_path / "run", device="cpu")
     with (run.path / "metrics.csv").open() as lines:

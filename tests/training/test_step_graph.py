@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,17 @@ from typing import Any
 import pytest
 import torch
 
+from mpo_snn.errors import RunError
 from mpo_snn.kernels import in_place
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import MPOSettings, NeuronSettings
+from mpo_snn.training import precision
+from mpo_snn.training.checkpoint import read_checkpoint
+from mpo_snn.training.environment import launches_as_one
 from mpo_snn.training.fit import fit
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.recipe import OptimizerSettings, Recipe
+from mpo_snn.training.rundir import CHECKPOINT, read_environment
 
 from .replayed import Replay
 
@@ -34,9 +40,19 @@ def files_of(recipe: Recipe, path: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(autouse=True)
-def parameters_stay_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a CPU the kernel reads them as numbers, which no GPU would."""
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU the kernel reads them as numbers, which no GPU would; and any CPU has bfloat16."""
     monkeypatch.setattr(in_place, "_is_number", lambda b: False)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, recorder: type[Replay]) -> None:
+    """Have every run record its steps so."""
+
+    def record(self: TrainingModule) -> None:
+        self.record_steps(lambda: recorder(self))
+
+    monkeypatch.setattr(TrainingModule, "on_fit_start", record)
 
 
 @pytest.fixture
@@ -44,13 +60,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> type[Replay]:
     """From now on, runs replay their steps; the counts start at 0."""
     monkeypatch.setattr(Replay, "recorded", 0)
     monkeypatch.setattr(Replay, "replayed", 0)
-    start = TrainingModule.on_fit_start
-
-    def record(self: TrainingModule) -> None:
-        start(self)
-        self.record_steps(lambda: Replay(self))
-
-    monkeypatch.setattr(TrainingModule, "on_fit_start", record)
+    watch(monkeypatch, Replay)
     return Replay
 
 
@@ -106,6 +116,33 @@ def test_a_replayed_run_is_the_same_run(
     expected = files_of(recipe, tmp_path / "plain")
     replay = request.getfixturevalue("replays")
     found = files_of(recipe, tmp_path / "replayed")
-    print(replay.recorded, replay.replayed)
+    steps = recipe.epochs * -(-1437 // recipe.optimizer.batch_size)
+    # Two shapes in two epochs; the others are batchnorm's first nine steps, and a warm-up.
+    assert (replay.recorded, replay.replayed) == (4, steps - 10)
     for file, content in expected.items():
         assert found[file] == content, file
+
+
+def test_what_cannot_be_recorded_is_refused_in_a_line(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run keeps what it had before."""
+
+    class Full(Replay):
+        def record(self, run: Callable[[], None]) -> Callable[[], None]:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore")
+
+    watch(monkeypatch, Full)
+    recipe = replace(tiny, epochs=6, neuron=NeuronSettings(backend="in_place"))
+    with pytest.raises(RunError, match=r"graph: CUDA out of memory\. Tried .*--cuda_graphs never"):
+        fit(recipe, tmp_path / "run", device="cpu")
+    assert read_checkpoint(tmp_path / "run" / CHECKPOINT)["epoch"] == 2
+
+
+def test_a_cpu_records_nothing(tiny: Recipe, tmp_path: Path) -> None:
+    recipe = replace(tiny, epochs=5, cuda_graphs="auto")
+    run = fit(recipe, tmp_path / "run", device="cpu")
+    assert read_environment(run.path)["cuda_graphs"] is False
+    assert launches_as_one(recipe, is_cuda=True, processes=1)
+    assert not launches_as_one(recipe, is_cuda=True, processes=2)
+    assert not launches_as_one(replace(recipe, cuda_graphs="never"), is_cuda=True, processes=1)
