@@ -110,12 +110,12 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
     image = torch.rand(batch, *IMAGE).to(device)
     label = torch.randint(CLASSES, (batch,)).to(device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    network = _network(case, options.seed)
+    network = initial_network(case, options.seed)
     for name, build in builders(steps, case.get("backend")).items():
         try:
             rows[name] = _checked(build, network, steps, device)
             if rows[name]["passed"]:
-                variant = build(_network(case, options.seed))
+                variant = build(initial_network(case, options.seed))
                 layout = _layout(case["layout"], name)
                 variant.module.to(device, memory_format=layout)
                 shown = image.to(memory_format=layout)
@@ -221,7 +221,8 @@ def training_step(
     return run
 
 
-def _network(case: dict[str, Any], seed: int) -> nn.Module:
+def initial_network(case: dict[str, Any], seed: int) -> nn.Module:
+    """The network of a case, as it starts."""
     torch.manual_seed(seed)
     settings = NetworkSettings(
         name=case["network"], init="torch", channel_scale=case.get("channel_scale", 1.0)

@@ -89,7 +89,7 @@ class TrainingModule(LightningModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (batch, classes) of samples (batch, *features)."""
-        return read_out(self.unrolled(self._encoded(self.unrolled, x)), self.recipe.readout)
+        return read_out(self.unrolled(self._encoded(x)), self.recipe.readout)
 
     def shown(self, x: Tensor) -> Tensor:
         """Samples as the network is shown them, from samples as they are stored."""
@@ -120,7 +120,7 @@ class TrainingModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The joint loss (`mpo_snn.mpo`), or that of a rival; nothing here waits for the device."""
         x, y = batch
-        current = self._encoded(self.unrolled, x)
+        current = self._encoded(x)
         replayed = None
         if self._graphs is not None:
             is_steady = self.running_statistics.is_steady(self.global_step)
@@ -226,16 +226,16 @@ class TrainingModule(LightningModule):
             value: Any = accuracies[name] if name in accuracies else self.losses[name]
             self.log(name, value, on_step=False, on_epoch=True)
 
-    def _encoded(self, unrolled: Unrolled, x: Tensor) -> Tensor:
+    def _encoded(self, x: Tensor) -> Tensor:
         """Input of all timesteps; in training, spikes of the encoding are drawn afresh."""
         recipe = self.recipe
-        fresh, trusted = unrolled.training, self._is_unit
+        fresh, trusted = self.unrolled.training, self._is_unit
         return encode(x, recipe.timesteps, recipe.encoding, fresh=fresh, trusted=trusted)
 
     def _task_loss(self, unrolled: Unrolled, batch: Batch) -> Tensor:
         """The task loss of a batch, of a network that may be a copy of ours."""
         x, y = batch
-        return self.joint_loss.of_task(unrolled(self._encoded(unrolled, x)), y)[1]
+        return self.joint_loss.of_task(unrolled(self._encoded(x)), y)[1]
 
     def _look(self) -> None:
         broken = self._watch.look()
