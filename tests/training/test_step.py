@@ -14,13 +14,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mpo_snn.data import load_dataset
 from mpo_snn.data.dataset import scaling_of
+from mpo_snn.data.scaling import Scaling
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.encoding import encode
 from mpo_snn.errors import RecipeError
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.networks import build_network
 from mpo_snn.networks.settings import NetworkSettings
-from mpo_snn.settings import NeuronSettings
+from mpo_snn.settings import MPOSettings, NeuronSettings
 from mpo_snn.training import precision
 from mpo_snn.training.batches import Share
 from mpo_snn.training.fit import fit
@@ -78,6 +79,42 @@ def test_a_step_does_not_wait_for_the_device(
     data = DataSettings("mnist", bytes_at(tmp_path / "mnist.npz"), crop=2, flip=True)
     fit(replace(tiny, epochs=1, data=data, **changes), tmp_path / "run", device="cpu")
     assert not inside and waits.places == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"mpo": MPOSettings(granularity="channel", width_update="gradient", height_norm="rms")},
+        {"neuron": NeuronSettings(model="synaptic"), "readout": "spike_count"},
+        {"neuron": NeuronSettings(most_spikes=3, reset="subtract"), "loss": "tet"},
+        {"batchnorm": "per_step", "encoding": "counts"},
+        *({"method": name} for name in ("fixed", "klif", "lsg", "dietsnn", "recdis")),
+    ],
+)
+def test_a_step_stays_on_its_device(changes: dict[str, Any], tiny: Recipe) -> None:
+    """On torch's device without values, which computes with no tensor of another one."""
+    recipe = replace(tiny, **changes)
+    network = build_network(
+        recipe.network, recipe.trained_neuron, (1, 8, 8), 10, recipe.output_neuron
+    )
+    module = TrainingModule(recipe, network, 10, 1, Scaling(255.0))
+    module.to("meta").train()
+    optimizer = torch.optim.SGD(module.unrolled.parameters(), lr=0.1, momentum=0.9)
+    x, y = torch.rand(7, 1, 8, 8, device="meta"), torch.zeros(7, dtype=torch.long, device="meta")
+    for step in range(3):
+        loss, learnt = module.joint_loss(module._encoded(x), y)
+        loss.backward()
+        optimizer.step()
+        module.mpo.step(progress=step / 3)
+        module.rival.after_step()
+        means = dict(zip(module.mpo.layers, module.mpo.totals.of_layers("mu"), strict=True))
+        module._watch.note(step, learnt.loss, learnt.task, learnt.added, x, means)
+        for name in ("train_loss", "task_loss"):
+            module.losses[name].update(learnt.loss, 7)
+    kept = module._watch.kept
+    assert kept is not None and kept.device.type == "meta"
+    assert {p.grad.device.type for p in network.parameters() if p.grad is not None} == {"meta"}
 
 
 def test_waits_are_seen() -> None:
