@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from mpo_snn.device_constants import constant
 
 VARIANCE_FLOOR = 1e-12
 """Where a layer does not move, logarithms and roots see this variance (volt squared)."""
@@ -62,23 +63,8 @@ def moments(u: Tensor, dim: tuple[int, ...] | None = None) -> Moments:
 def side_by_side(parts: Sequence[Moments]) -> Moments:
     """Moments of several samples, each 0-d, as vectors."""
     mean, m2 = torch.stack([p.mean for p in parts]), torch.stack([p.m2 for p in parts])
-    return Moments(_constant(tuple(float(p.count) for p in parts), mean), mean, m2)
-
-
-_constants: dict[tuple[Any, ...], Tensor] = {}
-
-
-def _constant(values: tuple[float, ...], like: Tensor) -> Tensor:
-    """A vector of these values, which lies on the device from the second call on.
-
-    A step that is recorded as a CUDA graph cannot bring anything from the host, and what it reads
-    must stay where it is; so the vectors, one of each batch size, are kept.
-    """
-    key = (values, like.dtype, like.device)
-    if key not in _constants:
-        with torch.inference_mode(False):
-            _constants[key] = torch.tensor(values, dtype=like.dtype, device=like.device)
-    return _constants[key]
+    counts = constant(tuple(float(p.count) for p in parts), mean.dtype, mean.device)
+    return Moments(counts, mean, m2)
 
 
 def merge(a: Moments, b: Moments) -> Moments:

@@ -7,10 +7,11 @@ r"""How stored values become the input of a network.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+from mpo_snn.device_constants import constant
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,10 @@ class Scaling:
         if self.divisor != 1.0:
             x = x / self.divisor
         if self.mean:
-            mean, std = (_by_channel(v, x.device) for v in (self.mean, self.std))
+            mean, std = (
+                constant(values, x.dtype, x.device).reshape(-1, 1, 1)
+                for values in (self.mean, self.std)
+            )
             x = (x - mean) / std
         return x
 
@@ -49,9 +53,3 @@ class Scaling:
         if self.mean:
             words = f"({words} - {list(self.mean)}) / {list(self.std)} by channel"
         return words
-
-
-@lru_cache(maxsize=64)
-def _by_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """One value a channel, put on its device once: to put it there waits for the device."""
-    return torch.tensor(values, device=device).reshape(-1, 1, 1)
