@@ -91,7 +91,7 @@ class SpikingConvolution:
             size = window.output_size(tuple(x.shape[2:]))
             products = self.layer.weight.numel() * math.prod(size)
             way = self._ways[case] = ByDensity(
-                self._dense, lambda x: self._events(x, window), products, WORTH
+                self._dense, [lambda x: self._events(x, window)], products, WORTH
             )
         return way(x)
 

@@ -1,31 +1,40 @@
-"""A convolution that goes over to events while its input is sparse.
+"""A convolution, or a product with a matrix, that goes over to events while its input is sparse.
 
-Which way is faster depends on the share of the input that is not zero. The dense convolution is the
+Which way is faster depends on the share of the input that is not zero. The dense operation is the
 definition: it runs first, and events take over only where they have given every bit of what it gave
-for an input of the same shape, drawn for that. In which order a convolution adds up depends on its
+for an input of the same shape, drawn for that. In which order an operation adds up depends on its
 shape and on the processor, not on values, so that results, spikes and counts do not change with the
-way.
+way. Where there are several orders to choose from, the first that gives the bits is taken.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mpo_snn.kernels.event_conv import EventConv, is_installed
+from mpo_snn.kernels.event_linear import EventLinear, depths
 
 from .kinds import kind_of
-from .ops import Operation, convolution, convolution_kernel, operation
+from .ops import Operation, affine, convolution, convolution_kernel, operation, product
+
+ByEvents = Callable[[Tensor], tuple[Tensor, int]]
+"""Gives the output and how many events there were."""
 
 ENTER, LEAVE = 0.45, 0.5
 """Densities below which events take over, and above which they give back. They are as fast as the
-dense convolution at 0.4 to 0.55 (3x3, 32 to 512 channels; benchmarks/README.md)."""
+dense convolution at 0.4 to 0.55 (3x3, 32 to 512 channels; benchmarks/README.md), and as the dense
+product above that, in layers of 100 inputs and more."""
 LEAST_CHANNELS, LEAST_OUTPUTS = 16, 32
 """Of a group: with fewer, or with dilation, the way through the window costs more than the sums."""
+LEAST_INPUTS, LEAST_OF_A_CALL = 128, 2**20
+"""Inputs of a product with a matrix, and products of single values in a call: with fewer a dense one
+is done before events are found."""
 DRAWN = 0.3
 """Density of an input that is drawn to hold both ways against each other."""
 LOOKED_AT = 8
@@ -35,56 +44,63 @@ WORTH = 2**34
 
 
 class ByDensity:
-    """A convolution [N, channels, height, width] or [N, channels, length], dense or by events.
+    """An operation on [N, *features] dense, or by events.
 
     Args:
         dense: the definition.
-        events: the same by events, with their number.
+        ways: the same by events, in every order in which the dense one may add up.
         products: of one sample, dense.
         worth: products to be done densely before events are tried; None is `WORTH`.
+        least: products of a call; one with fewer is dense.
     """
 
     def __init__(
         self,
         dense: Operation,
-        events: Callable[[Tensor], tuple[Tensor, int]],
+        ways: Sequence[ByEvents],
         products: int,
         worth: int | None = None,
+        least: int = 0,
     ) -> None:
         """Begin dense."""
-        self.worth = WORTH if worth is None else worth
+        self.worth, self.least = WORTH if worth is None else worth, least
         self.dense = dense
-        self.events = events
+        self.ways = ways
         self.products = products
         self.is_on_events = False
         self.has_run_on_events = False
         self._done = 0
-        self._is_same: dict[tuple[int, ...], bool] = {}
+        self._same: dict[tuple[int, ...], ByEvents | None] = {}
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Convolve."""
+        """Compute."""
+        products = self.products * len(x)
+        if products < self.least:
+            return self.dense(x)
         case = (*x.shape, torch.get_num_threads(), torch._C._get_mkldnn_enabled())
-        if self.is_on_events and self._is_same.get(case, False):
-            y, found = self.events(x)
+        by_events = self._same.get(case) if self.is_on_events else None
+        if by_events is not None:
+            y, found = by_events(x)
             self.has_run_on_events = True
             self.is_on_events = found <= LEAVE * x.numel()
             return y
         y = self.dense(x)
-        self._done += self.products * len(x)
+        self._done += products
         if self._done >= self.worth and is_installed():
             self.is_on_events = density_of(x) < ENTER
-            if self.is_on_events and case not in self._is_same:
+            if self.is_on_events and case not in self._same:
                 self._try(x, case)
         return y
 
     def _try(self, x: Tensor, case: tuple[int, ...]) -> None:
-        """Note whether both ways agree in every bit on a drawn input like x, unless they are 0."""
+        """Note which way agrees in every bit on a drawn input like x, unless most of that is 0."""
         draw = torch.Generator().manual_seed(0)
         drawn = torch.empty_like(x).uniform_(generator=draw)
         drawn = drawn * (torch.empty_like(x).uniform_(generator=draw) < DRAWN)
         y = self.dense(drawn)
         if 10 * int(torch.count_nonzero(y)) > y.numel():
-            self._is_same[case] = torch.equal(self.events(drawn)[0], y)
+            same = (way for way in self.ways if torch.equal(way(drawn)[0], y))
+            self._same[case] = next(same, None)
 
 
 def density_of(x: Tensor) -> float:
@@ -101,6 +117,8 @@ def operation_by_density(node: Any, shape: tuple[int, ...]) -> Operation | ByDen
         shape: of its input, without N.
     """
     cpu = torch.device("cpu")
+    if kind_of(node) in ("Affine", "Linear"):
+        return _product(node, shape, cpu)
     if kind_of(node) not in ("Conv1d", "Conv2d"):
         return operation(node, shape, torch.float32, cpu)
     kernel = convolution_kernel(node, torch.float32, cpu)
@@ -110,4 +128,15 @@ def operation_by_density(node: Any, shape: tuple[int, ...]) -> Operation | ByDen
         return dense
     size = window.output_size(shape[1:] if len(shape) == 3 else (1, *shape[1:]))
     events = EventConv(weight, kernel.bias, window)
-    return ByDensity(dense, events, weight.numel() * math.prod(size))
+    return ByDensity(dense, [events], weight.numel() * math.prod(size))
+
+
+def _product(node: Any, shape: tuple[int, ...], device: torch.device) -> Operation | ByDensity:
+    weight, bias = affine(node, torch.float32, device)
+    dense = product(weight, bias)
+    if weight.ndim != 2 or len(weight) < LEAST_OUTPUTS or weight.shape[1] < LEAST_INPUTS:
+        return dense
+    events = EventLinear(weight, bias)
+    ways = [partial(events, depth=depth) for depth in depths(events.inputs)]
+    products = weight.numel() * math.prod(shape[:-1])
+    return ByDensity(dense, ways, products, least=LEAST_OF_A_CALL)

@@ -48,7 +48,7 @@ def operation(
         case "Input" | "Output":
             return lambda x: x
         case "Affine" | "Linear":
-            return _affine(node, dtype, device)
+            return product(*affine(node, dtype, device))
         case "Conv1d" | "Conv2d":
             return convolution(convolution_kernel(node, dtype, device))
         case "AvgPool2d" | "SumPool2d":
@@ -66,11 +66,16 @@ def operation(
             raise AssertionError(f"no stateless operation for {kind}")
 
 
-def _affine(node: Any, dtype: torch.dtype, device: torch.device) -> Operation:
+def affine(node: Any, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Read an Affine or a Linear: its weight, [*, outputs, inputs], and its bias, if it has one."""
     weight = parameter(node.weight, dtype, device)
-    bias = None
-    if kind_of(node) == "Affine":
-        bias = parameter(per_element(node.bias, tuple(weight.shape[:-1])), dtype, device)
+    if kind_of(node) == "Linear":
+        return weight, None
+    return weight, parameter(per_element(node.bias, tuple(weight.shape[:-1])), dtype, device)
+
+
+def product(weight: Tensor, bias: Tensor | None) -> Operation:
+    """Make the operation that multiplies the last axis and adds the bias."""
     if weight.ndim == 2:
         return lambda x: F.linear(x, weight, bias)
 

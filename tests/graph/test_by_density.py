@@ -43,7 +43,7 @@ def at_density(share, samples=8):
 def made(events, monkeypatch, worth=0):
     monkeypatch.setattr(by_density, "WORTH", worth)
     monkeypatch.setattr(by_density, "is_installed", lambda: True)
-    return ByDensity(lambda x: 2 * x, events, products=1)
+    return ByDensity(lambda x: 2 * x, [events], products=1)
 
 
 def test_events_take_over_and_give_back(monkeypatch):
@@ -99,6 +99,43 @@ def test_graphs_give_the_same_bits_on_events(monkeypatch, loop):
     assert dense.on_events == []
     assert events.on_events == (["conv", "again"] if loop else ["conv"])
     assert 0 < float(expected.counts["lif"].sum()) / expected.spikes["lif"].numel() < ENTER
+
+
+@pytest.mark.skipif(not is_installed(), reason="numba is optional: pip install 'mpo-snn[fast]'")
+@pytest.mark.parametrize("kind", ["Affine", "Linear"])
+def test_products_give_the_same_bits_on_events(monkeypatch, kind):
+    """Where the library adds up in an order that is known; elsewhere they stay dense."""
+    monkeypatch.setattr(by_density, "WORTH", 0)
+    rng = np.random.default_rng(4)
+    one, weight = np.ones(300), 0.1 * rng.standard_normal((160, 300))
+    node = nir.Linear(weight) if kind == "Linear" else nir.Affine(weight, rng.standard_normal(160))
+    nodes = {
+        "input": nir.Input({"input": np.array([300])}),
+        "lif": nir.LIF(2e-4 * one, 2 * one, 0 * one, one, 0 * one),
+        "product": node,
+        "output": nir.Output({"output": np.array([160])}),
+    }
+    edges = [("input", "lif"), ("lif", "product"), ("product", "output")]
+    graph = nir.NIRGraph(nodes, edges)
+    x = 1.2 * torch.rand(8, 20, 300, generator=torch.Generator().manual_seed(3))
+    dense, events = Simulator(graph, 1e-4), Simulator(graph, 1e-4, events=True)
+    for _ in range(2):
+        expected = dense.run(x, record="spikes")
+        assert torch.equal(events.run(x).output, expected.output)
+    assert 0 < float(expected.counts["lif"].sum()) / expected.spikes["lif"].numel() < ENTER
+    operation = events._program.operations["product"]
+    assert isinstance(operation, ByDensity) and len(operation._same) == 1
+    found = [way for way in operation._same.values() if way is not None]
+    assert events.on_events == (["product"] if found else [])
+
+
+def test_small_calls_stay_dense(monkeypatch):
+    events = Events()
+    convolve = made(events, monkeypatch)
+    convolve.least = 9
+    for samples in (8, 9, 9, 8):
+        convolve(at_density(0.1, samples))
+    assert events.calls == 2  # compared and run, both with nine samples
 
 
 def sparse_graph(loop):
