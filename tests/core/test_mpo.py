@@ -423,23 +423,85 @@ def test_a_hand_written_loop_gives_the_statistics_of_the_scan(statistic: str, hi
         torch.testing.assert_close(a.width, b.width)
 
 
-def test_micro_batches_move_the_network_as_the_whole_batch_does() -> None:
-    whole = TwoLayers()
-    parts, x = copy.deepcopy(whole), normal(3, 12, 6)
-    mpos = [MPO(network, only(adapt_width=True, neuron_gain=True)) for network in (whole, parts)]
-    Unrolled(whole, 3)(x)
-    mpos[0].regularizer()
-    for part in x.split([4, 6, 2], dim=1):
-        Unrolled(parts, 3)(part)
-        mpos[1].regularizer()
-    for mpo in mpos:
+def membranes_of(network: TwoLayers, x: Tensor) -> tuple[list[Tensor], Tensor]:
+    """U of both layers, (batch, neurons), and the logits, with their graphs; MPO sees nothing."""
+    for neuron in neurons_of(network).values():
+        neuron.record = None
+    spk1, v1 = network.lif1.scan(network.fc1(x))
+    spk2, v2 = network.lif2.scan(network.fc2(spk1))
+    return [v1.mean(0), v2.mean(0)], network.out(spk2).mean(0)
+
+
+def test_micro_batches_are_the_batch_but_for_what_each_is_held_against() -> None:
+    """The whole objective with its gradient, and what a step moves, by hand over two steps."""
+    network, sizes = TwoLayers(), (4, 6, 2)
+    parts: dict[str, Any] = {"lambda_dist": 0.3, "lambda_width": 0.1, "height": "stabilised"}
+    settings = only(
+        adapt_width=True, neuron_gain=True, height_rate=0.3, height_dead_band=0.02, **parts
+    )
+    unrolled, mpo = Unrolled(network, 3), MPO(network, settings)
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.5)
+    layers = list(neurons_of(network).values())
+    star, sigmas = math.erf(settings.height_gamma / math.sqrt(2.0)), [torch.empty(0)] * 2
+    shares = [size / sum(sizes) for size in sizes]
+    for step in range(2):
+        x, y = normal(3, sum(sizes), 6, seed=step), torch.arange(sum(sizes)) % 3
+        whole = copy.deepcopy(network)
+        us, logits = membranes_of(whole, x)
+        expected = nn.functional.cross_entropy(logits, y)
+        optimiser.zero_grad()
+        for i, (own_x, own_y) in enumerate(zip(x.split(sizes, 1), y.split(sizes), strict=True)):
+            task = nn.functional.cross_entropy(unrolled(own_x).mean(0), own_y)
+            found = mpo.regularizer()
+            own = [u.split(sizes)[i] for u in us]
+            kls = [
+                kl_divergence(Normal(u.mean(), u.std(correction=0)), Normal(0.0, 1.0)) for u in own
+            ]
+            gaps = [
+                (n.width - u.std(correction=0)).abs().detach()
+                for n, u in zip(layers, own, strict=True)
+            ]
+            by_hand = 0.3 * sum(kls) / 2 + 0.1 * sum(gaps) / 2
+            torch.testing.assert_close(found, by_hand, rtol=1e-4, atol=1e-6)
+            expected = expected + shares[i] * by_hand
+            (shares[i] * (task + found)).backward()
+        expected.backward()
+        for a, b in zip(network.parameters(), whole.parameters(), strict=True):
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-6)
+        widths, heights = (
+            [float(getattr(n, name)) for n in layers] for name in ("width", "height")
+        )
+        optimiser.step()
         mpo.step()
-    expected, found = mpos[0].statistics(), mpos[1].statistics()
-    for name in expected:
-        for key in ("mu", "sigma", "width", "coverage", "density"):
-            assert found[name][key] == pytest.approx(expected[name][key], rel=1e-4, abs=1e-6)
-        gains = [neurons_of(network)[name].gain for network in (whole, parts)]
-        torch.testing.assert_close(*gains)
+        rows = mpo.statistics()
+        for i, (neuron, u) in enumerate(zip(layers, us, strict=True)):
+            u = u.detach()
+            inside = [
+                float(
+                    (p - p.mean())
+                    .abs()
+                    .le(settings.height_gamma * p.std(correction=0))
+                    .float()
+                    .mean()
+                )
+                for p in u.split(sizes)
+            ]
+            rho = sum(share * r for share, r in zip(shares, inside, strict=True))
+            row = rows[f"lif{i + 1}"]
+            assert row["mu"] == pytest.approx(float(u.mean()), rel=1e-4, abs=1e-6)
+            assert row["sigma"] == pytest.approx(float(u.std(correction=0)), rel=1e-4)
+            assert row["rho"] == pytest.approx(rho, abs=1e-6)
+            deviation = rho - star if abs(rho - star) > 0.02 else 0.0
+            heights[i] *= 1.0 + 0.3 * deviation / star
+            kept = settings.width_momentum
+            width = kept * widths[i] + (1.0 - kept) * float(u.std(correction=0))
+            assert float(neuron.width) == pytest.approx(width, rel=1e-5)
+            sigma = u.std(0, correction=0)
+            sigmas[i] = torch.lerp(sigma, sigmas[i], settings.gain_momentum) if step else sigma
+            torch.testing.assert_close(neuron.gain, neuron_gain(sigmas[i]), rtol=1e-4, atol=1e-5)
+        heights = [h / math.sqrt(heights[0] * heights[1]) for h in heights]
+        assert [float(n.height) for n in layers] == pytest.approx(heights, rel=1e-5)
+        assert heights[0] != pytest.approx(1.0, rel=1e-3)
 
 
 def test_a_reset_ends_the_sequence_of_a_hand_written_loop() -> None:
