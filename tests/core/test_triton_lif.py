@@ -20,7 +20,7 @@ from mpo_snn.membrane import observe
 from mpo_snn.surrogate import Shape
 
 pytest.importorskip("triton")
-triton_lif = importlib.import_module("mpo_snn.kernels.triton_lif")
+triton_scan = importlib.import_module("mpo_snn.kernels.triton_scan")
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = "cuda" if ON_GPU else "cpu"
@@ -113,7 +113,7 @@ def test_gradients_are_the_references(
                 loss = loss + (x * torch.randn(x.shape, generator=generator).to(x)).sum()
         return torch.autograd.grad(loss, leaf)[0]
 
-    with mock.patch.object(triton_lif, "ANEW", anew):
+    with mock.patch.object(triton_scan, "ANEW", anew):
         found = gradient("triton")
     expected = gradient("reference")
     torch.testing.assert_close(
