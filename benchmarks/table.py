@@ -13,7 +13,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.goals import GOALS, Found, measured
+from benchmarks.figures import Found, is_older, kernel_changed, measured
+from benchmarks.goals import GOALS
 
 COLOURS = {"goal": "green", "must": "", "short": "red"}
 
@@ -28,17 +29,24 @@ def main(argv: list[str] | None = None) -> int:
     goals = [goal for goal in GOALS if goal.device in options.device]
     found = measured(options.results, goals)
     console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(table(found))
+    kernel = kernel_changed()
+    older = [row for row in found if is_older(row, kernel)]
+    console.print(table(found, older))
     missing = [goal.item for goal in goals if all(f.goal is not goal for f in found)]
     if missing:
         console.print("not measured: " + "; ".join(missing))
+    if kernel is not None and older:
+        console.print(
+            f"older: {len(older)} figures were measured before the Triton kernels last changed,"
+            f" {kernel:%Y-%m-%d %H:%M}"
+        )
     missed = [f for f in found if f.goal.verdict(f.value) == "short"]
     console.print(f"{len(found)} figures, {len(missed)} short of the must")
     return int(options.gate and bool(missed))
 
 
-def table(found: list[Found]) -> Table:
-    """The rows, those of one goal together."""
+def table(found: list[Found], older: list[Found]) -> Table:
+    """The rows, those of one goal together; what is older than the kernels is said to be."""
     shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     shown.add_column("what", max_width=44)
     shown.add_column("case")
@@ -54,12 +62,12 @@ def table(found: list[Found]) -> Table:
         shown.add_row(
             goal.item if goal is not before else "",
             case_in_words(row),
-            f"{row.value:.3g} {goal.unit}",
+            f"{in_words(row.value)} {goal.unit}",
             f"{sign} {goal.must:g}",
             f"{sign} {goal.goal:g}",
             f"[{COLOURS[verdict]}]{verdict}[/]" if COLOURS[verdict] else verdict,
             row.made_with["device"],
-            row.made_with["date"][:10],
+            row.made_with["date"][:10] + (" older" if row in older else ""),
         )
         before = goal
     return shown
@@ -68,6 +76,11 @@ def table(found: list[Found]) -> Table:
 def case_in_words(row: Found) -> str:
     """The values of a case, those that are lists as 4x16x128."""
     return " ".join(_in_words(value) for value in row.case.values() if value is not None)
+
+
+def in_words(value: float) -> str:
+    """Three digits, of large numbers all before the point."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _in_words(value: object) -> str:
