@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch._guards import detect_fake_mode
 
 _kept: dict[tuple[tuple[float, ...], torch.dtype, torch.device], Tensor] = {}
 
@@ -17,8 +18,15 @@ def constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device
 
     It is kept for ever, so the values are to be few: those of a setting, or of each batch size.
     """
+    if is_tracing():
+        return torch.tensor(values, dtype=dtype, device=device)
     key = (values, dtype, device)
     if key not in _kept:
         with torch.inference_mode(False):
             _kept[key] = torch.tensor(values, dtype=dtype, device=device)
     return _kept[key]
+
+
+def is_tracing() -> bool:
+    """Whether tensors have no values, or belong to a compiled graph: none of them may be kept."""
+    return torch.compiler.is_compiling() or detect_fake_mode() is not None

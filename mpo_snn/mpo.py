@@ -31,6 +31,7 @@ from mpo_snn.joint_layers import JointLayers, joint_layers
 from mpo_snn.membrane import Sample
 from mpo_snn.membrane_record import MembraneRecord
 from mpo_snn.membrane_totals import Totals
+from mpo_snn.mpo_state import check_state
 from mpo_snn.neurons import MPONeuron, neurons_of
 from mpo_snn.objective import kl_normal, reach
 from mpo_snn.processes import Group
@@ -160,11 +161,6 @@ class MPO:
             MpoError: if a layer has not run in training mode since then, or progress is no share.
         """
         if progress is not None:
-            if not 0.0 <= progress <= 1.0:
-                raise MpoError(
-                    f"MPO.step: progress is {progress:g}, allowed is 0 to 1: the share of the"
-                    " training that is done, e.g. step / steps."
-                )
             self.progress = progress
         self._take_open()
         everything = {name: _record(layer).take_all() for name, layer in self.layers.items()}
@@ -215,22 +211,23 @@ class MPO:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what `state_dict` gave.
+        """Take up what `state_dict` gave, in the precision of the widths.
 
         Raises:
-            MpoError: if the layers differ.
+            MpoError: if the layers differ, or a layer's values are not what such a layer keeps.
         """
         if set(state) != set(self.layers):
             raise MpoError(
                 f"cannot load MPO state: it has layers {sorted(state)},"
                 f" the network has {sorted(self.layers)}."
             )
+        check_state(state)
         for name, layer in self.layers.items():
-            device = layer.neuron.width.device
-            sigma = state[name]["sigma_of_neurons"]
-            layer.sigma_of_neurons = None if sigma is None else sigma.to(device)
+            width, sigma = layer.neuron.width, state[name]["sigma_of_neurons"]
+            dtype = torch.promote_types(width.dtype, torch.float32)
+            layer.sigma_of_neurons = None if sigma is None else sigma.to(width.device, dtype)
             for key in ("gain", "rms"):
-                layer.neuron.put(key, state[name][key].to(device, copy=True))
+                layer.neuron.put(key, state[name][key].to(width.device, width.dtype))
 
     def _take_open(self) -> dict[str, Sample | None]:
         """The samples that nobody has read yet, over all processes; they stay for `step`."""

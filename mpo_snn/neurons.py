@@ -322,11 +322,12 @@ class MPONeuron(nn.Module):
         A step that was recorded as a CUDA graph reads that tensor, whatever the name stands for.
         """
         there = getattr(self, name)
-        if there.shape == values.shape:
+        if there.shape == values.shape and not there.is_inference():
             there.copy_(values)
-        else:
-            is_learnt = isinstance(there, nn.Parameter)
-            setattr(self, name, nn.Parameter(values.detach()) if is_learnt else values)
+            return
+        with torch.inference_mode(False):
+            own = values.detach().clone(memory_format=torch.contiguous_format)
+        setattr(self, name, nn.Parameter(own) if isinstance(there, nn.Parameter) else own)
 
     def extra_repr(self) -> str:
         """Settings in one line, for `print(network)`."""

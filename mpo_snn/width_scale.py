@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor
 
+from mpo_snn.device_constants import is_tracing
+from mpo_snn.errors import MpoError
 from mpo_snn.settings import MPOSettings
 
 
@@ -35,18 +38,27 @@ class WidthScale:
         """Stand at the start of the training."""
         self._settings = settings
         self._progress = 0.0
-        self._on_device: Tensor | None = None
+        self._kept: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     @property
     def progress(self) -> float:
-        """Share of the training that is done, 0 to 1."""
+        """Share of the training that is done, 0 to 1.
+
+        Raises:
+            MpoError: if it is to be something else; it stays what it was.
+        """
         return self._progress
 
     @progress.setter
     def progress(self, share: float) -> None:
-        self._progress = share
-        if self._on_device is not None:
-            self._on_device.fill_(self.value)
+        if not isinstance(share, Real) or not 0.0 <= share <= 1.0:
+            raise MpoError(
+                f"MPO: progress is {share}, allowed is 0 to 1: the share of the training that is"
+                " done, e.g. step / steps."
+            )
+        self._progress = float(share)
+        for value in self._kept.values():
+            value.fill_(self.value)
 
     @property
     def value(self) -> float:
@@ -54,12 +66,15 @@ class WidthScale:
         return width_scale_at(self._progress, self._settings)
 
     def beside(self, width: Tensor) -> Tensor:
-        """C, 0-d, where a width lies and in its precision.
+        """C, 0-d, where a width lies, in its precision or float32.
 
         A copy: a backward pass that is still to come holds it, and c may move before.
         """
-        kept = self._on_device
-        if kept is None or (kept.dtype, kept.device) != (width.dtype, width.device):
-            kept = torch.full((), self.value, dtype=width.dtype, device=width.device)
-            self._on_device = kept
-        return kept.clone()
+        dtype = torch.promote_types(width.dtype, torch.float32)
+        key = (dtype, width.device)
+        if is_tracing():
+            return torch.full((), self.value, dtype=dtype, device=width.device)
+        if key not in self._kept:
+            with torch.inference_mode(False):
+                self._kept[key] = torch.full((), self.value, dtype=dtype, device=width.device)
+        return self._kept[key].clone()

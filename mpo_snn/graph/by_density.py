@@ -33,8 +33,8 @@ product above that, in layers of 100 inputs and more."""
 LEAST_CHANNELS, LEAST_OUTPUTS = 16, 32
 """Of a group: with fewer, or with dilation, the way through the window costs more than the sums."""
 LEAST_INPUTS, LEAST_OF_A_CALL = 128, 2**20
-"""Inputs of a product with a matrix, and products of single values in a call: with fewer a dense one
-is done before events are found."""
+"""Inputs of a product with a matrix, and products of single values in a call: with fewer the dense
+one is done before events are found."""
 DRAWN = 0.3
 """Density of an input that is drawn to hold both ways against each other."""
 LOOKED_AT = 8

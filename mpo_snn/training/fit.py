@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -245,11 +246,19 @@ def _recording(module: TrainingModule, device: Device) -> Iterator[None]:
         yield
         return
     module.record_steps()
-    outer, own = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    outer, own = torch.cuda.current_stream(0), _stream()
     own.wait_stream(outer)
-    with torch.cuda.stream(own):
-        yield
-    outer.wait_stream(own)
+    try:
+        with torch.cuda.stream(own):
+            yield
+    finally:
+        outer.wait_stream(own)
+
+
+@cache
+def _stream() -> torch.cuda.Stream:
+    """One for all runs, for memory is kept for every stream by itself; on Lightning's device."""
+    return torch.cuda.Stream(0)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.running_statistics import RunningStatistics
 from mpo_snn.training.sample_mean import SampleMean
 from mpo_snn.training.schedule import build_optimizer, build_schedule
-from mpo_snn.training.step_graph import GPURecorder, Recorder, StepGraphs
+from mpo_snn.training.step_graph import Recorder, StepGraphs, record_on_gpu
 from mpo_snn.unroll import Unrolled
 
 declare_torchvision_operators()
@@ -110,7 +110,7 @@ class TrainingModule(LightningModule):
         self.running_statistics.before_step(self.global_step)
         self.mpo.progress = self.global_step / (self.recipe.epochs * self.steps_per_epoch)
 
-    def record_steps(self, recorder: Callable[[], Recorder] = GPURecorder) -> None:
+    def record_steps(self, recorder: Recorder = record_on_gpu) -> None:
         """From now on, launch forward and backward pass as one (`mpo_snn.training.step_graph`).
 
         In a single process; on a GPU, on another stream than the default one.
@@ -206,7 +206,10 @@ class TrainingModule(LightningModule):
         Raises:
             RunError: if the checkpoint was written by another recipe.
         """
-        if checkpoint.get("recipe") != self.recipe.values():
+        written, now = dict(checkpoint.get("recipe", {})), self.recipe.values()
+        for values in (written, now):
+            values.pop("cuda_graphs", None)  # which changes nothing of what is computed
+        if written != now:
             raise RunError(
                 "cannot resume: the checkpoint was written by another recipe than recipe.yaml"
                 " states now. Put recipe.yaml back as it was, or start a new run."

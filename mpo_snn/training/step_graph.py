@@ -9,8 +9,9 @@ recording lasts an epoch. The optimiser's step and MPO's are not recorded.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,39 +25,27 @@ Learn = Callable[[Tensor, Tensor], tuple[Tensor, Answer]]
 
 WARM_UP = 4
 """Steps with batches of a shape that run as usual first: libraries choose their kernels in them."""
+IN_A_ROW = 2
+"""Steps with batches of one shape, in an epoch, before one is recorded: shapes that come seldom, or
+by turns, are not worth it."""
 
 
-class Recorder(Protocol):
-    """Records what is done on a device, and does it again."""
-
-    def record(self, run: Callable[[], None]) -> Callable[[], None]:
-        """Record a function without keeping what it computes; gives what does it again."""
+Recorder = Callable[[Callable[[], None]], Callable[[], None]]
+"""Records what a function does, without keeping what it computes; gives what does it again."""
 
 
-class GPURecorder:
-    """Records on the current stream, which must not be the default one.
+def record_on_gpu(run: Callable[[], None]) -> Callable[[], None]:
+    """Record kernels on the current stream, which must not be the default one.
 
-    Recordings share their memory: what one of them leaves is lost when another is replayed.
+    Raises:
+        RuntimeError: if something waits for the device, or comes from the host.
     """
-
-    def __init__(self) -> None:
-        """Nothing is recorded yet."""
-        self._first: torch.cuda.CUDAGraph | None = None
-
-    def record(self, run: Callable[[], None]) -> Callable[[], None]:
-        """Record kernels; whatever waits for the device is an error."""
-        graph = torch.cuda.CUDAGraph()
-        pool = None if self._first is None else self._first.pool()
-        # Other threads may pin memory for the next batches meanwhile.
-        with torch.cuda.graph(
-            graph,
-            pool=pool,
-            stream=torch.cuda.current_stream(),
-            capture_error_mode="thread_local",
-        ):
-            run()
-        self._first = self._first or graph
-        return graph.replay
+    graph = torch.cuda.CUDAGraph()
+    stream = torch.cuda.current_stream()
+    # Other threads may pin memory for the next batches meanwhile.
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        run()
+    return graph.replay
 
 
 class StepGraph(Generic[Answer]):
@@ -95,12 +84,9 @@ class StepGraph(Generic[Answer]):
             found.append(answer)
 
         try:
-            self._replay = recorder.record(run)
+            self._replay = recorder(run)
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0].rstrip(".")
-            raise RunError(
-                f"cannot record the step as a CUDA graph: {reason}. Train with --cuda_graphs never."
-            ) from error
+            raise _refusal(error) from error
         self._answer = found[0]
         self._gradients = [parameter.grad for parameter in self._parameters]
         records = [n.record for n in neurons_of(network).values() if n.record is not None]
@@ -122,29 +108,27 @@ class StepGraph(Generic[Answer]):
 
 
 class StepGraphs(Generic[Answer]):
-    """The recordings of an epoch, one for each shape that its batches have.
+    """The recording of the batches of now; it lasts while they keep their shape, an epoch at most.
 
     Args:
         learn: as for `StepGraph`.
         network: likewise.
-        recorder: makes the recorder of an epoch.
+        recorder: likewise.
     """
 
     def __init__(
-        self,
-        learn: Learn[Answer],
-        network: nn.Module,
-        recorder: Callable[[], Recorder] = GPURecorder,
+        self, learn: Learn[Answer], network: nn.Module, recorder: Recorder = record_on_gpu
     ) -> None:
         """Nothing is recorded yet."""
-        self._learn, self._network, self._new_recorder = learn, network, recorder
-        self._steps: dict[tuple[object, ...], int] = {}
+        self._learn, self._network, self._recorder = learn, network, recorder
+        self._steps: Counter[tuple[object, ...]] = Counter()
         self.forget()
 
     def forget(self) -> None:
-        """Free all recordings: the epoch is over."""
-        self._graphs: dict[tuple[object, ...], StepGraph[Answer]] = {}
-        self._recorder = self._new_recorder()
+        """Free the recording: the epoch is over, or memory is wanted for another."""
+        self._graph: StepGraph[Answer] | None = None
+        self._case: tuple[object, ...] = ()
+        self._in_a_row = 0
 
     def __call__(self, x: Tensor, y: Tensor, is_steady: bool = True) -> Answer | None:
         """The answer to a batch, as of `StepGraph`; None where it is to be learnt as usual.
@@ -155,12 +139,30 @@ class StepGraphs(Generic[Answer]):
             is_steady: whether all numbers that Python gives stay what they are in this epoch.
         """
         case = (x.shape, x.stride(), x.dtype, y.shape)
-        if case not in self._graphs:
-            steps = self._steps[case] = self._steps.get(case, 0) + 1
-            if steps <= WARM_UP or not is_steady:
+        if case != self._case:
+            self.forget()
+            self._case = case
+        if self._graph is None:
+            self._steps[case] += 1
+            self._in_a_row += 1
+            is_warm = self._steps[case] > WARM_UP and self._in_a_row > IN_A_ROW
+            if not (is_warm and is_steady):
                 return None
-            self._graphs[case] = StepGraph(self._learn, x, y, self._network, self._recorder)
-        return self._graphs[case](x, y)
+            self._graph = StepGraph(self._learn, x, y, self._network, self._recorder)
+        return self._graph(x, y)
+
+
+def _refusal(error: RuntimeError) -> RunError:
+    """What is told of a recording that failed: its cause, which torch's own error may hide."""
+    first: BaseException = error
+    while first.__context__ is not None:
+        first = first.__context__
+    if isinstance(first, KeyboardInterrupt):
+        raise first
+    reason = next(iter(str(first).strip().splitlines()), type(first).__name__).rstrip(".")
+    return RunError(
+        f"cannot record the step as a CUDA graph: {reason}. Train with --cuda_graphs never."
+    )
 
 
 def _written(x: Tensor) -> Tensor:

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from mpo_snn import device_constants
+from mpo_snn.training.module import TrainingModule
+
 REFUSED = ("_local_scalar_dense", "is_nonzero", "nonzero", "equal.default", "lift_fresh")
 
 
@@ -53,7 +56,7 @@ class Replay:
     def __init__(self, network: nn.Module) -> None:
         self.network = network
 
-    def record(self, run: Callable[[], None]) -> Callable[[], None]:
+    def __call__(self, run: Callable[[], None]) -> Callable[[], None]:
         """Run it once, undo what this wrote and drew, and give what does it again."""
         values = [*self.network.parameters(), *self.network.buffers()]
         before, draws = [value.detach().clone() for value in values], torch.get_rng_state()
@@ -63,6 +66,7 @@ class Replay:
             for value, old in zip(values, before, strict=True):
                 value.copy_(old)
         torch.set_rng_state(draws)
+        self._check_what_was_read(tape)
         calls = [call for call in tape.calls if not _is_view(call[0])]
         Replay.recorded += 1
 
@@ -76,3 +80,29 @@ class Replay:
                             old.copy_(new)
 
         return replay
+
+    def _check_what_was_read(self, tape: _Tape) -> None:
+        """Memory from outside is that of the network, of constants, of c, and of a batch: two.
+
+        A GPU goes on reading where that lay, so it has to be something that stays.
+        """
+        stays = [
+            *self.network.parameters(),
+            *self.network.buffers(),
+            *device_constants._kept.values(),
+        ]
+        for module in self.network.modules():
+            if isinstance(module, TrainingModule):
+                stays += module.mpo._width_scale._kept.values()
+        known = {_memory(value) for value in stays}
+        batch = set()
+        for func, args, kwargs, found in tape.calls:
+            read = {_memory(t) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+            batch |= read - known
+            if not _is_view(func):
+                known |= {_memory(t) for t in tree_leaves(found) if isinstance(t, Tensor)}
+        assert len(batch) <= 2, "the recording reads memory that may be another's tomorrow"
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()

@@ -17,10 +17,11 @@ from mpo_snn.settings import MPOSettings, NeuronSettings
 from mpo_snn.training import precision
 from mpo_snn.training.checkpoint import read_checkpoint
 from mpo_snn.training.environment import launches_as_one
-from mpo_snn.training.fit import fit
+from mpo_snn.training.fit import fit, resume
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.recipe import OptimizerSettings, Recipe
-from mpo_snn.training.rundir import CHECKPOINT, read_environment
+from mpo_snn.training.rundir import CHECKPOINT, open_run, read_environment
+from mpo_snn.training.step_graph import StepGraph, StepGraphs
 
 from .replayed import Replay
 
@@ -50,7 +51,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, recorder: type[Replay]) -> None:
     """Have every run record its steps so."""
 
     def record(self: TrainingModule) -> None:
-        self.record_steps(lambda: recorder(self))
+        self.record_steps(recorder(self))
 
     monkeypatch.setattr(TrainingModule, "on_fit_start", record)
 
@@ -116,9 +117,9 @@ def test_a_replayed_run_is_the_same_run(
     expected = files_of(recipe, tmp_path / "plain")
     replay = request.getfixturevalue("replays")
     found = files_of(recipe, tmp_path / "replayed")
-    steps = recipe.epochs * -(-1437 // recipe.optimizer.batch_size)
-    # Two shapes in two epochs; the others are batchnorm's first nine steps, and a warm-up.
-    assert (replay.recorded, replay.replayed) == (4, steps - 10)
+    # Of each epoch behind batchnorm's first nine steps, all but the first two of each shape: five
+    # and three batches, or one and three, which are worth one recording.
+    assert (replay.recorded, replay.replayed) == ((3, 3) if name == "resnet" else (4, 8))
     for file, content in expected.items():
         assert found[file] == content, file
 
@@ -129,14 +130,52 @@ def test_what_cannot_be_recorded_is_refused_in_a_line(
     """The run keeps what it had before."""
 
     class Full(Replay):
-        def record(self, run: Callable[[], None]) -> Callable[[], None]:
+        def __call__(self, run: Callable[[], None]) -> Callable[[], None]:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore")
 
     watch(monkeypatch, Full)
-    recipe = replace(tiny, epochs=6, neuron=NeuronSettings(backend="in_place"))
+    neuron, optimizer = NeuronSettings(backend="in_place"), OptimizerSettings(batch_size=200)
+    recipe = replace(tiny, epochs=3, cuda_graphs="auto", neuron=neuron, optimizer=optimizer)
     with pytest.raises(RunError, match=r"graph: CUDA out of memory\. Tried .*--cuda_graphs never"):
         fit(recipe, tmp_path / "run", device="cpu")
-    assert read_checkpoint(tmp_path / "run" / CHECKPOINT)["epoch"] == 2
+    assert read_checkpoint(tmp_path / "run" / CHECKPOINT)["epoch"] == 0
+    monkeypatch.undo()
+    written = (tmp_path / "run" / "recipe.yaml").read_text()
+    as_told = written.replace("cuda_graphs: auto", "cuda_graphs: never")
+    assert as_told != written
+    (tmp_path / "run" / "recipe.yaml").write_text(as_told)
+    assert resume(open_run(tmp_path / "run", unfinished=True), device="cpu").finished
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def record(run: Callable[[], None]) -> Callable[[], None]:
+        raise error
+
+    return record
+
+
+def test_the_cause_of_a_failed_recording_is_told() -> None:
+    """Torch closes the recording behind an error, which is an error in turn."""
+    x, y, network = torch.zeros(1, 2, 3), torch.zeros(2), torch.nn.Linear(3, 1)
+    hidden = RuntimeError("operation failed due to a previous error during capture")
+    hidden.__context__ = RuntimeError("operation not permitted: .item()\nmore")
+    for error, told in (
+        (hidden, r"graph: operation not permitted: \.item\(\)\. Train"),
+        (RuntimeError(""), r"graph: RuntimeError\. Train"),
+    ):
+        with pytest.raises(RunError, match=told):
+            StepGraph(lambda x, y: (x.sum(), None), x, y, network, raising(error))
+    hidden.__context__ = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        StepGraph(lambda x, y: (x.sum(), None), x, y, network, raising(hidden))
+
+
+def test_shapes_that_come_by_turns_are_not_recorded() -> None:
+    network = torch.nn.Linear(3, 1)
+    graphs = StepGraphs(lambda x, y: (network(x).sum(), None), network, raising(AssertionError()))
+    for _ in range(10):
+        for size in (4, 5):
+            assert graphs(torch.rand(2, size, 3), torch.zeros(size)) is None
 
 
 def test_a_cpu_records_nothing(tiny: Recipe, tmp_path: Path) -> None:
