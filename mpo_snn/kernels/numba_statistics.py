@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from mpo_snn.kernels.numba_forward import sum_of, sum_of_squares_around
-from mpo_snn.kernels.numba_memory import ONE, ZERO, copy, exact, quick, values_at
+from mpo_snn.kernels.numba_memory import ONE, ZERO, copy, exact, quick, values_at, within
 from mpo_snn.kernels.numba_rows import BLOCK, FLOAT, fill, varies
 from mpo_snn.moments import VARIANCE_FLOOR
 
 LEAST = np.float32(VARIANCE_FLOOR)
+TOGETHER = 64
+"""Groups whose moments are summed up at once, where their values lie side by side."""
 
 
 @exact
@@ -57,28 +59,50 @@ def moments_of_groups(u_at: Any, neurons: Any, d: Any, m: Any, moments: Any) -> 
         m: groups.
         moments: address of m means and one of m squared deviations, which are written.
     """
-    u = values_at(u_at, 0, neurons, FLOAT)
-    mean, m2 = np.zeros(m), np.zeros(m)
     if d == 1:
-        for start in range(0, neurons, m):
-            for k in range(m):
-                mean[k] += u[start + k]
-        for k in range(m):
-            mean[k] /= neurons // m
-        for start in range(0, neurons, m):
-            for k in range(m):
-                deviation = u[start + k] - mean[k]
-                m2[k] += deviation * deviation
-    else:
-        for start in range(0, neurons, d):
-            mean[start // d % m] += sum_of(values_at(u_at, start, d, FLOAT), d)
-        for k in range(m):
-            mean[k] /= neurons // m
-        for start in range(0, neurons, d):
-            k = start // d % m
-            m2[k] += sum_of_squares_around(mean[k], values_at(u_at, start, d, FLOAT), d)
+        for first in range(0, m, TOGETHER):
+            _moments_of_some(u_at, neurons, m, first, min(TOGETHER, m - first), moments)
+        return
+    mean, m2 = np.zeros(m), np.zeros(m)
+    for start in range(0, neurons, d):
+        mean[start // d % m] += sum_of(values_at(u_at, start, d, FLOAT), d)
+    for k in range(m):
+        mean[k] /= neurons // m
+    for start in range(0, neurons, d):
+        k = start // d % m
+        m2[k] += sum_of_squares_around(mean[k], values_at(u_at, start, d, FLOAT), d)
     copy(mean, values_at(moments[0], 0, m, FLOAT), m)
     copy(m2, values_at(moments[1], 0, m, FLOAT), m)
+
+
+@within
+def _add(row: Any, sums: Any, size: Any) -> None:
+    for k in range(size):
+        sums[k] += row[k]
+
+
+@within
+def _add_squares_around(mean: Any, row: Any, sums: Any, size: Any) -> None:
+    for k in range(size):
+        deviation = row[k] - mean[k]
+        sums[k] += deviation * deviation
+
+
+@exact
+def _moments_of_some(u_at: Any, neurons: Any, m: Any, first: Any, size: Any, moments: Any) -> None:
+    """Those of the groups `first` and `size` of them, which lie side by side in every row of m.
+
+    Few enough for their sums to stay near, and for both passes to read them from the first cache.
+    """
+    mean, m2 = np.zeros(TOGETHER), np.zeros(TOGETHER)
+    for start in range(first, neurons, m):
+        _add(values_at(u_at, start, size, FLOAT), mean, size)
+    for k in range(size):
+        mean[k] /= neurons // m
+    for start in range(first, neurons, m):
+        _add_squares_around(mean, values_at(u_at, start, size, FLOAT), m2, size)
+    copy(mean, values_at(moments[0], first, size, FLOAT), size)
+    copy(m2, values_at(moments[1], first, size, FLOAT), size)
 
 
 @exact
