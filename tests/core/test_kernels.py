@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 import snntorch.surrogate
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -58,9 +58,9 @@ def make_current(
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
+def cases(draw: st.DrawFn, most_steps: int = 6) -> tuple[Tensor, Tensor, Tensor]:
     features = draw(st.sampled_from([(), (3,), (4, 1), (2, 3, 5), (1, 4, 4)]))
-    shape = (draw(st.integers(1, 6)), draw(st.integers(1, 4)), *features)
+    shape = (draw(st.integers(1, most_steps)), draw(st.integers(1, 4)), *features)
     current = make_current(shape, draw(st.sampled_from(LAYOUTS)), draw(st.integers(0, 2**32)))
     beta, threshold = torch.tensor(draw(st.sampled_from([0.0, 0.3, 0.9, 1.0]))), torch.tensor(0.7)
     if features and draw(st.booleans()):
@@ -132,6 +132,28 @@ def test_gradients_are_the_references(
     current = current.contiguous() if current.stride(0) == 0 else current
     found = gradients(current, beta, threshold, choice, backend, reads)
     assert_near(found, gradients(current, beta, threshold, choice, "reference", reads), 1e-5)
+
+
+@pytest.mark.parametrize("backend", FAST)
+@given(
+    case=cases(most_steps=64),
+    choice=st.sampled_from(CHOICES),
+    surrogate=st.sampled_from(get_args(Shape)),
+    reads=st.sampled_from(READS),
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_gradients_over_many_steps_are_those_of_float64(
+    backend: str, case: tuple[Tensor, ...], choice: tuple[str, ...], surrogate: Any, reads: str
+) -> None:
+    """Where float64 fires alike: what float32 itself is off by grows with the number of steps."""
+    case = (case[0].contiguous() if case[0].stride(0) == 0 else case[0], *case[1:])
+    exact = tuple(x.double() for x in case)
+    spk, _ = lif_scan(case[0], parameters(*case[1:], *choice), backend)
+    expected_spk, _ = lif_scan(exact[0], parameters(*exact[1:], *choice), "reference")
+    assume(torch.equal(spk.double(), expected_spk))
+    found = gradients(*case, choice, backend, reads, surrogate=surrogate)
+    expected = gradients(*exact, choice, "reference", reads, surrogate=surrogate)
+    assert_near([x.double() for x in found], expected, 1e-5)
 
 
 @pytest.mark.parametrize("backend", FAST)
