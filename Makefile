@@ -8,6 +8,7 @@
 # make bench  time layers, training steps, inference and counting against their peers (half an hour of
 #             one core), draw how cost grows, print one table; results in benchmarks/results.
 #             IMAGES=FILE.tar: and input, on a tar of train/CLASS/*, val/CLASS/*
+# make bench-check  every benchmark in its smallest form on a CPU, a minute: whether it runs, not how fast
 # make browser   open the reports of the demo and of a ResNet, and both side by side, in Chromium: wide, narrow,
 #                light, dark; pictures in build/browser
 
@@ -21,7 +22,7 @@ PIP_QUIET := install --quiet --disable-pip-version-check
 
 export MPLBACKEND := Agg
 
-.PHONY: demo test tests coverage docs bench interop readers counters deploy-proof browser lint types format setup clean
+.PHONY: demo test tests coverage docs bench bench-check interop readers counters deploy-proof browser lint types format setup clean
 
 setup: $(STAMP)
 
@@ -78,6 +79,9 @@ bench: setup $(INTEROP)/peers/.installed
 	$(BENCH) benchmarks.growth --again --minutes 20
 	$(BENCH) benchmarks.growth --figure docs/images/growth.svg
 	$(BENCH) benchmarks.table
+
+bench-check: setup
+	PYTHONPATH=.:$(INTEROP)/peers $(BIN)/python -m benchmarks.check build/bench-check
 
 $(INTEROP)/peers/.installed: interop/environments/peers.txt
 	$(BIN)/python -m pip $(PIP_QUIET) --no-deps --upgrade --target $(@D) -r $<

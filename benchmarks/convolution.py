@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from benchmarks.measure import Results, add_common_options, take_turns
 from mpo_snn.graph.geometry import Window
-from mpo_snn.kernels.event_conv import EventConv
+from mpo_snn.kernels.event_conv import EventConv, is_installed
 from mpo_snn.kernels.event_gradient import weight_gradient
 
 SHAPES = ((32, 32), (64, 16), (128, 8), (256, 4))
@@ -35,12 +35,26 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.convolution", description=__doc__)
     add_common_options(parser)
     parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument(
+        "--shape", type=int, nargs=2, help="channels and side of an image, in place of all"
+    )
+    parser.add_argument("--density", type=float, nargs="+", default=list(DENSITIES))
+    parser.add_argument("--samples", type=int, default=SAMPLES)
     options = parser.parse_args(argv)
+    if not is_installed():
+        print("skipped: events need numba, pip install 'mpo-snn[fast]', and AVX2 or AVX-512")
+        return 0
     torch.set_num_threads(options.threads)
     results = Results("convolution", options)
     failed = False
-    for (channels, side), density in itertools.product(SHAPES, DENSITIES):
-        case = {"channels": channels, "side": side, "samples": SAMPLES, "density": density}
+    shapes = SHAPES if options.shape is None else (tuple(options.shape),)
+    for (channels, side), density in itertools.product(shapes, options.density):
+        case = {
+            "channels": channels,
+            "side": side,
+            "samples": options.samples,
+            "density": density,
+        }
         if results.is_wanted(case):
             row = measure_case(case, options)
             results.add(case, row)

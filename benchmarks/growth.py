@@ -47,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     add_common_options(parser)
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--axis", nargs="+", choices=tuple(AXES), default=list(AXES))
+    parser.add_argument("--values", type=int, nargs="+", help="on every axis, in place of its own")
     parser.add_argument("--figure", type=Path, help="draw the results there, measure nothing")
     options = parser.parse_args(argv)
     results = Results("growth", options)
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     torch.set_num_threads(options.threads)
     for axis in options.axis:
-        for value in AXES[axis]:
+        for value in options.values or AXES[axis]:
             case = {"axis": axis, "value": value}
             if results.is_wanted(case):
                 row = (

@@ -8,7 +8,8 @@ batchnorm, after one pass has given it the statistics of the images.
 
 - `snntorch loop`: snntorch.Leaky and torch modules, all layers at one timestep, then the next;
 - `snntorch loop, folded`: the same with every batchnorm folded into its convolution;
-- `onnxruntime`: the graph unrolled over time as ONNX (`mpo-export --unrolled`), no spinning;
+- `onnxruntime`: the graph unrolled over time as ONNX (`mpo-export --unrolled`), no spinning,
+  skipped where it is not installed;
 - `dense`: the simulator of exported graphs, spikes counted as in `mpo-evaluate --events never`;
 - `events`: the same with `--events auto`, after the batches that it takes to go over to events.
 
@@ -34,8 +35,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from benchmarks.measure import Results, add_common_options, take_turns
 from benchmarks.networks import NEURON, builders
 from mpo_snn.encoding import encode
+from mpo_snn.errors import MpoError
 from mpo_snn.export.nir_export import DEFAULT_DT, export_nir
-from mpo_snn.export.to_onnx.build import build_onnx
 from mpo_snn.graph import by_density
 from mpo_snn.graph.simulate import Simulator
 from mpo_snn.networks.vgg import VGG
@@ -92,14 +93,15 @@ def measure_case(density: float, options: argparse.Namespace) -> dict[str, Any]:
     events.run(x)  # dense, and checked
     loop = builders(steps)["snntorch loop"]
     plain, folded = loop(network), loop(_folded(network))
-    unrolled = onnx_runtime(graph, steps)
+    unrolled, skipped = _if_installed(lambda: onnx_runtime(graph, steps))
     logits = {
         "snntorch loop": plain.logits(images),
         "snntorch loop, folded": folded.logits(images),
-        "onnxruntime": unrolled(images),
         "dense": dense.run(x).output.mean(0),
         "events": events.run(x).output.mean(0),
     }
+    if unrolled is not None:
+        logits["onnxruntime"] = unrolled(images)
     counted, by_events = dense.run(x, record="counts"), events.run(x, record="counts")
     in_double = Simulator(graph, DEFAULT_DT, torch.float64).run(x.double()).output.mean(0)
     network = network.double()
@@ -129,20 +131,18 @@ def measure_case(density: float, options: argparse.Namespace) -> dict[str, Any]:
         "largest_difference_of_logits_over_their_range": differences,
         **densities(graph, x, counted.counts),
         "on_events": events.on_events,
+        "skipped": skipped,
     }
     if not is_equal:
         return row
-    times = take_turns(
-        {
-            "snntorch loop": lambda: plain.logits(images),
-            "snntorch loop, folded": lambda: folded.logits(images),
-            "onnxruntime": lambda: unrolled(images),
-            "dense": lambda: dense.run(x, record="counts"),
-            "events": lambda: events.run(x, record="counts"),
-        },
-        "cpu",
-        options.repetitions,
-    )
+    runs: dict[str, Callable[[], object]] = {
+        "snntorch loop": lambda: plain.logits(images),
+        "snntorch loop, folded": lambda: folded.logits(images),
+        **({} if unrolled is None else {"onnxruntime": lambda: unrolled(images)}),
+        "dense": lambda: dense.run(x, record="counts"),
+        "events": lambda: events.run(x, record="counts"),
+    }
+    times = take_turns(runs, "cpu", options.repetitions)
     base = times["snntorch loop"]["median_s"]
     row["times"] = times
     row["faster_than_snntorch"] = {name: base / t["median_s"] for name, t in times.items()}
@@ -211,9 +211,21 @@ def _folded(network: nn.Module) -> nn.Module:
     return network
 
 
+def _if_installed(
+    build: Callable[[], Callable[[Tensor], Tensor]],
+) -> tuple[Callable[[Tensor], Tensor] | None, dict[str, str]]:
+    """ONNX Runtime's run, or the reason why there is none."""
+    try:
+        return build(), {}
+    except (ImportError, MpoError) as error:
+        return None, {"onnxruntime": str(error)}
+
+
 def onnx_runtime(graph: Any, timesteps: int) -> Callable[[Tensor], Tensor]:
     """The unrolled graph, as the export writes it, in ONNX Runtime."""
     import onnxruntime
+
+    from mpo_snn.export.to_onnx.build import build_onnx
 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()

@@ -13,6 +13,7 @@ many small files cost a disk; whether the disk below has a cache of its own is n
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import multiprocessing
 import os
 import statistics
@@ -54,6 +55,9 @@ def main(argv: list[str] | None = None) -> int:
     options.device = "cpu"
     if not options.data.is_file():
         print(f"skipped: there is no '{options.data}'")
+        return 0
+    if importlib.util.find_spec("webdataset") is None:
+        print("skipped: shards need webdataset, pip install 'mpo-snn[stream]'")
         return 0
     torch.set_num_threads(options.threads)
     results = Results("input", options)

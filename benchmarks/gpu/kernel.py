@@ -44,13 +44,17 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.gpu.kernel", description=__doc__)
     add_common_options(parser)
     parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument(
+        "--shape", type=int, nargs=5, help="time, batch, channels, height, width; in place of all"
+    )
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
     results = Results("kernel", options)
     failed = False
     on_gpu = options.device == "cuda"
-    cases = list(itertools.product(SHAPES, RESETS, ("float32",)))
-    if on_gpu:
+    shapes = SHAPES if options.shape is None else (tuple(options.shape),)
+    cases = list(itertools.product(shapes, RESETS, ("float32",)))
+    if on_gpu and options.shape is None:
         cases += itertools.product(LARGE_SHAPES, RESETS, ("float32", "bfloat16"))
     for shape, reset, dtype in cases:
         case = {"shape": shape, "reset": reset, "dtype": dtype}

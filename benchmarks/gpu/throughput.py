@@ -1,6 +1,7 @@
 """A whole training step of a spiking network: images/s against snnTorch and SpikingJelly.
 
     python -m benchmarks.gpu.throughput [--network resnet19] [--device cpu|cuda] [--again]
+    python -m benchmarks.gpu.throughput --compile     # and ours by torch.compile: compiled-*.json
 
 The same network, weights and batch for all; batchnorm over time and batch together for ours
 and SpikingJelly, for each timestep by itself in the loop, as these are commonly written. Timed
@@ -21,6 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.compiled import NAME as COMPILED
+from benchmarks.compiled import CannotCompile, compiled_builder
 from benchmarks.measure import Results, add_common_options, peak_memory, take_turns
 from benchmarks.networks import NEURON, Network, builders, ours
 from mpo_snn import spiking_convolution
@@ -73,10 +76,11 @@ def main(argv: list[str] | None = None) -> int:
         default=["nchw", "nhwc"],
         help="of images and kernels; own is nhwc for ours, as mpo-train has it, nchw for others",
     )
+    parser.add_argument("--compile", action="store_true", help="ours compiled beside the others")
     options = parser.parse_args(argv)
     spiking_convolution.WORTH = 0  # as after the first few batches
     torch.set_num_threads(options.threads)
-    results = Results("throughput", options)
+    results = Results("compiled" if options.compile else "throughput", options)
     failed = False
     for batch, precision, layout in itertools.product(
         options.batch, options.precision, options.layout
@@ -111,7 +115,10 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
     label = torch.randint(CLASSES, (batch,)).to(device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     network = initial_network(case, options.seed)
-    for name, build in builders(steps, case.get("backend")).items():
+    variants = builders(steps, case.get("backend"))
+    if options.compile:
+        variants[COMPILED] = compiled_builder(steps, case.get("backend"), device)
+    for name, build in variants.items():
         try:
             rows[name] = _checked(build, network, steps, device)
             if rows[name]["passed"]:
@@ -120,7 +127,7 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
                 variant.module.to(device, memory_format=layout)
                 shown = image.to(memory_format=layout)
                 runs[name] = training_step(variant, shown, label, case["precision"])
-        except ImportError as error:
+        except (ImportError, CannotCompile) as error:
             skipped[name] = str(error)
         except Exception as error:  # one that fails, in whatever way, must not stop the others
             rows[name] = {"passed": False, "error": repr(error)}
@@ -157,7 +164,7 @@ def _checked(
     try:
         return {"checked_on": device, **check(build, network, steps, device)}
     except Exception as error:
-        if device == "cpu" or isinstance(error, ImportError):
+        if device == "cpu" or isinstance(error, ImportError | CannotCompile):
             raise
         return {"checked_on": f"cpu ({error!r})", **check(build, network, steps, "cpu")}
 
