@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch._guards import detect_fake_mode
 
+_FAKE = torch._C._TorchDispatchModeKey.FAKE
 _kept: dict[tuple[tuple[float, ...], torch.dtype, torch.device], Tensor] = {}
 
 
@@ -29,4 +29,4 @@ def constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device
 
 def is_tracing() -> bool:
     """Whether tensors have no values, or belong to a compiled graph: none of them may be kept."""
-    return torch.compiler.is_compiling() or detect_fake_mode() is not None
+    return torch.compiler.is_compiling() or torch._C._get_dispatch_mode(_FAKE) is not None
