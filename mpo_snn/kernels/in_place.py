@@ -157,5 +157,8 @@ def _add_product(target: Tensor, a: Tensor, b: Tensor) -> None:
 
 
 def _is_number(b: Tensor) -> bool:
-    """Whether to hand b to an operator as a number: one pass less, and no wait on a CPU."""
-    return b.dim() == 0 and b.device.type == "cpu"
+    """Whether to hand b to an operator as a number: one pass less, and no wait on a CPU.
+
+    Not while torch compiles: it cannot take a number out of a tensor within a gradient.
+    """
+    return b.dim() == 0 and b.device.type == "cpu" and not torch.compiler.is_compiling()

@@ -16,6 +16,7 @@ from mpo_snn.kernels.triton_scan import (
     Found,
     How,
     Prepared,
+    one_step,
     prepare,
     run_backward,
     run_forward,
@@ -68,8 +69,17 @@ def lif_scan_triton_observed(
     steps = current.shape[0]
     constant = steps == 1 or current.stride(0) == 0
     source = current[0] if constant else current
-    kind = (p.reset, p.reset_timing, p.input_gain, str(p.surrogate))
-    how = How(steps, constant, *kind, statistic, power, want_membrane)
+    how = How(
+        steps,
+        constant,
+        p.reset,
+        p.reset_timing,
+        p.input_gain,
+        str(p.surrogate),
+        statistic,
+        power,
+        want_membrane,
+    )
     if torch.compiler.is_compiling():
         from mpo_snn.kernels.triton_op import lif_scan_triton as operator
 
@@ -82,13 +92,16 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, source: Tensor, p: LIFParameters, how: How) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        ready = prepare(source, p.beta, p.threshold, p.slope, p.scale, how)
-        found = run_forward(source, ready, how)
-        kept = found.v if how.keeps_membrane else found.v.new_empty(0)
+        step = one_step(source, how.constant)
+        ready = prepare(step, p.beta, p.threshold, p.slope, p.scale)
+        found = run_forward(source, step, ready, how)
+        kept = found.v
+        if how.want_membrane and not how.keeps_membrane:
+            kept = kept.new_empty(0)
         ctx.save_for_backward(source, kept, *ready.tensors)
         ctx.how, ctx.indices = how, ready.indices
-        if not how.want_membrane:
-            found = found._replace(v=found.v.new_empty(0))
+        if how.keeps_membrane and not how.want_membrane:
+            found = Found(found.spk, kept.new_empty(0), found.u, found.shares)
         ctx.mark_non_differentiable(*without_gradient(found, how))
         return found
 
@@ -96,5 +109,5 @@ class _Scan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
         source, kept, *tensors = ctx.saved_tensors
-        ready = Prepared(tensors, ctx.indices)
-        return run_backward(source, kept, ready, grads[:3], ctx.how), None, None
+        step, ready = one_step(source, ctx.how.constant), Prepared(tensors, ctx.indices)
+        return run_backward(source, step, kept, ready, grads[:3], ctx.how), None, None

@@ -60,7 +60,8 @@ def lif_scan_triton(
     """
     kind = (reset, reset_timing, input_gain, surrogate)
     how = How(steps, constant, *kind, statistic, power, want_membrane)
-    return run_forward(source, prepare(source, beta, threshold, slope, scale, how), how)
+    step = one_step(source, constant)
+    return run_forward(source, step, prepare(step, beta, threshold, slope, scale), how)
 
 
 @torch.library.custom_op(
@@ -87,14 +88,15 @@ def lif_scan_triton_backward(
     """The gradient by the source; see `triton_scan.run_backward`."""
     kind = (reset, reset_timing, input_gain, surrogate)
     how = How(steps, constant, *kind, statistic, power=False, want_membrane=False)
-    ready = prepare(source, beta, threshold, slope, scale, how)
-    return run_backward(source, kept, ready, (by_spk, by_v, by_u), how)
+    step = one_step(source, constant)
+    ready = prepare(step, beta, threshold, slope, scale)
+    return run_backward(source, step, kept, ready, (by_spk, by_v, by_u), how)
 
 
 @lif_scan_triton.register_fake
 def _shapes(source: Tensor, beta: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     how = How(*rest[3:])
-    step, steps = one_step(source, how), how.steps
+    step, steps = one_step(source, how.constant), how.steps
     dtype = torch.promote_types(source.dtype, beta.dtype)
     keep, observed = how.want_membrane or how.keeps_membrane, how.statistic != "none"
     return Found(
@@ -108,7 +110,8 @@ def _shapes(source: Tensor, beta: Tensor, *rest: Any) -> tuple[Tensor, ...]:
 @lif_scan_triton_backward.register_fake
 def _backward_shapes(source: Tensor, *rest: Any) -> Tensor:
     steps, constant = rest[8:10]
-    return torch.empty_like(source) if constant else over_time(source[0], steps, source.dtype)
+    step = one_step(source, constant)
+    return torch.empty_like(step) if constant else over_time(step, steps, source.dtype)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

@@ -97,18 +97,15 @@ class Prepared(NamedTuple):
     indices: list[int]
 
 
-def prepare(
-    source: Tensor, beta: Tensor, threshold: Tensor, slope: Tensor, scale: Tensor, how: How
-) -> Prepared:
-    """The parameters of a layer, in the order in which its neurons lie in memory."""
-    step = one_step(source, how)
-    found = [_indexed(value, step) for value in (beta, threshold, slope, scale)]
+def prepare(step: Tensor, *parameters: Tensor) -> Prepared:
+    """Beta, threshold, slope and scale in the order in which neurons lie in a timestep's memory."""
+    found = [_indexed(value, step) for value in parameters]
     return Prepared([tensor for tensor, _ in found], [i for _, index in found for i in index])
 
 
-def run_forward(source: Tensor, p: Prepared, how: How) -> Found:
-    """Tensors in, tensors out: spikes and what else is wanted."""
-    step, steps = one_step(source, how), how.steps
+def run_forward(source: Tensor, step: Tensor, p: Prepared, how: How) -> Found:
+    """Spikes and what else is wanted; `step` is one timestep of the source (`one_step`)."""
+    steps = how.steps
     beta, _, slope, _ = p.tensors
     dtype = torch.promote_types(source.dtype, beta.dtype)
     spk = over_time(step, steps, source.dtype)
@@ -132,13 +129,18 @@ def run_forward(source: Tensor, p: Prepared, how: How) -> Found:
 
 
 def run_backward(
-    source: Tensor, kept: Tensor, p: Prepared, by: Sequence[Tensor | None], how: How
+    source: Tensor,
+    step: Tensor,
+    kept: Tensor,
+    p: Prepared,
+    by: Sequence[Tensor | None],
+    how: How,
 ) -> Tensor:
     """The gradient by the source, from those by spikes, membrane and U.
 
     `kept`: the membrane where `how.keeps_membrane`, else an empty tensor of its type.
     """
-    step, steps = one_step(source, how), how.steps
+    steps = how.steps
     like = over_time(step, steps, source.dtype)
     grad = torch.empty_like(step) if how.constant else like
     given = [
@@ -159,14 +161,14 @@ def run_backward(
 
 def without_gradient(found: Found, how: How) -> list[Tensor]:
     """What of the found nobody differentiates."""
-    v = [] if how.want_membrane else [found.v]
-    u = [found.u] if how.statistic == "none" else []
-    return [*v, *u, found.shares]
+    if how.statistic == "none":
+        return [found.u, found.shares] if how.want_membrane else list(found[1:])
+    return [found.shares] if how.want_membrane else [found.v, found.shares]
 
 
-def one_step(source: Tensor, how: How) -> Tensor:
+def one_step(source: Tensor, constant: bool) -> Tensor:
     """One timestep of the input, (batch, *features)."""
-    return source if how.constant else source[0]
+    return source if constant else source[0]
 
 
 def over_time(step: Tensor, steps: int, dtype: torch.dtype) -> Tensor:
