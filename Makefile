@@ -73,6 +73,7 @@ bench: setup $(INTEROP)/peers/.installed
 	$(BENCH) benchmarks.gpu.throughput --again --network resnet18 --channel-scale 0.5 --layout own
 	$(BENCH) benchmarks.shares --again
 	$(BENCH) benchmarks.convolution --again
+	$(BENCH) benchmarks.product --again
 	$(BENCH) benchmarks.counting --again
 	$(BENCH) benchmarks.inference --again
 	$(if $(IMAGES),$(BENCH) benchmarks.input --data $(IMAGES) --again,@echo "input is not measured: make bench IMAGES=FILE.tar")

@@ -51,6 +51,7 @@ COMMANDS = (
     Command("gpu.kernel --shape 2 2 4 4 4 --repetitions 1", "kernel"),
     Command(f"gpu.throughput --network convnet {SMALL}", "throughput"),
     Command("convolution --shape 32 8 --density 0.2 --samples 2 --repetitions 1", "convolution"),
+    Command("product --shape 70 300 40 --density 0.2 --repetitions 1", "product"),
     Command("shares --network vgg11 --channel-scale 0.125 --batch 2 --precision fp32", "shares"),
     Command("counting --network convnet --batch 2 --timesteps 2 --repetitions 2", "counting"),
     Command("growth --axis timesteps width depth batch --values 1 2 --repetitions 1", "growth"),

@@ -24,14 +24,15 @@ from mpo_snn.settings import MPOSettings
 
 BETA, THRESHOLD, SLOPE = 0.5, 1.0, 4.0
 STATISTICS = "statistics"
-"""Beside the spikes all that a record of the membrane has of a layer (moments, rho, coverage,
-density), and backward the gradients by spikes, mean and squared deviations: what the kernels do."""
+"""Beside the spikes all that a record of the membrane has of a layer (moments of the layer and of
+every neuron, rho, coverage, density), and backward the gradients by spikes, mean and squared
+deviations: what the kernels do."""
 METHODS = {
     "MPO": MPOSettings(lambda_dist=0.01),
     "whole method": MPOSettings(lambda_dist=0.01, height="stabilised", neuron_gain=True),
 }
-"""What trains: `STATISTICS`, L_Dist with its gradient, regularizer and step of MPO; and that with
-what else there is: moments, and a gain, of every neuron, and heights."""
+"""What trains: moments of the layer, L_Dist with its gradient, regularizer and step of MPO; and
+that with what else there is: moments, and a gain, of every neuron, and heights."""
 ResetKind = Literal["zero", "subtract"]
 
 
@@ -91,7 +92,7 @@ def _ours(
 
 def _with_statistics(reset: ResetKind, device: str, backend: str) -> Variant:
     layer = _layer(reset, device, backend, None)
-    layer.record = record = MembraneRecord("mean", gamma=1.0, per_neuron=False)
+    layer.record = record = MembraneRecord("mean", gamma=1.0)
     by_m2 = torch.tensor(0.5, device=device)
 
     def train(x: Tensor, grad: Tensor) -> None:

@@ -2,10 +2,10 @@
 
     python -m benchmarks.gpu.recorded [--network vgg16] [--batch 128] [--precision bfloat16]
 
-Two trainings of random images, through `mpo_snn.training.fit` itself. First both with
-deterministic kernels: weights must be equal to the bit. Then each with the fastest kernels, in
-turns: images/s of the training steps of the last epoch, recording included, testing left out. On a
-CPU nothing is recorded, so there the script alone is tried.
+Two trainings of random images in batches of two shapes, through `mpo_snn.training.fit` itself.
+First both with deterministic kernels: weights must be equal to the bit. Then each with the fastest
+kernels, in turns: images/s of the training steps of the last epoch, recording included, testing
+left out. On a CPU nothing is recorded, so there the script alone is tried.
 """
 
 from __future__ import annotations
@@ -50,6 +50,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, nargs="+", default=[128])
     parser.add_argument("--precision", choices=get_args(Precision), default="bfloat16")
     parser.add_argument("--steps", type=int, default=80, help="in an epoch")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="that augment on the CPU; 0: on the device"
+    )
     parser.add_argument("--repetitions", type=int, default=3)
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
@@ -63,6 +66,7 @@ def main(argv: list[str] | None = None) -> int:
                 "batch": batch,
                 "precision": options.precision,
                 "steps": options.steps,
+                "workers": options.workers,
             }
             if not results.is_wanted(case):
                 continue
@@ -77,7 +81,9 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
     """Equality, then images/s of both ways."""
     with tempfile.TemporaryDirectory() as folder:
         few, many = (
-            _recipe(case, _images(Path(folder) / f"{steps}.npz", steps * case["batch"]), options)
+            _recipe(
+                case, _images(Path(folder) / f"{steps}.npz", steps * case["batch"] - 3), options
+            )
             for steps in (CHECKED_STEPS, options.steps)
         )
         found = {name: _weights(few, name, options, folder) for name in ("never", "auto")}
@@ -91,7 +97,7 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
         for _ in range(options.repetitions):
             for name, found_rates in rates.items():
                 found_rates.append(_rate(many, name, options, folder))
-    images = options.steps * case["batch"]
+    images = options.steps * case["batch"] - 3
     medians = {name: statistics.median(values) for name, values in rates.items()}
     return {
         "recorded": options.device == "cuda",
@@ -118,7 +124,15 @@ def _recipe(case: dict[str, Any], images: Path, options: argparse.Namespace) -> 
         timesteps=4,
         threads=options.threads,
         precision=case["precision"],
-        data=DataSettings("cifar10", str(images), normalize=True, crop=4, flip=True),
+        data=DataSettings(
+            "cifar10",
+            str(images),
+            normalize=True,
+            crop=4,
+            flip=True,
+            autoaugment="cifar10" if case["workers"] else "none",
+            workers=case["workers"],
+        ),
         network=NetworkSettings(case["network"], channel_scale=case["channel_scale"]),
         optimizer=OptimizerSettings("sgd", lr=0.05, batch_size=case["batch"]),
     )
