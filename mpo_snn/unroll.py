@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mpo_snn.errors import RecipeError, ShapeError, UnrollError
 from mpo_snn.neurons import MPONeuron, neurons_of
 from mpo_snn.repeated import repeated
 from mpo_snn.spiking_convolution import SpikingConvolution
-from mpo_snn.trace import layer_of, trace_timestep
+from mpo_snn.trace import trace_timestep
+from mpo_snn.traced_operation import Name, Operation, operations_of, with_values
 
 BatchNormMode = Literal["folded", "per_step"]
 Observer = Callable[[str, Tensor, Tensor], None]
@@ -76,7 +77,7 @@ class Unrolled(nn.Module):
 
     def _trace(self) -> None:
         self.graph = trace_timestep(self.network)
-        self._last_use = _last_uses(self.graph)
+        self._operations = operations_of(self.graph)
         self._convolutions: dict[nn.Module, SpikingConvolution] = {}
 
     @property
@@ -106,36 +107,37 @@ class Unrolled(nn.Module):
                 f" ({self.timesteps}, batch, ...): time first."
             )
         constant = self.timesteps > 1 and x.stride(0) == 0
-        values: dict[fx.Node, Any] = {}
+        values: dict[str, Any] = {}
         result: Tensor | None = None
-        for node in self.graph.nodes:
-            if node.op == "placeholder":
+        for operation in self._operations:
+            name, op, args = operation.name, operation.op, operation.args
+            if op == "placeholder":
                 first = not values
-                values[node] = _Value(x[0] if constant else x, constant) if first else None
-            elif node.op == "output":
-                result = self._over_time(_first(node.args[0], values))
-            elif node.op == "call_module":
-                values[node] = self._run_layer(node, values, observe)
-            elif node.op == "call_function" and node.target.__name__ == "getitem":
-                values[node] = values[node.args[0]] if node.args[1] == 0 else None
+                values[name] = _Value(x[0] if constant else x, constant) if first else None
+            elif op == "output":
+                result = self._over_time(_first(args[0], values))
+            elif op == "call_module":
+                values[name] = self._run_layer(operation, values, observe)
+            elif op == "call_function" and operation.target.__name__ == "getitem":
+                values[name] = values[args[0].name] if args[1] == 0 else None
             else:
-                values[node] = self._run_function(node, values)
-            for done in self._last_use.get(node, ()):
+                values[name] = self._run_function(operation, values)
+            for done in operation.done:
                 values.pop(done, None)
         if result is None:
             raise UnrollError("the network returns nothing: return the logits of one timestep.")
         return result
 
     def _run_layer(
-        self, node: fx.Node, values: dict[fx.Node, Any], observe: Observer | None
+        self, operation: Operation, values: dict[str, Any], observe: Observer | None
     ) -> _Value:
-        layer = layer_of(self.network, node)
-        x: _Value = values[node.args[0]]  # type: ignore[index]
+        layer = self.network.get_submodule(operation.target)
+        x: _Value = values[operation.args[0].name]
         if isinstance(layer, MPONeuron):
             if observe is None:
                 return _Value(layer.scan_spikes(self._over_time(x)), False)
             spk, v = layer.scan(self._over_time(x))
-            observe(str(node.target), spk, v)
+            observe(operation.target, spk, v)
             return _Value(spk, False)
         if isinstance(layer, _BatchNorm) and (layer.training or layer.running_mean is None):
             return self._run_batchnorm(layer, x)
@@ -143,23 +145,23 @@ class Unrolled(nn.Module):
             x = _Value(self._over_time(x), False)
         return self._fold(x, layer)
 
-    def _run_function(self, node: fx.Node, values: dict[fx.Node, Any]) -> _Value:
-        inputs = [values[n] for n in node.all_input_nodes]
+    def _run_function(self, operation: Operation, values: dict[str, Any]) -> _Value:
+        inputs = [values[name] for name in operation.inputs]
         constant = all(value.constant for value in inputs)
         tensors = {
-            n: value.tensor if constant else self._over_time(value).flatten(0, 1)
-            for n, value in zip(node.all_input_nodes, inputs, strict=True)
+            name: value.tensor if constant else self._over_time(value).flatten(0, 1)
+            for name, value in zip(operation.inputs, inputs, strict=True)
         }
-        args = fx.map_arg(node.args, lambda n: tensors[n])
-        kwargs = fx.map_arg(node.kwargs, lambda n: tensors[n])
-        if node.op == "call_method":
-            result = getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        args = with_values(operation.args, Name, lambda n: tensors[n.name])
+        kwargs = with_values(operation.kwargs, Name, lambda n: tensors[n.name])
+        if operation.op == "call_method":
+            result = getattr(args[0], operation.target)(*args[1:], **kwargs)
         else:
-            result = node.target(*args, **kwargs)  # type: ignore[operator]
+            result = operation.target(*args, **kwargs)
         batch = next(iter(tensors.values())).shape[0]
         if result.dim() == 0 or result.shape[0] != batch:
             raise UnrollError(
-                f"operation '{node.name}' mixes the samples of a batch:"
+                f"operation '{operation.name}' mixes the samples of a batch:"
                 f" {batch} went in, shape {tuple(result.shape)} came out."
                 " Keep the first axis, e.g. torch.flatten(x, 1)."
             )
@@ -191,7 +193,7 @@ class Unrolled(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: without the trace, which belongs to this very network."""
         state = self.__dict__.copy()
-        del state["graph"], state["_last_use"], state["_convolutions"]
+        del state["graph"], state["_operations"], state["_convolutions"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -226,24 +228,13 @@ def _batchnorm_of_repeats(layer: _BatchNorm, x: Tensor, repeats: int) -> Tensor:
     return result
 
 
-def _first(output: Any, values: dict[fx.Node, Any]) -> _Value:
+def _first(output: Any, values: dict[str, Any]) -> _Value:
     while isinstance(output, tuple | list):
         output = output[0]
-    value = values.get(output) if isinstance(output, fx.Node) else None
+    value = values.get(output.name) if isinstance(output, Name) else None
     if value is None:
         raise UnrollError(
             "the first thing that forward returns must be the network's output (logits or"
             " spikes); states may follow."
         )
     return value  # type: ignore[no-any-return]
-
-
-def _last_uses(graph: fx.Graph) -> dict[fx.Node, list[fx.Node]]:
-    last: dict[fx.Node, fx.Node] = {}
-    for node in graph.nodes:
-        for used in node.all_input_nodes:
-            last[used] = node
-    uses: dict[fx.Node, list[fx.Node]] = {}
-    for used, node in last.items():
-        uses.setdefault(node, []).append(used)
-    return uses

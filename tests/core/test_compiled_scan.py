@@ -15,6 +15,7 @@ from mpo_snn.kernels import BACKENDS
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.mpo import MPO
 from mpo_snn.settings import MPOSettings
+from mpo_snn.unroll import Unrolled
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 STEPS = 4
@@ -47,7 +48,7 @@ def build(backend: str, **more: Any) -> nn.ModuleList:
             nn.Conv2d(2, 4, 3, padding=1),
             MPOLeaky(0.8, threshold=threshold, backend=backend, **more),
             nn.Linear(64, 6),
-            MPOLeaky(0.6, threshold=0.02, backend=backend, reset="subtract"),
+            MPOLeaky(0.6, threshold=0.02, backend=backend, reset="subtract", **more),
             nn.Linear(6, 3),
         ]
     ).to(DEVICE)
@@ -89,13 +90,28 @@ def test_a_network_compiles_into_one_graph(backend: str) -> None:
     assert_same(found, expected)
 
 
-def test_so_does_a_step_with_its_statistics(backend: str) -> None:
-    layers, x = build(backend), images()
+class Residual(nn.Module):
+    """One timestep, with what `Unrolled` runs in its own way: batchnorm, an addition, a method."""
+
+    def __init__(self, layers: nn.ModuleList) -> None:
+        super().__init__()
+        self.convolution, self.first, self.linear, self.second, self.readout = layers
+        self.norm = nn.BatchNorm2d(4, device=DEVICE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        drive = self.norm(self.convolution(x))
+        hidden = self.linear((self.first(drive) + drive).flatten(1))
+        return self.readout(self.second(hidden))  # type: ignore[no-any-return]
+
+
+def test_so_does_a_step_of_an_unrolled_network_with_its_statistics(backend: str) -> None:
+    layers, x = build(backend, init_hidden=True), images()
+    unrolled = Unrolled(Residual(layers), STEPS)
     settings = MPOSettings(lambda_dist=0.1, neuron_gain=True, height_norm="rms")
     mpo = MPO(layers, settings)
 
     def step() -> list[Tensor]:
-        output = forward(layers, x)[-1]
+        output = unrolled(x.expand(STEPS, *x.shape))
         return [output + mpo.regularizer()]
 
     def statistics() -> list[Tensor]:

@@ -423,7 +423,7 @@ def test_copies_are_whole_and_independent(how: str) -> None:
 
 def test_values_are_released_after_their_last_use() -> None:
     run = Unrolled(build("residual +"), T)
-    last = [node for nodes in run._last_use.values() for node in nodes]
+    last = [name for operation in run._operations for name in operation.done]
     assert len(last) == len(set(last)) == len(list(run.graph.nodes)) - 1
 
 
