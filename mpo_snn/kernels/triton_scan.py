@@ -202,7 +202,7 @@ def _grid(step: Tensor, held: int = 1) -> tuple[tuple[int, int], int, int]:
 
 def _indexed(value: Tensor, step: Tensor) -> tuple[Tensor, tuple[int, int]]:
     """A parameter and (divisor, modulus): a neuron at place i finds i // divisor % modulus."""
-    value = value.detach()
+    value = value.detach() if value.requires_grad else value
     if value.numel() == 1:
         return value, (1, 1)
     sample = step[0]
