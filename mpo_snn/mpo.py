@@ -276,7 +276,7 @@ class MPO:
         targets = self._width_scale.value * self._extent(part)
         for neuron, target in zip(part.neurons, part.of_each(targets), strict=True):
             if neuron.width.dim() < target.dim():
-                neuron.put("width", neuron.width.expand(target.shape).clone())
+                neuron.put("width", neuron.width.expand(target.shape))
             neuron.width.lerp_(target.to(neuron.width.dtype), 1.0 - settings.width_momentum)
 
     def _follow_rms(self, neuron: MPONeuron, sample: Sample) -> None:

@@ -312,7 +312,7 @@ class MPONeuron(nn.Module):
         """Load widths per channel into a layer that has one number yet."""
         found = state_dict.get(prefix + "width")
         if found is not None and found.dim() == 1 and self.width.dim() == 0:
-            self.put("width", self.width.expand(found.shape).clone())
+            self.put("width", self.width.expand(found.shape))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     @torch.no_grad()
