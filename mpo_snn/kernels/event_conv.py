@@ -47,18 +47,13 @@ class EventConv:
     def _blocks(self) -> tuple[Tensor, Tensor, tuple[int, int]]:
         """Weights and bias with the outputs of a block one after another, and what fits a pass."""
         weight, bias = self._given
-        outputs, channels, *kernel = weight.shape
         groups = self.window.groups
-        own = outputs // groups
-        block = next((size for size in BLOCKS if size <= own), BLOCKS[-1])
-        blocks = -(-own // block)
-        rows = weight.new_zeros(groups, blocks * block, *kernel, channels)
-        rows[:, :own] = weight.reshape(groups, own, channels, *kernel).movedim(2, -1)
-        biases = bias.new_zeros(groups, blocks * block)
-        biases[:, :own] = bias.reshape(groups, own)
-        rows = rows.reshape(groups, blocks, block, -1).mT.contiguous()
+        rows, biases = in_blocks(
+            weight.unflatten(0, (groups, -1)).movedim(2, -1), bias.reshape(groups, -1)
+        )
+        channels, block = weight.shape[1], rows.shape[-1]
         at_once = _at_once(self.window, weight.element_size() * channels * block)
-        return rows, biases.reshape(groups, blocks, block), at_once
+        return rows, biases, at_once
 
     def __call__(self, x: Tensor) -> tuple[Tensor, int]:
         """Return the output [N, outputs, height, width], channels last, and the number of events.
@@ -90,6 +85,28 @@ class EventConv:
         before = tuple(first for first, _ in self.window.zeros())
         geometry = (*self.window.kernel, *self.window.stride, *self.window.dilation)
         return int(convolve(*arrays, bias.numpy(), out.numpy(), geometry, before, at_once, room))
+
+
+def in_blocks(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Lay weights and bias out as `event_vectors.add_rows` reads them; outputs that fill up are 0.
+
+    Args:
+        weight: [groups, outputs, *], with whatever axes an event may come from.
+        bias: [groups, outputs].
+
+    Returns:
+        [groups, blocks, places of an event, outputs of a block] and
+        [groups, blocks, outputs of a block].
+    """
+    groups, outputs = bias.shape
+    block = next((size for size in BLOCKS if size <= outputs), BLOCKS[-1])
+    blocks = -(-outputs // block)
+    rows = weight.new_zeros(groups, blocks * block, *weight.shape[2:])
+    rows[:, :outputs] = weight
+    biases = bias.new_zeros(groups, blocks * block)
+    biases[:, :outputs] = bias
+    rows = rows.reshape(groups, blocks, block, -1).mT.contiguous()
+    return rows, biases.reshape(groups, blocks, block)
 
 
 def _at_once(window: Window, size: int) -> tuple[int, int]:

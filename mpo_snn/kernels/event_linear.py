@@ -13,7 +13,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from mpo_snn.kernels.event_conv import BLOCKS
+from mpo_snn.kernels.event_conv import in_blocks
 from mpo_snn.kernels.numba_threads import share_out
 
 LARGEST_PARTS = (192, 256, 320, 336, 352, 384, 448, 512)
@@ -50,14 +50,8 @@ class EventLinear:
     def _blocks(self) -> tuple[Tensor, Tensor]:
         """Weights [blocks, inputs, outputs of a block] and bias [blocks, outputs of a block]."""
         weight, bias = self._given
-        block = next((size for size in BLOCKS if size <= self.outputs), BLOCKS[-1])
-        blocks = -(-self.outputs // block)
-        rows = weight.new_zeros(blocks * block, self.inputs)
-        rows[: self.outputs] = weight
-        biases = bias.new_zeros(blocks * block)
-        biases[: self.outputs] = bias
-        rows = rows.reshape(blocks, block, self.inputs).mT.contiguous()
-        return rows, biases.reshape(blocks, block)
+        rows, biases = in_blocks(weight.unsqueeze(0), bias.unsqueeze(0))
+        return rows[0], biases[0]
 
     def __call__(self, x: Tensor, depth: int) -> tuple[Tensor, int]:
         """Return the product [*, outputs] and the number of events.
