@@ -8,7 +8,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from mpo_snn.device_constants import is_tracing
+from mpo_snn.device_constants import once
 from mpo_snn.errors import MpoError
 from mpo_snn.settings import MPOSettings
 
@@ -70,11 +70,10 @@ class WidthScale:
 
         A copy: a backward pass that is still to come holds it, and c may move before.
         """
-        dtype = torch.promote_types(width.dtype, torch.float32)
-        key = (dtype, width.device)
-        if is_tracing():
-            return torch.full((), self.value, dtype=dtype, device=width.device)
-        if key not in self._kept:
-            with torch.inference_mode(False):
-                self._kept[key] = torch.full((), self.value, dtype=dtype, device=width.device)
-        return self._kept[key].clone()
+        dtype, device = torch.promote_types(width.dtype, torch.float32), width.device
+        value = once(
+            self._kept,
+            (dtype, device),
+            lambda: torch.full((), self.value, dtype=dtype, device=device),
+        )
+        return value.clone()
