@@ -31,17 +31,19 @@ def _faults(name: str, values: Any) -> list[str]:
     """What is wrong with the state of a layer, one line each."""
     if not isinstance(values, Mapping) or set(values) != set(KEYS):
         return [f"layer '{name}' has not {', '.join(KEYS)}, which state_dict gives."]
-    found = []
     sigma, gain, rms = (values[key] for key in KEYS)
-    for key, value in (("gain", gain), ("rms", rms)):
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            found.append(f"{key} of layer '{name}' is no tensor of floating point.")
-    if not found and rms.dim():
+    found = [
+        f"{key} of layer '{name}' is no tensor of floating point."
+        for key, value in (("gain", gain), ("rms", rms))
+        if not isinstance(value, Tensor) or not value.is_floating_point()
+    ]
+    if found:
+        return found
+    if rms.dim():
         found.append(f"rms of layer '{name}' has shape {tuple(rms.shape)}, expected one number.")
-    if sigma is not None and not found:
-        if not isinstance(sigma, Tensor) or sigma.shape != gain.shape:
-            found.append(
-                f"sigma_of_neurons of layer '{name}' is not of the shape of its gain,"
-                f" {tuple(gain.shape)}."
-            )
+    if sigma is not None and (not isinstance(sigma, Tensor) or sigma.shape != gain.shape):
+        found.append(
+            f"sigma_of_neurons of layer '{name}' is not of the shape of its gain,"
+            f" {tuple(gain.shape)}."
+        )
     return found

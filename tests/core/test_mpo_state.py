@@ -21,8 +21,7 @@ FULL = MPOSettings(neuron_gain=True, height_norm="rms")
 
 
 def network(dtype: torch.dtype = torch.float32) -> nn.Sequential:
-    neurons = (MPOLeaky(0.5, init_hidden=True, backend="in_place") for _ in range(2))
-    first, second = neurons
+    first, second = (MPOLeaky(0.5, init_hidden=True, backend="in_place") for _ in range(2))
     made = nn.Sequential(nn.Linear(6, 5), first, nn.Linear(5, 4), second)
     return made if dtype == torch.float32 else made.to(dtype)
 
@@ -106,6 +105,10 @@ def test_a_state_that_no_layer_keeps_is_refused(change: dict[str, Any], told: st
     with pytest.raises(MpoError) as caught:
         mpo.load_state_dict(state)
     assert len(caught.value.findings) == 2
+    state["3"]["sigma_of_neurons"] = torch.ones(7)
+    with pytest.raises(MpoError) as caught:
+        mpo.load_state_dict(state)
+    assert len(caught.value.findings) == 3
 
 
 def test_a_state_is_brought_to_the_precision_of_the_widths() -> None:
