@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -44,7 +44,7 @@ class Replay:
     """Recorder of `mpo_snn.training.step_graph`.
 
     Args:
-        network: whose values a recording leaves alone.
+        module: whose values a recording leaves alone.
 
     Attributes:
         recorded: how many functions, by all recorders.
@@ -53,12 +53,12 @@ class Replay:
 
     recorded = replayed = 0
 
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
+    def __init__(self, module: TrainingModule) -> None:
+        self.module = module
 
     def __call__(self, run: Callable[[], None]) -> Callable[[], None]:
         """Run it once, undo what this wrote and drew, and give what does it again."""
-        values = [*self.network.parameters(), *self.network.buffers()]
+        values = [*self.module.parameters(), *self.module.buffers()]
         before, draws = [value.detach().clone() for value in values], torch.get_rng_state()
         with _Tape() as tape:
             run()
@@ -82,18 +82,16 @@ class Replay:
         return replay
 
     def _check_what_was_read(self, tape: _Tape) -> None:
-        """Memory from outside is that of the network, of constants, of c, and of a batch: two.
+        """Memory from outside is that of the module, of constants, of c, and of a batch: two.
 
         A GPU goes on reading where that lay, so it has to be something that stays.
         """
         stays = [
-            *self.network.parameters(),
-            *self.network.buffers(),
+            *self.module.parameters(),
+            *self.module.buffers(),
+            *self.module.mpo._width_scale._kept.values(),
             *device_constants._kept.values(),
         ]
-        for module in self.network.modules():
-            if isinstance(module, TrainingModule):
-                stays += module.mpo._width_scale._kept.values()
         known = {_memory(value) for value in stays}
         batch = set()
         for func, args, kwargs, found in tape.calls:
