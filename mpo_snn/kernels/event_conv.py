@@ -47,11 +47,10 @@ class EventConv:
     def _blocks(self) -> tuple[Tensor, Tensor, tuple[int, int]]:
         """Weights and bias with the outputs of a block one after another, and what fits a pass."""
         weight, bias = self._given
-        groups = self.window.groups
-        rows, biases = in_blocks(
-            weight.unflatten(0, (groups, -1)).movedim(2, -1), bias.reshape(groups, -1)
-        )
-        channels, block = weight.shape[1], rows.shape[-1]
+        groups, channels = self.window.groups, weight.shape[1]
+        of_groups = weight.reshape(groups, -1, *weight.shape[1:])
+        rows, biases = in_blocks(of_groups.movedim(2, -1), bias.reshape(groups, -1))
+        block = rows.shape[-1]
         at_once = _at_once(self.window, weight.element_size() * channels * block)
         return rows, biases, at_once
 
