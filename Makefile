@@ -82,7 +82,7 @@ bench: setup $(INTEROP)/peers/.installed
 	$(BENCH) benchmarks.table
 
 bench-check: setup
-	PYTHONPATH=.:$(INTEROP)/peers $(BIN)/python -m benchmarks.check build/bench-check
+	$(BENCH) benchmarks.check build/bench-check
 
 $(INTEROP)/peers/.installed: interop/environments/peers.txt
 	$(BIN)/python -m pip $(PIP_QUIET) --no-deps --upgrade --target $(@D) -r $<

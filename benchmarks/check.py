@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.small_images import write_parquet, write_tar
@@ -26,49 +25,31 @@ MINUTES = 5.0
 """After which a command counts as failed."""
 
 
-@dataclass(frozen=True)
-class Command:
-    """One benchmark.
-
-    Attributes:
-        words: module below `benchmarks`, and options; FOLDER is the one of the results.
-        result: name of the result file, which must have rows then; None where it leaves none.
-    """
-
-    words: str
-    result: str | None = None
-
-    @property
-    def measures(self) -> bool:
-        """Whether it takes the common options."""
-        return self.result is not None
-
-
 SMALL = "--channels 4 4 --batch 4 --precision fp32 --layout own --repetitions 1"
-COMMANDS = (
-    Command("gpu.recorded --network convnet --batch 4 --steps 2 --repetitions 1", "recorded"),
-    Command("inference --densities 0.15 --batch 2 --timesteps 2 --repetitions 1", "inference"),
-    Command("gpu.kernel --shape 2 2 4 4 4 --repetitions 1", "kernel"),
-    Command(f"gpu.throughput --network convnet {SMALL}", "throughput"),
-    Command("convolution --shape 32 8 --density 0.2 --samples 2 --repetitions 1", "convolution"),
-    Command("product --shape 70 300 40 --density 0.2 --repetitions 1", "product"),
-    Command("shares --network vgg11 --channel-scale 0.125 --batch 2 --precision fp32", "shares"),
-    Command("counting --network convnet --batch 2 --timesteps 2 --repetitions 2", "counting"),
-    Command("growth --axis timesteps width depth batch --values 1 2 --repetitions 1", "growth"),
-    Command("gpu.evaluate --network convnet --samples 8 --batch 4 --compared 4", "evaluate"),
-    Command("input --data FOLDER/images.tar --workers 1 --repetitions 1", "input"),
-    Command(
-        "gpu.cifar10 --data FOLDER --work FOLDER/work --epochs 1 --batch 16 --channels 4 4",
-        "cifar10",
-    ),
-    Command("win benchmarks/results/win FOLDER"),
+MEASURING = (
+    "gpu.recorded --network convnet --batch 4 --steps 2 --repetitions 1",
+    "inference --densities 0.15 --batch 2 --timesteps 2 --repetitions 1",
+    "gpu.kernel --shape 2 2 4 4 4 --repetitions 1",
+    f"gpu.throughput --network convnet {SMALL}",
+    "convolution --shape 32 8 --density 0.2 --samples 2 --repetitions 1",
+    "product --shape 70 300 40 --density 0.2 --repetitions 1",
+    "shares --network vgg11 --channel-scale 0.125 --batch 2 --precision fp32",
+    "counting --network convnet --batch 2 --timesteps 2 --repetitions 2",
+    "growth --axis timesteps width depth batch --values 1 2 --repetitions 1",
+    "gpu.evaluate --network convnet --samples 8 --batch 4 --compared 4",
+    "input --data FOLDER/images.tar --workers 1 --repetitions 1",
+    "gpu.cifar10 --data FOLDER --work FOLDER/work --epochs 1 --batch 16 --channels 4 4",
 )
-AFTERWARDS = (
-    Command("growth --figure FOLDER/growth.svg --results FOLDER"),
-    Command("table --results FOLDER"),
-    Command("table"),
+"""Modules below `benchmarks` with their options; FOLDER is the one of the results.
+
+Each takes the common options and leaves a result file of its own name, which must have rows."""
+SHOWING = (
+    "win benchmarks/results/win FOLDER",
+    "growth --figure FOLDER/growth.svg --results FOLDER",
+    "table --results FOLDER",
+    "table",
 )
-"""These read what the others left."""
+"""These measure nothing; they come last, for they read what the others left."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -81,16 +62,16 @@ def main(argv: list[str] | None = None) -> int:
     write_tar(folder / "images.tar", 64)
     write_parquet(folder, 32)
     with ThreadPoolExecutor(2) as pool:
-        passed = list(pool.map(lambda command: run(command, folder), COMMANDS))
-    passed += [run(command, folder) for command in AFTERWARDS]
+        passed = list(pool.map(lambda words: run(words, folder, measures=True), MEASURING))
+    passed += [run(words, folder, measures=False) for words in SHOWING]
     print(f"{len(passed)} commands, {passed.count(False)} failed")
     return int(not all(passed))
 
 
-def run(command: Command, folder: Path) -> bool:
+def run(command: str, folder: Path, measures: bool) -> bool:
     """Run one, tell how it went, and whether it went well."""
-    module, *words = shlex.split(command.words.replace("FOLDER", shlex.quote(str(folder))))
-    if command.measures:
+    module, *words = shlex.split(command.replace("FOLDER", shlex.quote(str(folder))))
+    if measures:
         words += ["--device", "cpu", "--results", str(folder)]
     start = time.monotonic()
     try:
@@ -106,10 +87,10 @@ def run(command: Command, folder: Path) -> bool:
         skipped = found is None and done.stdout.startswith("skipped:")
     except subprocess.TimeoutExpired:
         found, skipped = f"it did not end in {MINUTES:g} minutes", False
-    if found is None and not skipped and command.result is not None:
-        found = _without_rows(folder / f"{command.result}-cpu.json")
+    if found is None and not skipped and measures:
+        found = _without_rows(folder / f"{module.rpartition('.')[2]}-cpu.json")
     verdict = "FAILED" if found is not None else "skipped" if skipped else "ok"
-    print(f"{verdict:7} {time.monotonic() - start:4.0f} s  {command.words}", flush=True)
+    print(f"{verdict:7} {time.monotonic() - start:4.0f} s  {command}", flush=True)
     if found is not None or skipped:
         print(found or done.stdout.strip(), flush=True)
     return found is None
