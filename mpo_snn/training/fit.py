@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +57,7 @@ from mpo_snn.training.rundir import (
     read_environment,
     write_environment,
 )
+from mpo_snn.training.step_graph import on_own_stream
 from mpo_snn.training.strategy import processes_of_trainer, with_shared_batchnorm
 from mpo_snn.training.weights import InputDescription, read_weights, write_weights
 
@@ -193,6 +193,9 @@ def _train(
         lambda: loaders_of(recipe, dataset, Share(me.number, me.count), device, from_epoch)
     )
     environment = _note_start(run, device, from_epoch, dataset)
+    is_recorded = launches_as_one(recipe, device == "cuda", me.count)
+    if is_recorded:
+        module.record_steps()
     begin = time.monotonic()
     with quiet_lightning(speaks=me.is_first):
         trainer = Trainer(
@@ -213,7 +216,7 @@ def _train(
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
-        with _recording(module, device):
+        with on_own_stream() if is_recorded else nullcontext():
             fit_or_be_interrupted(
                 trainer,
                 module,
@@ -237,28 +240,6 @@ def _finish(
     write_environment(run.path, environment)
     about = InputDescription(dataset.input_shape, dataset.class_names, dataset.input_scaling)
     write_weights(run.path / WEIGHTS, module.unrolled.network.state_dict(), about)
-
-
-@contextmanager
-def _recording(module: TrainingModule, device: Device) -> Iterator[None]:
-    """Steps as CUDA graphs while a run trains, if it may have them."""
-    if not launches_as_one(module.recipe, device == "cuda", rank().count):
-        yield
-        return
-    module.record_steps()
-    outer, own = torch.cuda.current_stream(0), _stream()
-    own.wait_stream(outer)
-    try:
-        with torch.cuda.stream(own):
-            yield
-    finally:
-        outer.wait_stream(own)
-
-
-@cache
-def _stream() -> torch.cuda.Stream:
-    """One for all runs, for memory is kept for every stream by itself; on Lightning's device."""
-    return torch.cuda.Stream(0)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -10,7 +10,9 @@ recording lasts an epoch. The optimiser's step and MPO's are not recorded.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Generic, TypeVar
 
 import torch
@@ -46,6 +48,24 @@ def record_on_gpu(run: Callable[[], None]) -> Callable[[], None]:
     with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         run()
     return graph.replay
+
+
+@contextmanager
+def on_own_stream() -> Iterator[None]:
+    """Another stream than the default one, as `record_on_gpu` needs it; on Lightning's device."""
+    outer, own = torch.cuda.current_stream(0), _stream()
+    own.wait_stream(outer)
+    try:
+        with torch.cuda.stream(own):
+            yield
+    finally:
+        outer.wait_stream(own)
+
+
+@cache
+def _stream() -> torch.cuda.Stream:
+    """One for all runs, for memory is kept for every stream by itself."""
+    return torch.cuda.Stream(0)  # type: ignore[no-untyped-call]
 
 
 class StepGraph(Generic[Answer]):
