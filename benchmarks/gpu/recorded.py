@@ -11,6 +11,7 @@ left out. On a CPU nothing is recorded, so there the script alone is tried.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import tempfile
@@ -58,32 +59,29 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     results = Results("recorded", options)
     failed = False
-    for network in options.network:
-        for batch in options.batch:
-            case = {
-                "network": network,
-                "channel_scale": options.channel_scale,
-                "batch": batch,
-                "precision": options.precision,
-                "steps": options.steps,
-                "workers": options.workers,
-            }
-            if not results.is_wanted(case):
-                continue
+    for network, batch in itertools.product(options.network, options.batch):
+        case = {
+            "network": network,
+            "channel_scale": options.channel_scale,
+            "batch": batch,
+            "precision": options.precision,
+            "steps": options.steps,
+            "workers": options.workers,
+        }
+        if results.is_wanted(case):
             row = measure_case(case, options)
             results.add(case, row)
             print(row, flush=True)
-            failed = failed or not row["equal"]
+            failed |= not row["equal"]
     return int(failed)
 
 
 def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """Equality, then images/s of both ways."""
     with tempfile.TemporaryDirectory() as folder:
+        images = {steps: steps * case["batch"] - 3 for steps in (CHECKED_STEPS, options.steps)}
         few, many = (
-            _recipe(
-                case, _images(Path(folder) / f"{steps}.npz", steps * case["batch"] - 3), options
-            )
+            _recipe(case, _images(Path(folder) / f"{steps}.npz", images[steps]), options)
             for steps in (CHECKED_STEPS, options.steps)
         )
         found = {name: _weights(few, name, options, folder) for name in ("never", "auto")}
@@ -93,17 +91,18 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
             if not torch.equal(value, found["auto"][key])
         ]
         torch.backends.cudnn.benchmark = True
-        rates: dict[str, list[float]] = {"never": [], "auto": []}
+        seconds: dict[str, list[float]] = {"never": [], "auto": []}
         for _ in range(options.repetitions):
-            for name, found_rates in rates.items():
-                found_rates.append(_rate(many, name, options, folder))
-    images = options.steps * case["batch"] - 3
-    medians = {name: statistics.median(values) for name, values in rates.items()}
+            for name, values in seconds.items():
+                values.append(_seconds(many, name, options, folder))
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
     return {
         "recorded": options.device == "cuda",
         "equal": not different,
         "differing": different,
-        "images_per_s": {name: [images / s for s in values] for name, values in rates.items()},
+        "images_per_s": {
+            name: [images[options.steps] / s for s in values] for name, values in seconds.items()
+        },
         "speed_up": medians["never"] / medians["auto"],
     }
 
@@ -167,8 +166,8 @@ def _weights(
     return read_weights(run.path / WEIGHTS)[0]
 
 
-def _rate(recipe: Recipe, graphs: str, options: argparse.Namespace, folder: str) -> float:
-    """Seconds of the last epoch."""
+def _seconds(recipe: Recipe, graphs: str, options: argparse.Namespace, folder: str) -> float:
+    """Of the training steps of the last epoch."""
     clock = Clock()
     with tempfile.TemporaryDirectory(dir=folder) as path:
         run = create_run(replace(recipe, cuda_graphs=graphs), Path(path) / "run")
