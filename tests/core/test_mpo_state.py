@@ -15,7 +15,6 @@ from mpo_snn.leaky import MPOLeaky
 from mpo_snn.mpo import MPO
 from mpo_snn.settings import MPOSettings
 from mpo_snn.unroll import Unrolled
-from mpo_snn.width_scale import WidthScale, width_scale_at
 
 FULL = MPOSettings(neuron_gain=True, height_norm="rms")
 
@@ -120,29 +119,6 @@ def test_a_state_is_brought_to_the_precision_of_the_widths() -> None:
     other.load_state_dict(mpo.state_dict())
     assert double[1].gain.dtype == torch.float64
     step(double, other)
-
-
-@pytest.mark.parametrize("share", [float("nan"), float("inf"), -0.1, 1.5, "a", None])
-def test_progress_that_is_no_share_is_refused(share: Any) -> None:
-    net = network()
-    mpo = MPO(net)
-    mpo.progress = 0.25
-    with pytest.raises(MpoError, match="allowed is 0 to 1"):
-        mpo.progress = share
-    assert mpo.progress == 0.25
-
-
-def test_the_scale_moves_wherever_it_lies() -> None:
-    settings = MPOSettings(width_scale=0.8, width_scale_end=0.2)
-    scale = WidthScale(settings)
-    widths = [torch.ones(3, dtype=dtype) for dtype in (torch.float32, torch.float64)]
-    before = [scale.beside(width) for width in widths]
-    scale.progress = 0.7
-    for width, old in zip(widths, before, strict=True):
-        expected = torch.tensor(width_scale_at(0.7, settings), dtype=width.dtype)
-        assert torch.equal(scale.beside(width), expected)
-        assert float(old) == pytest.approx(0.8)
-    assert scale.beside(torch.ones((), dtype=torch.bfloat16)).dtype == torch.float32
 
 
 def test_tensors_without_values_leave_nothing_behind() -> None:
