@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mpo_snn.gradient_scale import HEIGHT_RAILS
 from mpo_snn.membrane import Sample
-from mpo_snn.moments import Moments, side_by_side
+from mpo_snn.moments import Moments
 
 KEYS = ("mu", "sigma", "rho", "coverage", "density", "width", "height", "rails")
 
@@ -27,8 +27,13 @@ class Totals:
     sums: Tensor | None = None
     batches: int = 0
 
+    @torch.no_grad()
     def add(
-        self, samples: Sequence[Sample], widths: Sequence[Tensor], heights: Sequence[Tensor]
+        self,
+        samples: Sequence[Sample],
+        widths: Sequence[Tensor],
+        heights: Sequence[Tensor],
+        joint: Moments | None = None,
     ) -> None:
         """Add one step.
 
@@ -36,9 +41,12 @@ class Totals:
             samples: statistics of the membrane of every layer in it.
             widths: of the surrogates, in volt; one number or one per channel.
             heights: of the surrogates, 0-d.
+            joint: moments of all layers as vectors, (layers,), where somebody has them.
         """
         low, high = HEIGHT_RAILS
-        mu, sigma = _mean_and_sigma([sample.layer for sample in samples])
+        layers = [sample.layer for sample in samples] if joint is None else []
+        mu = _means([layer.mean for layer in layers]) if joint is None else joint.mean.float()
+        sigma = _means([layer.sigma for layer in layers]) if joint is None else joint.sigma.float()
         counted = torch.stack([sample.counted for sample in samples])
         height = torch.stack(tuple(heights)).float()
         now = torch.stack(
@@ -69,13 +77,6 @@ class Totals:
         return [dict(zip(KEYS, row, strict=True)) for row in rows]
 
 
-def _mean_and_sigma(layers: Sequence[Moments]) -> tuple[Tensor, Tensor]:
-    if len(layers) > 1 and all(layer.mean.dim() == 0 for layer in layers):
-        together = side_by_side([layer.detached() for layer in layers])
-        return together.mean.float(), together.sigma.float()
-    return _means([layer.mean for layer in layers]), _means([layer.sigma for layer in layers])
-
-
 def _means(values: Sequence[Tensor]) -> Tensor:
     """One number of each, (layers,), in float32."""
-    return torch.stack([v.detach().mean() if v.dim() else v.detach() for v in values]).float()
+    return torch.stack([v.mean() if v.dim() else v for v in values]).float()

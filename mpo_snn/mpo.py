@@ -128,27 +128,45 @@ class MPO:
         Raises:
             MpoError: if a layer has not run in training mode since then.
         """
-        dist, width = self._losses(dist_pulls=self.settings.lambda_dist > 0.0)
-        return self.settings.lambda_dist * dist + self.settings.lambda_width * width
+        settings, parts = self.settings, self._open_parts()
+        width = settings.lambda_width * self._width_loss(parts)
+        if settings.lambda_dist == 0.0:
+            return width
+        return settings.lambda_dist * self._dist_loss(parts, pulls=True) + width
 
-    def losses(self) -> tuple[Tensor, Tensor]:
-        """L_Dist and L_width apart, unweighted; reads the statistics as `regularizer` does."""
-        return self._losses(dist_pulls=True)
+    def losses(self, dist_pulls: bool = True) -> tuple[Tensor, Tensor]:
+        """L_Dist and L_width apart, unweighted; reads the statistics as `regularizer` does.
 
-    def _losses(self, dist_pulls: bool) -> tuple[Tensor, Tensor]:
-        """The two losses; without `dist_pulls` no gradient of L_Dist is ever computed."""
-        samples = self._complete("regularizer", self._take_open())
-        settings = self.settings
-        dist, width = [], []
-        for part in self._parts(samples):
-            weight = len(part.neurons) / len(samples)
-            pulled = part.layer if dist_pulls else part.layer.detached()
-            target_mean = self._target_mean(part)
-            dist.append(weight * kl_normal(pulled, target_mean, settings.target_std).mean())
-            extent = self._extent(part if settings.width_pull else part.detached())
+        Args:
+            dist_pulls: whether L_Dist has a gradient; without one, none is computed for it.
+        """
+        parts = self._open_parts()
+        return self._dist_loss(parts, dist_pulls), self._width_loss(parts)
+
+    def _open_parts(self) -> list[JointLayers]:
+        return self._parts(self._complete("regularizer", self._take_open()))
+
+    def _dist_loss(self, parts: list[JointLayers], pulls: bool) -> Tensor:
+        found = []
+        for part in parts:
+            layer = part.layer if pulls else part.layer.detached()
+            found.append(kl_normal(layer, self._target_mean(part), self.settings.target_std))
+        return self._mean_of_layers(parts, found)
+
+    def _width_loss(self, parts: list[JointLayers]) -> Tensor:
+        found = []
+        for part in parts:
+            extent = self._extent(part if self.settings.width_pull else part.detached())
             c = self._width_scale.beside(part.width)
-            width.append(weight * (part.width - c * extent).abs().mean())
-        return sum(dist[1:], dist[0]), sum(width[1:], width[0])
+            found.append((part.width - c * extent).abs())
+        return self._mean_of_layers(parts, found)
+
+    def _mean_of_layers(self, parts: list[JointLayers], values: list[Tensor]) -> Tensor:
+        shares = [
+            len(part.neurons) / len(self.layers) * value.mean()
+            for part, value in zip(parts, values, strict=True)
+        ]
+        return sum(shares[1:], shares[0])
 
     @torch.no_grad()
     def step(self, progress: float | None = None) -> None:
@@ -165,7 +183,8 @@ class MPO:
         self._take_open()
         everything = {name: _record(layer).take_all() for name, layer in self.layers.items()}
         samples = self._complete("step", everything)
-        for part in self._parts(samples):
+        parts = self._parts(samples)
+        for part in parts:
             self._follow_width(part)
         for name, sample in samples.items():
             layer = self.layers[name]
@@ -174,7 +193,10 @@ class MPO:
         self._follow_heights(samples)
         neurons = [self.layers[name].neuron for name in samples]
         self.totals.add(
-            list(samples.values()), [n.width for n in neurons], [n.height for n in neurons]
+            list(samples.values()),
+            [n.width for n in neurons],
+            [n.height for n in neurons],
+            parts[0].layer if len(parts) == 1 and len(samples) > 1 else None,
         )
 
     def statistics(self, clear: bool = True) -> dict[str, dict[str, float]]:

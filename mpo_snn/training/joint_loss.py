@@ -55,8 +55,8 @@ class JointLoss:
             y: classes, (batch,).
         """
         scores, task = self.of_task(self.unrolled(current, self.rival.observe), y)
-        dist, width = self.mpo.losses()
         weights = self.mpo.settings
+        dist, width = self.mpo.losses(dist_pulls=weights.lambda_dist > 0.0)
         loss: Tensor = task + weights.lambda_dist * dist + weights.lambda_width * width
         added = {"L_Dist": dist.detach(), "L_width": width.detach()}
         of_rival = self.rival.loss()
