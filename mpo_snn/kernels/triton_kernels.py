@@ -1,4 +1,4 @@
-"""The Triton kernels of the LIF scan; `triton_lif` launches them and says what they compute.
+"""The Triton kernels of the LIF scan; `triton_scan` launches them and says what they compute.
 
 Each program has a block of neurons of one sample; what the next timestep wants is asked for before
 this one is written, for a memory that answers late. `d`, `m` are divisor and modulus of a

@@ -17,6 +17,7 @@ from mpo_snn.kernels.triton_scan import (
     one_step,
     over_time,
     prepare,
+    room_for,
     run_backward,
     run_forward,
     without_gradient,
@@ -96,15 +97,9 @@ def lif_scan_triton_backward(
 @lif_scan_triton.register_fake
 def _shapes(source: Tensor, beta: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     how = How(*rest[3:])
-    step, steps = one_step(source, how.constant), how.steps
-    dtype = torch.promote_types(source.dtype, beta.dtype)
-    keep, observed = how.want_membrane or how.keeps_membrane, how.statistic != "none"
-    return Found(
-        over_time(step, steps, source.dtype),
-        over_time(step, steps, dtype) if keep else step.new_empty(0, dtype=dtype),
-        torch.empty_like(step, dtype=dtype) if observed else step.new_empty(0, dtype=dtype),
-        step.new_empty(3 if observed else 0, dtype=torch.float32),
-    )
+    step = one_step(source, how.constant)
+    shares = step.new_empty(3 if how.observed else 0, dtype=torch.float32)
+    return Found(*room_for(source, step, beta, how), shares)
 
 
 @lif_scan_triton_backward.register_fake

@@ -68,6 +68,11 @@ class How(NamedTuple):
         """Whether the backward pass reads the membrane, in place of computing it anew."""
         return self.steps > ANEW
 
+    @property
+    def observed(self) -> bool:
+        """Whether there are statistics."""
+        return self.statistic != "none"
+
 
 class Found(NamedTuple):
     """What a scan gives; empty where nobody asked for it.
@@ -105,27 +110,21 @@ def prepare(step: Tensor, *parameters: Tensor) -> Prepared:
 
 def run_forward(source: Tensor, step: Tensor, p: Prepared, how: How) -> Found:
     """Spikes and what else is wanted; `step` is one timestep of the source (`one_step`)."""
-    steps = how.steps
     beta, _, slope, _ = p.tensors
-    dtype = torch.promote_types(source.dtype, beta.dtype)
-    spk = over_time(step, steps, source.dtype)
-    keep = how.want_membrane or how.keeps_membrane
-    v = over_time(step, steps, dtype) if keep else step.new_empty(0, dtype=dtype)
-    observed = how.statistic != "none"
-    u = torch.empty_like(step, dtype=dtype) if observed else v.new_empty(0)
+    spk, v, u = room_for(source, step, beta, how)
     grid, features, block = _grid(step)
-    sums = v.new_empty((3, math.prod(grid)) if observed else 0, dtype=torch.float32)
+    sums = v.new_empty((3, math.prod(grid)) if how.observed else 0, dtype=torch.float32)
     support = v  # not read unless observed
-    if observed:
-        support = half_support(slope, SUPPORT_SHARE, cast(Shape, how.surrogate)).to(dtype)
+    if how.observed:
+        support = half_support(slope, SUPPORT_SHARE, cast(Shape, how.surrogate)).to(v.dtype)
     forward_kernel[grid](
         source, spk, v, u, sums, *p.tensors, support, *p.indices, *p.indices[4:6],
         features, step.numel(), 0 if how.constant else step.numel(), math.prod(grid),
-        STEPS=steps, RESET=RESETS[how.reset, how.reset_timing], DECAY=how.input_gain == "decay",
-        MEMBRANE=keep, STATISTIC=STATISTICS.index(how.statistic), POWER=how.power,
+        STEPS=how.steps, RESET=RESETS[how.reset, how.reset_timing], DECAY=how.input_gain == "decay",
+        MEMBRANE=v.numel() > 0, STATISTIC=STATISTICS.index(how.statistic), POWER=how.power,
         SHAPE=SHAPES[how.surrogate], BLOCK=block, enable_fp_fusion=False,
     )  # fmt: skip
-    return Found(spk, v, u, sums.sum(1) / spk.numel() if observed else sums)
+    return Found(spk, v, u, sums.sum(1) / spk.numel() if how.observed else sums)
 
 
 def run_backward(
@@ -161,9 +160,19 @@ def run_backward(
 
 def without_gradient(found: Found, how: How) -> list[Tensor]:
     """What of the found nobody differentiates."""
-    if how.statistic == "none":
-        return [found.u, found.shares] if how.want_membrane else list(found[1:])
-    return [found.shares] if how.want_membrane else [found.v, found.shares]
+    has_gradient = (True, how.want_membrane, how.observed, False)
+    return [x for x, has in zip(found, has_gradient, strict=True) if not has]
+
+
+def room_for(source: Tensor, step: Tensor, beta: Tensor, how: How) -> tuple[Tensor, Tensor, Tensor]:
+    """Uninitialised spikes, membranes and U of `Found`."""
+    dtype = torch.promote_types(source.dtype, beta.dtype)
+    keep = how.want_membrane or how.keeps_membrane
+    return (
+        over_time(step, how.steps, source.dtype),
+        over_time(step, how.steps, dtype) if keep else step.new_empty(0, dtype=dtype),
+        torch.empty_like(step, dtype=dtype) if how.observed else step.new_empty(0, dtype=dtype),
+    )
 
 
 def one_step(source: Tensor, constant: bool) -> Tensor:
