@@ -13,17 +13,11 @@ from hypothesis import strategies as st
 from mpo_snn.graph.geometry import Window
 from mpo_snn.graph.ops import operation
 from mpo_snn.kernels.event_conv import EventConv, is_installed
+from tests.core.sparse_values import sparse
 
 pytest.importorskip("numba", reason="numba is optional: pip install 'mpo-snn[fast]'")
 if not is_installed():
     pytest.skip("this processor has no fused multiply-add", allow_module_level=True)
-
-
-def sparse(shape, density, seed, grades=(1.0,)):
-    """Values of few kinds at some places, zero elsewhere."""
-    generator = torch.Generator().manual_seed(seed)
-    values = torch.tensor(grades)[torch.randint(len(grades), shape, generator=generator)]
-    return values * (torch.rand(shape, generator=generator) < density)
 
 
 @settings(deadline=None, max_examples=80)

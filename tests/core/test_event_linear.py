@@ -11,17 +11,11 @@ from torch import Tensor
 
 from mpo_snn.kernels.event_conv import is_installed
 from mpo_snn.kernels.event_linear import EventLinear, depths
+from tests.core.sparse_values import sparse
 
 pytest.importorskip("numba", reason="numba is optional: pip install 'mpo-snn[fast]'")
 if not is_installed():
     pytest.skip("this processor has no fused multiply-add", allow_module_level=True)
-
-
-def sparse(shape: tuple[int, ...], density: float, seed: int, grades: tuple[float, ...]) -> Tensor:
-    """Values of few kinds at some places, zero elsewhere."""
-    generator = torch.Generator().manual_seed(seed)
-    values = torch.tensor(grades)[torch.randint(len(grades), shape, generator=generator)]
-    return values * (torch.rand(shape, generator=generator) < density)
 
 
 def in_parts(x: Tensor, weight: Tensor, bias: Tensor, depth: int) -> Tensor:
@@ -78,7 +72,7 @@ def test_close_to_the_dense_product_whatever_the_order(has_bias):
 def test_product_and_sum_are_rounded_once():
     weight, x = torch.tensor([[1.0, 1.0 + 2.0**-23]]), torch.tensor([[-1.0, 1.0 - 2.0**-24]])
     y, _ = EventLinear(weight, None)(x, 2)
-    exact = weight.double() @ x.double().T - 0.0  # float64 holds it to the last bit
+    exact = weight.double() @ x.double().T  # float64 holds it to the last bit
     assert torch.equal(y, exact.float())
 
 
@@ -86,6 +80,5 @@ def test_orders_that_are_tried():
     assert depths(100) == [100]
     assert depths(256)[:2] == [256, 128]
     assert depths(1000)[:2] == [1000, 192]
-    assert all(
-        1 <= depth <= 1000 and len(set(depths(1000))) == len(depths(1000)) for depth in depths(1000)
-    )
+    assert all(1 <= depth <= 1000 for depth in depths(1000))
+    assert len(set(depths(1000))) == len(depths(1000))
