@@ -179,7 +179,7 @@ def test_shapes_that_come_by_turns_are_not_recorded() -> None:
 
 
 def test_a_cpu_records_nothing(tiny: Recipe, tmp_path: Path) -> None:
-    recipe = replace(tiny, epochs=5, cuda_graphs="auto")
+    recipe = replace(tiny, epochs=1, cuda_graphs="auto")
     run = fit(recipe, tmp_path / "run", device="cpu")
     assert read_environment(run.path)["cuda_graphs"] is False
     assert launches_as_one(recipe, is_cuda=True, processes=1)
