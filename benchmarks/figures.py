@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import json
-import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpo_snn.training.environment import git
+
 Row = Mapping[str, Any]
+HERE = Path(__file__).parent
 KERNELS_OF_GPU = ":(top)mpo_snn/kernels/triton_*.py"
 
 
@@ -89,9 +91,9 @@ def kernel_changed() -> datetime.datetime | None:
 
     A clone without history has all files changed by its only commit, so it tells nothing.
     """
-    if _git("rev-parse", "--is-shallow-repository") != "false":
+    if git(HERE, "rev-parse", "--is-shallow-repository") != "false":
         return None
-    date = _git("log", "-1", "--format=%cI", "--", KERNELS_OF_GPU)
+    date = git(HERE, "log", "-1", "--format=%cI", "--", KERNELS_OF_GPU)
     return datetime.datetime.fromisoformat(date) if date else None
 
 
@@ -100,17 +102,3 @@ def is_older(found: Found, kernel: datetime.datetime | None) -> bool:
     if kernel is None or found.goal.device != "gpu":
         return False
     return datetime.datetime.fromisoformat(found.made_with["date"]) < kernel
-
-
-def _git(*words: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *words],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

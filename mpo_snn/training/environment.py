@@ -70,15 +70,16 @@ def source_commit() -> str | None:
     the installed files does not count.
     """
     source = Path(mpo_snn.__file__)
-    if _git(source.parent, "ls-files", "--error-unmatch", source.name) is None:
+    if git(source.parent, "ls-files", "--error-unmatch", source.name) is None:
         return None
-    commit = _git(source.parent, "rev-parse", "HEAD")
+    commit = git(source.parent, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return f"{commit}+changes" if _git(source.parent, "status", "--porcelain", "-uno") else commit
+    return f"{commit}+changes" if git(source.parent, "status", "--porcelain", "-uno") else commit
 
 
-def _git(folder: Path, *words: str) -> str | None:
+def git(folder: Path, *words: str) -> str | None:
+    """What git prints in a folder; None where it fails, or is not there."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *words],
