@@ -44,9 +44,11 @@ class Totals:
             joint: moments of all layers as vectors, (layers,), where somebody has them.
         """
         low, high = HEIGHT_RAILS
-        layers = [sample.layer for sample in samples] if joint is None else []
-        mu = _means([layer.mean for layer in layers]) if joint is None else joint.mean.float()
-        sigma = _means([layer.sigma for layer in layers]) if joint is None else joint.sigma.float()
+        if joint is None:
+            mu = _means([sample.layer.mean for sample in samples])
+            sigma = _means([sample.layer.sigma for sample in samples])
+        else:
+            mu, sigma = joint.mean.float(), joint.sigma.float()
         counted = torch.stack([sample.counted for sample in samples])
         height = torch.stack(tuple(heights)).float()
         now = torch.stack(

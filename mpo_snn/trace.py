@@ -17,7 +17,6 @@ from mpo_snn.errors import UnrollError
 from mpo_snn.scale import Scale
 from mpo_snn.timestep import ADDITIONS as ADDITIONS
 from mpo_snn.timestep import explain, findings_of
-from mpo_snn.timestep import layer_of as layer_of
 
 _OUT_OF_PLACE: dict[Any, Any] = {
     operator.iadd: operator.add,

@@ -38,7 +38,7 @@ declare_torchvision_operators()
 from lightning.pytorch import Callback, LightningModule, Trainer  # noqa: E402
 
 CHECKED_STEPS = 20
-"""In each of two epochs: warm-up, batchnorm's first ten steps, and recorded ones in both."""
+"""In each of two epochs: warm-up, batchnorm's first nine steps, and recorded ones in both."""
 EPOCHS = 3
 
 
