@@ -22,10 +22,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.gpu.throughput import PEERS, training_step
+from benchmarks.gpu.throughput import PEERS
 from benchmarks.growth_figure import draw
 from benchmarks.measure import Results, add_common_options, peak_memory, take_turns
 from benchmarks.networks import NEURON, builders
+from benchmarks.training_step import training_step
 from mpo_snn.networks.neuron import build_neuron
 
 BASE = {"timesteps": 4, "width": 32, "depth": 4, "batch": 16}

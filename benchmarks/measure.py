@@ -159,6 +159,17 @@ def take_turns(
     }
 
 
+def on_own_stream(device: str) -> None:
+    """Go over to another stream than the default one, which a GPU cannot record."""
+    if device == "cuda":
+        torch.cuda.set_stream(torch.cuda.Stream())  # type: ignore[no-untyped-call]
+
+
+def recorded(name: str) -> str:
+    """What a variant is called that is launched as one CUDA graph."""
+    return f"{name}, recorded"
+
+
 def copy_bandwidth(device: str) -> float:
     """Bytes per second of a large copy, read and written both counted; the best of 7."""
     source = torch.ones((1 << 28) if device == "cuda" else (1 << 25), device=device)

@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.gpu.throughput import CLASSES, IMAGE, initial_network, training_step
+from benchmarks.gpu.throughput import CLASSES, IMAGE, initial_network
 from benchmarks.measure import WARM_UP, Results, add_common_options
 from benchmarks.networks import ours
+from benchmarks.training_step import training_step
 from mpo_snn import spiking_convolution
 from mpo_snn.networks import network_names
 from mpo_snn.training.precision import has_bfloat16

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.gpu.images import load_split
 from benchmarks.gpu.training import Training
-from benchmarks.measure import Results, add_common_options
+from benchmarks.measure import Results, add_common_options, on_own_stream
 from mpo_snn.errors import DataError
 from mpo_snn.files import make_folder
 from mpo_snn.kernels import BACKENDS
@@ -35,8 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     if options.graph is None:
         options.graph = options.device == "cuda"
-    if options.device == "cuda":
-        torch.cuda.set_stream(torch.cuda.Stream())  # a capture wants another than the default one
+    on_own_stream(options.device)
     options.start = None if options.start is None else str(options.start)
     results = Results("cifar10", options)
     case = _case(options)
@@ -91,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--smoothing", type=float, default=0.0, help="of labels")
     add("--cutout", type=int, default=0, help="side of the blanked square, pixels")
     add("--autoaugment", action="store_true", help="with CIFAR-10's policy")
+    add("--refine", type=int, default=0, help="last epochs, without cutout and AutoAugment")
     add("--start", type=Path, help="run directory whose weights to start from (a warm restart)")
     add("--dropout", type=float, default=0.0)
     add("--width", type=float, default=0.5, help="of the surrogate at the start, volt")

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mpo_snn.data.known import KNOWN
 from mpo_snn.data.scaling import Scaling
+from mpo_snn.device_constants import constant
 from mpo_snn.errors import DataError
 from mpo_snn.files import replace_file
 from mpo_snn.operators import declare_torchvision_operators
@@ -20,8 +22,8 @@ from mpo_snn.operators import declare_torchvision_operators
 CIFAR10 = KNOWN["cifar10"]
 SCALING = Scaling(255.0, CIFAR10.mean, CIFAR10.std)
 SIZE, PADDING = 32, 4
-POLICY_GROUPS = 16
-"""Parts of a batch that draw their own operations of AutoAugment."""
+POLICY_GROUP = 100
+"""Neighbours in the file, to which AutoAugment does the same in an epoch."""
 
 
 @dataclass(frozen=True)
@@ -81,53 +83,58 @@ def _decode(path: Path, limit: int | None) -> tuple[object, object]:
     return np.stack(decoded), table["label"].to_numpy()
 
 
-def batches(
+def batches(images: Images, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Normalised images (size, 3, 32, 32) in channels-last memory, in order, and their labels."""
+    for start in range(0, len(images.labels), size):
+        chosen = slice(start, start + size)
+        yield _normalised(images.pixels[chosen]), images.labels[chosen]
+
+
+def augmented_batches(
     images: Images,
     size: int,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator,
     cutout: int = 0,
     autoaugment: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Normalised images (size, 3, 32, 32) in channels-last memory, and their labels.
+    """The same shuffled, in equal batches, each image cropped at random out of itself, zero-padded.
 
-    With a generator (on the CPU) they come shuffled, in equal batches, each image cropped at
-    random out of its zero-padded self, mirrored at random, and with a square of `cutout` pixels
-    blanked at a random place; without, in order and as they are. AutoAugment (CIFAR-10's policy)
-    draws from torch's global random numbers, once for every group of images.
+    Each is mirrored at random too, and a square of `cutout` pixels is blanked at a random place.
+    AutoAugment (CIFAR-10's policy) draws from torch's global random numbers, once for every
+    `POLICY_GROUP` images; they are in different batches.
+
+    Args:
+        images: of a split.
+        size: of a batch.
+        generator: on the CPU.
+        cutout: side of the square, 0 for none.
+        autoaugment: whether to.
     """
     count, device = len(images.labels), images.pixels.device
-    mean = torch.tensor(SCALING.mean, device=device)
-    std = torch.tensor(SCALING.std, device=device)
-    if generator is None:
-        for start in range(0, count, size):
-            pixels = images.pixels[start : start + size]
-            yield _normalised(pixels, mean, std), images.labels[start : start + size]
-        return
-    padded = torch.nn.functional.pad(images.pixels, (0, 0, *[PADDING] * 4))
-    # What lies outside the image shall be 0 after the normalisation.
-    inside = torch.nn.functional.pad(
-        torch.ones(SIZE, SIZE, 1, device=device), (0, 0, *[PADDING] * 4)
-    )
     order = torch.randperm(count, generator=generator).to(device)
     corner = torch.randint(2 * PADDING + 1, (2, count, 1), generator=generator).to(device)
     mirrored = (torch.rand(count, 1, generator=generator) < 0.5).to(device)
     centre = torch.randint(SIZE, (2, count, 1), generator=generator).to(device)
     along = torch.arange(SIZE, device=device)
-    policy = _policy() if autoaugment else None
+    rows = (corner[0] + along)[:, :, None]
+    columns = (corner[1] + torch.where(mirrored, SIZE - 1 - along, along))[:, None, :]
+    border = (0, 0, *[PADDING] * 4)
+    cropped = functional.pad(images.pixels, border)[
+        torch.arange(count, device=device)[:, None, None], rows, columns
+    ]
+    # What lies outside the image shall be 0 after the normalisation.
+    inside = functional.pad(torch.ones(SIZE, SIZE, dtype=torch.bool, device=device), border[2:])
+    shown = inside[rows, columns]
+    if cutout:
+        row, column = (2 * (along - c).abs() >= cutout for c in centre)
+        shown &= row[:, :, None] | column[:, None, :]
+    if autoaugment:
+        policy = _policy()
+        for group in cropped.split(POLICY_GROUP):
+            group.copy_(policy(group.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
     for start in range(0, count - size + 1, size):
         chosen = order[start : start + size]
-        rows = corner[0, chosen] + along
-        columns = corner[1, chosen] + torch.where(mirrored[chosen], SIZE - 1 - along, along)
-        rows, columns = rows[:, :, None], columns[:, None, :]
-        shown = inside[rows, columns]
-        if cutout:
-            row, column = (2 * (along - c[chosen]).abs() >= cutout for c in centre)
-            shown = shown * (row[:, :, None, None] | column[:, None, :, None])
-        cropped = padded[chosen[:, None, None], rows, columns]
-        if policy is not None:
-            groups = cropped.permute(0, 3, 1, 2).chunk(POLICY_GROUPS)
-            cropped = torch.cat([policy(group) for group in groups]).permute(0, 2, 3, 1)
-        yield _normalised(cropped, mean, std, shown), images.labels[chosen]
+        yield _normalised(cropped[chosen], shown[chosen]), images.labels[chosen]
 
 
 def _policy() -> Callable[[Tensor], Tensor]:
@@ -138,5 +145,7 @@ def _policy() -> Callable[[Tensor], Tensor]:
     return policy
 
 
-def _normalised(pixels: Tensor, mean: Tensor, std: Tensor, shown: Tensor | float = 1.0) -> Tensor:
-    return ((pixels / 255.0 - mean) / std * shown).permute(0, 3, 1, 2)
+def _normalised(pixels: Tensor, shown: Tensor | None = None) -> Tensor:
+    mean, std = (constant(v, torch.float32, pixels.device) for v in (SCALING.mean, SCALING.std))
+    scaled = (pixels / 255.0 - mean) / std
+    return (scaled if shown is None else scaled * shown[..., None]).permute(0, 3, 1, 2)

@@ -11,7 +11,6 @@ only after the checks of `check` have passed.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import sys
 from collections.abc import Callable
@@ -20,14 +19,22 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from benchmarks.compiled import NAME as COMPILED
 from benchmarks.compiled import CannotCompile, compiled_builder
-from benchmarks.measure import Results, add_common_options, peak_memory, take_turns
+from benchmarks.measure import (
+    Results,
+    add_common_options,
+    on_own_stream,
+    peak_memory,
+    recorded,
+    take_turns,
+)
 from benchmarks.networks import NEURON, Network, builders, ours
+from benchmarks.training_step import recorded_step, training_step
 from mpo_snn import spiking_convolution
 from mpo_snn.encoding import encode
+from mpo_snn.errors import RunError
 from mpo_snn.kernels import BACKENDS
 from mpo_snn.networks import build_network, network_names
 from mpo_snn.networks.settings import NetworkSettings
@@ -38,6 +45,7 @@ CLASSES, IMAGE = 10, (3, 32, 32)
 CHECK_BATCH = 4
 TOLERANCE = 1e-7
 """Of logits and gradients in float64, absolute and relative."""
+Builder = Callable[[nn.Module], Network]
 PEERS = ("snntorch loop", "spikingjelly multi-step")
 
 
@@ -80,6 +88,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     spiking_convolution.WORTH = 0  # as after the first few batches
     torch.set_num_threads(options.threads)
+    on_own_stream(options.device)
     results = Results("compiled" if options.compile else "throughput", options)
     failed = False
     for batch, precision, layout in itertools.product(
@@ -113,40 +122,68 @@ def measure_case(case: dict[str, Any], options: argparse.Namespace) -> dict[str,
     torch.manual_seed(options.seed)
     image = torch.rand(batch, *IMAGE).to(device)
     label = torch.randint(CLASSES, (batch,)).to(device)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     network = initial_network(case, options.seed)
     variants = builders(steps, case.get("backend"))
     if options.compile:
         variants[COMPILED] = compiled_builder(steps, case.get("backend"), device)
     for name, build in variants.items():
         try:
+            _allow_tf32(False)
             rows[name] = _checked(build, network, steps, device)
-            if rows[name]["passed"]:
+            if not rows[name]["passed"]:
+                continue
+            _allow_tf32(case["precision"] == "tf32")
+            layout = _layout(case["layout"], name)
+            shown = image.to(memory_format=layout)
+
+            def fresh(build: Builder = build, layout: Any = layout) -> Network:
                 variant = build(initial_network(case, options.seed))
-                layout = _layout(case["layout"], name)
                 variant.module.to(device, memory_format=layout)
-                shown = image.to(memory_format=layout)
-                runs[name] = training_step(variant, shown, label, case["precision"])
+                return variant
+
+            runs[name] = training_step(fresh(), shown, label, case["precision"])
+            if device == "cuda":
+                runs |= _recorded(name, fresh(), shown, label, case["precision"], skipped)
         except (ImportError, CannotCompile) as error:
             skipped[name] = str(error)
         except Exception as error:  # one that fails, in whatever way, must not stop the others
             rows[name] = {"passed": False, "error": repr(error)}
-    if case["precision"] == "tf32":
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     times = take_turns(runs, device, options.repetitions)
     for name, run in runs.items():
         median = times[name]["median_s"]
-        rows[name] |= {
+        found = {
             **times[name],
             "images_per_s": batch / median,
             "speed_up_over": {p: times[p]["median_s"] / median for p in PEERS if p in times},
-            "peak_memory_bytes": peak_memory(run, device),
         }
+        if name in rows:
+            found["peak_memory_bytes"] = peak_memory(run, device)
+        rows[name] = rows.get(name, {"passed": True}) | found
     return {
         "spike_density": _density(network, image.cpu(), steps),
         "variants": rows,
         "skipped": skipped,
     }
+
+
+def _allow_tf32(allowed: bool) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+
+
+def _recorded(
+    name: str,
+    variant: Network,
+    image: Tensor,
+    label: Tensor,
+    precision: str,
+    skipped: dict[str, str],
+) -> dict[str, Callable[[], None]]:
+    """A step with forward and backward pass as one CUDA graph, if it can be recorded."""
+    try:
+        return {recorded(name): recorded_step(variant, image, label, precision)}
+    except RunError as error:
+        skipped[recorded(name)] = str(error)
+        return {}
 
 
 def _layout(layout: str, variant: str) -> torch.memory_format:
@@ -207,27 +244,6 @@ def _answers(network: Network, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return network.logits(image), logits.detach(), gradient
 
 
-def training_step(
-    network: Network, image: Tensor, label: Tensor, precision: str
-) -> Callable[[], None]:
-    """One step of SGD, to be called again and again."""
-    optimizer = torch.optim.SGD(network.module.parameters(), lr=1e-3, momentum=0.9)
-    network.module.train()
-
-    def run() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        autocast = torch.autocast(image.device.type, torch.bfloat16)
-        with autocast if precision == "bf16" else contextlib.nullcontext():
-            logits = network.logits(image)
-        loss = functional.cross_entropy(logits.float(), label)
-        (loss if network.mpo is None else loss + network.mpo.regularizer()).backward()
-        optimizer.step()
-        if network.mpo is not None:
-            network.mpo.step()
-
-    return run
-
-
 def initial_network(case: dict[str, Any], seed: int) -> nn.Module:
     """The network of a case, as it starts."""
     torch.manual_seed(seed)
@@ -258,8 +274,9 @@ def _show(row: dict[str, Any]) -> None:
             print(f"  {name:28} NOT EQUAL: {found}")
             continue
         ratios = " ".join(f"{value:5.2f}x" for value in found["speed_up_over"].values())
-        memory = found["peak_memory_bytes"] / 2**20
-        print(f"  {name:28} {found['images_per_s']:9.1f} images/s {ratios} {memory:8.0f} MiB")
+        memory = found.get("peak_memory_bytes")
+        held = "" if memory is None else f" {memory / 2**20:8.0f} MiB"
+        print(f"  {name:33} {found['images_per_s']:9.1f} images/s {ratios}{held}")
     for name, reason in row["skipped"].items():
         print(f"  {name:28} skipped: {reason}")
     sys.stdout.flush()

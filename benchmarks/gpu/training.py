@@ -14,7 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.gpu.images import CIFAR10, PADDING, SCALING, Images, batches
+from benchmarks.gpu.images import (
+    CIFAR10,
+    PADDING,
+    SCALING,
+    Images,
+    augmented_batches,
+    batches,
+)
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.encoding import encode
 from mpo_snn.errors import MpoError
@@ -142,9 +149,9 @@ class Training:
         self.loss_sum = torch.zeros((), device=options.device)
         self.correct = torch.zeros((), device=options.device)
         count = 0
-        for x, label in batches(
-            images, options.batch, generator, options.cutout, options.autoaugment
-        ):
+        strong = self.epoch < options.epochs - options.refine
+        cutout, autoaugment = (options.cutout, options.autoaugment) if strong else (0, False)
+        for x, label in augmented_batches(images, options.batch, generator, cutout, autoaugment):
             self._learn(x, label, steps)
             self.optimizer.step()
             self.schedule.step()

@@ -31,7 +31,10 @@ from mpo_snn.kernels.triton_kernels import (
 )
 from mpo_snn.surrogate import SUPPORT_SHARE, Shape, half_support
 
-BLOCK = 1024
+BLOCK, WARPS = 1024, 4
+"""Neurons of a program of the forward kernel, and its warps."""
+BACKWARD_BLOCK, BACKWARD_WARPS = 1024, 4
+"""The same backward."""
 ANEW = 32
 """Timesteps up to which the membrane of a block stays in registers; of more it is kept."""
 REGISTERS = 8192
@@ -112,7 +115,7 @@ def run_forward(source: Tensor, step: Tensor, p: Prepared, how: How) -> Found:
     """Spikes and what else is wanted; `step` is one timestep of the source (`one_step`)."""
     beta, _, slope, _ = p.tensors
     spk, v, u = room_for(source, step, beta, how)
-    grid, features, block = _grid(step)
+    grid, features, block = _grid(step, BLOCK)
     sums = v.new_empty((3, math.prod(grid)) if how.observed else 0, dtype=torch.float32)
     support = v  # not read unless observed
     if how.observed:
@@ -122,7 +125,7 @@ def run_forward(source: Tensor, step: Tensor, p: Prepared, how: How) -> Found:
         features, step.numel(), 0 if how.constant else step.numel(), math.prod(grid),
         STEPS=how.steps, RESET=RESETS[how.reset, how.reset_timing], DECAY=how.input_gain == "decay",
         MEMBRANE=v.numel() > 0, STATISTIC=STATISTICS.index(how.statistic), POWER=how.power,
-        SHAPE=SHAPES[how.surrogate], BLOCK=block, enable_fp_fusion=False,
+        SHAPE=SHAPES[how.surrogate], BLOCK=block, num_warps=WARPS, enable_fp_fusion=False,
     )  # fmt: skip
     return Found(spk, v, u, sums.sum(1) / spk.numel() if how.observed else sums)
 
@@ -146,14 +149,15 @@ def run_backward(
         None if g is None else _laid_out_as(g, its)
         for g, its in zip(by, (like, like, step), strict=True)
     ]
-    grid, features, block = _grid(step, steps)
+    grid, features, block = _grid(step, _backward_block(how))
     backward_kernel[grid](
         source, kept, *(kept if g is None else g for g in given), grad, *p.tensors, *p.indices,
         features, step.numel(), 0 if how.constant else step.numel(),
         STEPS=steps, RESET=RESETS[how.reset, how.reset_timing], DECAY=how.input_gain == "decay",
         KEPT=how.keeps_membrane, SPIKES=given[0] is not None, MEMBRANE=given[1] is not None,
         STATISTIC=0 if given[2] is None else STATISTICS.index(how.statistic),
-        CONSTANT=how.constant, SHAPE=SHAPES[how.surrogate], BLOCK=block, enable_fp_fusion=False,
+        CONSTANT=how.constant, SHAPE=SHAPES[how.surrogate], BLOCK=block,
+        num_warps=BACKWARD_WARPS, enable_fp_fusion=False,
     )  # fmt: skip
     return grad
 
@@ -197,15 +201,18 @@ def _laid_out_as(grad: Tensor, like: Tensor) -> Tensor:
     return grad if same else torch.empty_like(like, dtype=grad.dtype).copy_(grad)
 
 
-def _grid(step: Tensor, held: int = 1) -> tuple[tuple[int, int], int, int]:
-    """Programs (samples, blocks of features), features of a sample, block.
+def _backward_block(how: How) -> int:
+    """Neurons of a program of the backward kernel, fewer the more timesteps it holds of each."""
+    if how.keeps_membrane:
+        return BACKWARD_BLOCK
+    held: int = triton.next_power_of_2(how.steps)
+    return min(BACKWARD_BLOCK, max(128, REGISTERS // held))
 
-    `held`: timesteps whose membrane a program has in registers.
-    """
+
+def _grid(step: Tensor, block: int) -> tuple[tuple[int, int], int, int]:
+    """Programs (samples, blocks of features), features of a sample, block."""
     features = step[0].numel()
-    block = min(BLOCK, triton.next_power_of_2(features))
-    if held <= ANEW:
-        block = min(block, max(128, REGISTERS // triton.next_power_of_2(held)))
+    block = min(block, triton.next_power_of_2(features))
     return (step.shape[0], triton.cdiv(features, block)), features, block
 
 

@@ -106,7 +106,7 @@ class StepGraph(Generic[Answer]):
         try:
             self._replay = recorder(run)
         except RuntimeError as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
         self._answer = found[0]
         self._gradients = [parameter.grad for parameter in self._parameters]
         records = [n.record for n in neurons_of(network).values() if n.record is not None]
@@ -172,7 +172,7 @@ class StepGraphs(Generic[Answer]):
         return self._graph(x, y)
 
 
-def _refusal(error: RuntimeError) -> RunError:
+def refusal(error: RuntimeError) -> RunError:
     """What is told of a recording that failed: its cause, which torch's own error may hide."""
     first: BaseException = error
     while first.__context__ is not None:
