@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from mpo_snn.device_constants import constant
 from mpo_snn.kernels import BACKENDS
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import ResetTiming
@@ -99,7 +100,7 @@ def _with_statistics(reset: ResetKind, device: str, backend: str) -> Variant:
         spk = layer.scan_spikes(x)
         (sample,) = record.take_sequences()
         # As large as the gradient of a spike, so that the check of equality sees it.
-        by_mean = torch.tensor(float(sample.layer.count), device=device)
+        by_mean = constant((float(sample.layer.count),), torch.float32, by_m2.device)[0]
         found = (spk, sample.layer.mean, sample.layer.m2)
         torch.autograd.backward(found, (grad, by_mean, by_m2))
 

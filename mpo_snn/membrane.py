@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mpo_snn.kernels import counts_in_one_pass
 from mpo_snn.lif import LIFParameters
 from mpo_snn.moments import Moments, merge, moments
 from mpo_snn.multi_spike import nearest_multiple
@@ -86,6 +87,10 @@ def share_inside(u: Tensor, layer: Moments, gamma: float) -> Tensor:
 
     Where the moments are per channel, each U is held against its own channel.
     """
+    if counts_in_one_pass(u):
+        from mpo_snn.kernels.triton_band import share_inside_triton
+
+        return share_inside_triton(u, layer, gamma)
     channels = (-1, *[1] * (u.dim() - 2)) if layer.mean.dim() else ()
     mean, sigma = layer.mean.reshape(channels), layer.sigma.reshape(channels)
     return (u - mean).abs_().le_(gamma * sigma).mean()

@@ -150,6 +150,17 @@ def synapse_scan(
     return synapse_scan_in_place(x, alpha, input_gain)
 
 
+def counts_in_one_pass(u: Tensor) -> bool:
+    """Whether the device has a kernel for the share of U in a band (`triton_band`)."""
+    import torch
+
+    if u.device.type != "cuda" or torch.compiler.is_compiling() or not _has_triton():
+        return False
+    from mpo_snn.kernels.triton_scan import is_dense
+
+    return is_dense(u)
+
+
 def default_backend(device: str) -> str:
     """The backend that a device's layers run on unless one is asked for."""
     if device == "cuda" and _has_triton():

@@ -16,6 +16,7 @@ from mpo_snn.kernels.triton_scan import (
     Found,
     How,
     Prepared,
+    is_dense,
     one_step,
     prepare,
     run_backward,
@@ -34,14 +35,9 @@ def why_not(current: Tensor, p: LIFParameters) -> str | None:
     if current.numel() == 0:
         return "its input is empty"
     step = current[0]
-    features = step[0].numel()
-    dense = sorted(zip(step[0].stride(), step[0].shape, strict=True))
-    expected = 1
-    for stride, size in dense:
-        if size > 1 and stride != expected:
-            return "its input is not dense in memory"
-        expected *= size
-    if step.shape[0] > 1 and step.stride(0) != features:
+    if not is_dense(step[0]):
+        return "its input is not dense in memory"
+    if step.shape[0] > 1 and step.stride(0) != step[0].numel():
         return "its samples do not lie one after another in memory"
     if current.shape[0] > 1 and current.stride(0) not in (0, step.numel()):
         return "its timesteps do not lie one after another in memory"

@@ -14,18 +14,20 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from mpo_snn.kernels import triton_band
+from mpo_snn.kernels.triton_band import band_kernel
 from mpo_snn.kernels.triton_kernels import backward_kernel, forward_kernel
+from mpo_snn.kernels.triton_scan import BLOCK
 
 HOPPER = GPUTarget("cuda", 90, 32)
 IN_FLOAT32 = ("membrane", "final", "sums", "betas", "thresholds", "slopes", "scales", "supports")
-IN_FLOAT32 += ("grad_membrane", "grad_final")
+IN_FLOAT32 += ("grad_membrane", "grad_final", "us", "means", "m2s")
+NUMBERS = ("count", "gamma")
 STORED = ("current", "spikes", "grad_spikes", "grad_current")
-COMMON = {"DECAY": True, "SHAPE": 0}
 
 
 def compiled(kernel: Any, stored: str, constants: dict[str, Any]) -> dict[str, int]:
     """One kernel, with parameters that are one number and sizes that are multiples of 16."""
-    constants = {**COMMON, **constants}
     signature, aligned = {}, {}
     for place, name in enumerate(kernel.arg_names):
         if re.fullmatch(r"[dm]\d", name):
@@ -33,21 +35,26 @@ def compiled(kernel: Any, stored: str, constants: dict[str, Any]) -> dict[str, i
         if name in constants:
             signature[name] = "constexpr"
             continue
+        if name in NUMBERS:
+            signature[name] = "fp32"
+            continue
         kind = stored if name in STORED else "fp32" if name in IN_FLOAT32 else None
         signature[name] = f"*{kind}" if kind else "i32"
         aligned[(place,)] = [["tt.divisibility", 16]]
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=aligned)
     found = triton.compile(source, target=HOPPER, options={"enable_fp_fusion": False})
-    wide = re.findall(r"ld\.global\.v4", found.asm["ptx"])
+    words = "4" if stored == "fp32" else "24"  # of 32 bits
+    wide = re.findall(rf"ld\.global\.v[{words}]\.b32", found.asm["ptx"])
     return {"wide_loads": len(wide), "bytes": len(found.asm["cubin"])}
 
 
 def main() -> None:
-    """Both kernels for stored types, resets and statistics."""
+    """Both kernels of the scan for stored types, resets and statistics, and that of rho."""
     rows = {}
     for stored in ("fp32", "bf16"):
         for reset in (0, 1, 2, 3):
-            case = {"STEPS": 4, "RESET": reset, "STATISTIC": reset % 3, "BLOCK": 1024}
+            case = {"STEPS": 4, "RESET": reset, "STATISTIC": reset % 3, "BLOCK": BLOCK}
+            case |= {"DECAY": True, "SHAPE": 0}
             rows[f"forward {stored} {reset}"] = compiled(
                 forward_kernel, stored, {**case, "MEMBRANE": False, "POWER": reset == 1}
             )
@@ -56,6 +63,7 @@ def main() -> None:
                 stored,
                 {**case, "KEPT": reset == 3, "SPIKES": True, "MEMBRANE": False, "CONSTANT": False},
             )
+    rows["band"] = compiled(band_kernel, "fp32", {"ROUNDS": 33, "BLOCK": triton_band.BLOCK})
     print(json.dumps(rows))
 
 

@@ -16,11 +16,13 @@ from torch import Tensor
 from mpo_snn.errors import RecipeError
 from mpo_snn.kernels import lif_scan, lif_scan_observed
 from mpo_snn.lif import LIFParameters
-from mpo_snn.membrane import observe
+from mpo_snn.membrane import observe, take_sample
+from mpo_snn.moments import Moments
 from mpo_snn.surrogate import Shape
 
 pytest.importorskip("triton")
 triton_scan = importlib.import_module("mpo_snn.kernels.triton_scan")
+triton_band = importlib.import_module("mpo_snn.kernels.triton_band")
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = "cuda" if ON_GPU else "cpu"
@@ -177,6 +179,51 @@ def test_what_it_cannot_run_is_said_and_runs_elsewhere(change: Any, reason: str)
     with pytest.raises(RecipeError, match=f"backend triton: {reason}"):
         lif_scan(current, p, "triton")
     assert torch.equal(lif_scan(current, p)[0], lif_scan(current, p, "reference")[0])
+
+
+@given(
+    shape=st.sampled_from([(7,), (3, 5), (2, 3, 5, 4), (4, 40, 6, 7), (3, 1, 4, 4)]),
+    channels_last=st.booleans(),
+    per_channel=st.booleans(),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    gamma=st.sampled_from([0.5, 1.0, 2.0]),
+    most=st.sampled_from([1, 2, 1024]),
+)
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_the_share_in_the_band_is_that_of_plain_torch(
+    shape: tuple[int, ...],
+    channels_last: bool,
+    per_channel: bool,
+    dtype: torch.dtype,
+    gamma: float,
+    most: int,
+) -> None:
+    """`most`: programs, each of which then counts several blocks."""
+    u = torch.randn(shape, generator=torch.Generator().manual_seed(len(shape))).to(DEVICE, dtype)
+    if channels_last and len(shape) == 4:
+        u = u.contiguous(memory_format=torch.channels_last)
+    with mock.patch.object(triton_band, "PROGRAMS", most):
+        granularity: Any = "channel" if per_channel else "layer"
+        layer = take_sample(u, torch.zeros(3), gamma, granularity, per_neuron=False).layer
+        found = triton_band.share_inside_triton(u, layer, gamma)
+    expected = _share_inside_in_a_loop(u, layer, gamma)
+    assert float(found) == pytest.approx(expected, abs=1e-6)
+
+
+def _share_inside_in_a_loop(u: Tensor, layer: Moments, gamma: float) -> float:
+    means, sigmas = (x.reshape(-1).tolist() for x in (layer.mean, layer.sigma))
+    inside = 0
+    for sample in u:
+        rows = sample.reshape(len(means), -1) if len(means) > 1 else sample.reshape(1, -1)
+        for row, mean, sigma in zip(rows, means, sigmas, strict=True):
+            inside += sum(abs(value - mean) <= gamma * sigma for value in row.tolist())
+    return inside / u.numel()
+
+
+def test_a_layer_that_does_not_move_is_all_inside() -> None:
+    u = torch.full((2, 3, 4), 0.25, device=DEVICE)
+    layer = take_sample(u, torch.zeros(3), 1.0, "layer", per_neuron=False).layer
+    assert float(triton_band.share_inside_triton(u, layer, 1.0)) == 1.0
 
 
 def test_a_layout_it_cannot_read_is_said() -> None:
