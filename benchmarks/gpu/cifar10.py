@@ -36,7 +36,6 @@ def main(argv: list[str] | None = None) -> int:
     if options.graph is None:
         options.graph = options.device == "cuda"
     on_own_stream(options.device)
-    options.start = None if options.start is None else str(options.start)
     results = Results("cifar10", options)
     case = _case(options)
     if not results.is_wanted(case):
@@ -118,7 +117,8 @@ _NOT_OF_THE_CASE = (
 
 
 def _case(options: argparse.Namespace) -> dict[str, Any]:
-    return {key: value for key, value in vars(options).items() if key not in _NOT_OF_THE_CASE}
+    case = {key: value for key, value in vars(options).items() if key not in _NOT_OF_THE_CASE}
+    return case | {"start": None if options.start is None else options.start.name}
 
 
 def _table(layers: dict[str, dict[str, float]]) -> str:

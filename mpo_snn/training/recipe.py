@@ -112,7 +112,7 @@ class Recipe:
     threads: int | None = None
     precision: Precision = "float32"
     events: Literal["auto", "never"] = "auto"
-    cuda_graphs: Literal["auto", "never"] = "never"
+    cuda_graphs: Literal["auto", "never"] = "auto"
     data: DataSettings
     network: NetworkSettings
     neuron: NeuronSettings = field(default_factory=NeuronSettings)
