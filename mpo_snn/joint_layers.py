@@ -16,11 +16,22 @@ from mpo_snn.neurons import MPONeuron
 class JointLayers:
     """Layers whose statistics are worked on together.
 
-    One layer with its moments, 0-d or (channels,), or several with those of each, (layers,).
+    One layer with its moments, 0-d or (channels,), or several with those of each, (layers,). What
+    is computed of them is kept, so these objects last no longer than a step.
     """
 
     neurons: list[MPONeuron]
     layer: Moments
+    _sigma: Tensor | None = None
+    _threshold: Tensor | None = None
+    _detached: JointLayers | None = None
+
+    @property
+    def sigma(self) -> Tensor:
+        """Standard deviation of each, volt."""
+        if self._sigma is None:
+            self._sigma = self.layer.sigma
+        return self._sigma
 
     @property
     def width(self) -> Tensor:
@@ -30,18 +41,32 @@ class JointLayers:
 
     @property
     def threshold(self) -> Tensor:
-        """Of their neurons, in volt: one number a layer, or one a channel."""
-        if len(self.neurons) > 1:
-            return torch.stack([_threshold(neuron, False) for neuron in self.neurons])
-        return _threshold(self.neurons[0], self.layer.mean.dim() > 0)
+        """Of their neurons, in volt: one number a layer, or one a channel; without a graph."""
+        if self._threshold is None:
+            self._threshold = self._thresholds()
+        return self._threshold
+
+    @property
+    def threshold_moves(self) -> bool:
+        """Whether an optimiser moves a threshold of theirs."""
+        return any(neuron.threshold.requires_grad for neuron in self.neurons)
+
+    @property
+    def detached(self) -> JointLayers:
+        """The same, cut from the graph."""
+        if self._detached is None:
+            self._detached = JointLayers(self.neurons, self.layer.detached())
+        return self._detached
 
     def of_each(self, values: Tensor) -> Sequence[Tensor]:
         """What belongs to each layer."""
         return values.unbind() if len(self.neurons) > 1 else (values,)
 
-    def detached(self) -> JointLayers:
-        """The same, cut from the graph."""
-        return JointLayers(self.neurons, self.layer.detached())
+    def _thresholds(self) -> Tensor:
+        if len(self.neurons) == 1:
+            return _threshold(self.neurons[0], self.layer.mean.dim() > 0).detach()
+        with torch.no_grad():
+            return torch.stack([_threshold(neuron, False) for neuron in self.neurons])
 
 
 def joint_layers(layers: Sequence[tuple[MPONeuron, Moments]]) -> list[JointLayers]:
@@ -63,7 +88,7 @@ def joint_layers(layers: Sequence[tuple[MPONeuron, Moments]]) -> list[JointLayer
 
 def _threshold(neuron: MPONeuron, per_channel: bool) -> Tensor:
     """The threshold of a layer as a value, in volt: one number, or one a channel."""
-    threshold = neuron.values()[1].detach()
+    threshold = neuron.values()[1]
     if not per_channel or threshold.numel() == 1:
         return threshold.mean() if threshold.dim() else threshold
     return threshold.flatten(1).mean(1) if threshold.dim() > 1 else threshold

@@ -79,6 +79,11 @@ class MembraneRecord:
         self._v, self._counted, self._steps = None, 0.0, 0
         self.open.append(self.sample(u, counted))
 
+    @property
+    def has_open(self) -> bool:
+        """Whether there is a sequence that nobody has taken."""
+        return bool(self.open) or self._v is not None
+
     def take_sequences(self) -> list[Sample]:
         """The samples of all sequences since the last call, with their graphs."""
         self.close()

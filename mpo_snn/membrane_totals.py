@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from mpo_snn.gradient_scale import HEIGHT_RAILS
+from mpo_snn.joint_layers import JointLayers
 from mpo_snn.membrane import Sample
-from mpo_snn.moments import Moments
 
 KEYS = ("mu", "sigma", "rho", "coverage", "density", "width", "height", "rails")
 
@@ -33,7 +33,7 @@ class Totals:
         samples: Sequence[Sample],
         widths: Sequence[Tensor],
         heights: Sequence[Tensor],
-        joint: Moments | None = None,
+        joint: JointLayers | None = None,
     ) -> None:
         """Add one step.
 
@@ -41,14 +41,14 @@ class Totals:
             samples: statistics of the membrane of every layer in it.
             widths: of the surrogates, in volt; one number or one per channel.
             heights: of the surrogates, 0-d.
-            joint: moments of all layers as vectors, (layers,), where somebody has them.
+            joint: all layers together, where somebody has them so.
         """
         low, high = HEIGHT_RAILS
         if joint is None:
             mu = _means([sample.layer.mean for sample in samples])
             sigma = _means([sample.layer.sigma for sample in samples])
         else:
-            mu, sigma = joint.mean.float(), joint.sigma.float()
+            mu, sigma = joint.layer.mean.float(), joint.sigma.float()
         counted = torch.stack([sample.counted for sample in samples])
         height = torch.stack(tuple(heights)).float()
         now = torch.stack(

@@ -94,6 +94,7 @@ class MPO:
         _refuse_what_cannot_be_adapted(neurons, settings.adapt_width, learn_width and per_channel)
         self.layers = {name: _Layer(neuron) for name, neuron in neurons.items()}
         self.totals = Totals()
+        self._joint: list[JointLayers] | None = None
         for neuron in neurons.values():
             neuron.height_norm = settings.height_norm
             neuron.record = MembraneRecord(
@@ -144,19 +145,24 @@ class MPO:
         return self._dist_loss(parts, dist_pulls), self._width_loss(parts)
 
     def _open_parts(self) -> list[JointLayers]:
-        return self._parts(self._complete("regularizer", self._take_open()))
+        is_first = not any(_record(layer).read for layer in self.layers.values())
+        parts = self._parts(self._complete("regularizer", self._take_open()))
+        # What `step` would find again, unless something moves before.
+        is_all = is_first and not any(part.threshold_moves for part in parts)
+        self._joint = [part.detached for part in parts] if is_all else None
+        return parts
 
     def _dist_loss(self, parts: list[JointLayers], pulls: bool) -> Tensor:
         found = []
         for part in parts:
-            layer = part.layer if pulls else part.layer.detached()
+            layer = part.layer if pulls else part.detached.layer
             found.append(kl_normal(layer, self._target_mean(part), self.settings.target_std))
         return self._mean_of_layers(parts, found)
 
     def _width_loss(self, parts: list[JointLayers]) -> Tensor:
         found = []
         for part in parts:
-            extent = self._extent(part if self.settings.width_pull else part.detached())
+            extent = self._extent(part if self.settings.width_pull else part.detached)
             c = self._width_scale.beside(part.width)
             found.append((part.width - c * extent).abs())
         return self._mean_of_layers(parts, found)
@@ -180,10 +186,12 @@ class MPO:
         """
         if progress is not None:
             self.progress = progress
-        self._take_open()
+        if any(_record(layer).has_open for layer in self.layers.values()):
+            self._take_open()
+            self._joint = None
         everything = {name: _record(layer).take_all() for name, layer in self.layers.items()}
         samples = self._complete("step", everything)
-        parts = self._parts(samples)
+        parts, self._joint = self._joint or self._parts(samples), None
         for part in parts:
             self._follow_width(part)
         for name, sample in samples.items():
@@ -196,7 +204,7 @@ class MPO:
             list(samples.values()),
             [n.width for n in neurons],
             [n.height for n in neurons],
-            parts[0].layer if len(parts) == 1 and len(samples) > 1 else None,
+            parts[0] if len(parts) == 1 and len(samples) > 1 else None,
         )
 
     def statistics(self, clear: bool = True) -> dict[str, dict[str, float]]:
@@ -288,18 +296,20 @@ class MPO:
     def _extent(self, part: JointLayers) -> Tensor:
         """What the width follows c times of, in volt."""
         if self.settings.width_follows == "spread":
-            return part.layer.sigma
-        return reach(part.layer, part.threshold)
+            return part.sigma
+        return reach(part.layer.mean, part.sigma, part.threshold)
 
     def _follow_width(self, part: JointLayers) -> None:
         settings = self.settings
         if not settings.adapt_width or settings.width_update != "ema":
             return
-        targets = self._width_scale.value * self._extent(part)
-        for neuron, target in zip(part.neurons, part.of_each(targets), strict=True):
+        targets = part.of_each(self._width_scale.value * self._extent(part))
+        for neuron, target in zip(part.neurons, targets, strict=True):
             if neuron.width.dim() < target.dim():
                 neuron.put("width", neuron.width.expand(target.shape))
-            neuron.width.lerp_(target.to(neuron.width.dtype), 1.0 - settings.width_momentum)
+        widths = [neuron.width for neuron in part.neurons]
+        own = [target.to(width.dtype) for target, width in zip(targets, widths, strict=True)]
+        torch._foreach_lerp_(widths, own, 1.0 - settings.width_momentum)
 
     def _follow_rms(self, neuron: MPONeuron, sample: Sample) -> None:
         if self.settings.height_norm == "rms":

@@ -21,7 +21,7 @@ def kl_normal(layer: Moments, target_mean: float | Tensor = 0.0, target_std: flo
     return log_ratio + (variance + shift * shift) / (2.0 * target_std**2) - 0.5
 
 
-def reach(layer: Moments, threshold: Tensor) -> Tensor:
+def reach(mean: Tensor, sigma: Tensor, threshold: Tensor) -> Tensor:
     r"""The larger of sigma and the distance of the mean from the threshold, in volt.
 
     A layer that hardly fires has its mean far below the threshold and little spread. A width that
@@ -30,4 +30,4 @@ def reach(layer: Moments, threshold: Tensor) -> Tensor:
 
     .. math:: \max(\sigma, |\mu - \theta|)
     """
-    return torch.maximum(layer.sigma, (layer.mean - threshold).abs())
+    return torch.maximum(sigma, (mean - threshold).abs())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from typing import Literal
 
 import pytest
 import snntorch
@@ -49,6 +50,38 @@ def test_two_regularizers_of_one_forward_are_an_error_but_the_step_still_works()
     mpo.step()
     with pytest.raises(MpoError, match="no membrane statistics"):
         mpo.step()
+
+
+@pytest.mark.parametrize("learns", (False, True))
+@pytest.mark.parametrize("forwards", (1, 2))
+@pytest.mark.parametrize("follows", ("spread", "reach"))
+def test_the_step_finds_the_same_whether_the_regularizer_looked_before(
+    learns: bool, forwards: int, follows: Literal["spread", "reach"]
+) -> None:
+    """Of one forward or several, and where the optimiser moves thresholds in between."""
+    after = []
+    for looks in (False, True):
+        network = TwoLayers()
+        mpo = MPO(network, MPOSettings(width_follows=follows, width_momentum=0.5))
+        for layer in mpo.layers.values():
+            layer.neuron.threshold.requires_grad_(learns)
+        for number in range(forwards):
+            Unrolled(network, 3)(normal(3, 7, 6, seed=number))
+            if looks:
+                mpo.regularizer()
+        if learns:
+            with torch.no_grad():
+                for layer in mpo.layers.values():
+                    layer.neuron.threshold.add_(3.0)
+        mpo.step()
+        after.append(
+            (mpo.statistics(), [layer.neuron.width.clone() for layer in mpo.layers.values()])
+        )
+    for key in ("mu", "sigma", "width"):
+        for without, looked in zip(*(table.values() for table, _ in after), strict=True):
+            assert looked[key] == pytest.approx(without[key], rel=1e-6)
+    for without, looked in zip(*(widths for _, widths in after), strict=True):
+        torch.testing.assert_close(looked, without)
 
 
 def test_a_network_without_mpo_neurons_is_refused_with_the_way_out() -> None:
