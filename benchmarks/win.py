@@ -5,6 +5,7 @@ python -m benchmarks.win benchmarks/results/win docs/evidence
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -26,9 +27,13 @@ DATA = {
 """Title of each comparison."""
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     """Read the summaries and draw."""
-    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    parser = argparse.ArgumentParser(prog="benchmarks.win", description=__doc__)
+    parser.add_argument("source", type=Path, help="folder of the summaries")
+    parser.add_argument("target", type=Path, help="folder for win.svg")
+    options = parser.parse_args(argv)
+    source, target = options.source, options.target
     found = {
         name: json.loads((source / f"{name}.json").read_text(encoding="utf-8")) for name in DATA
     }
@@ -43,6 +48,7 @@ def main() -> None:
         axes[0].set_ylabel("held-out accuracy / %")
         axes[len(DATA)].set_ylabel("test accuracy / %")
         figure.savefig(target / "win.svg", metadata={"Date": None})
+    return 0
 
 
 def _tuning(axes: Axes, summary: dict[str, Any]) -> None:
@@ -78,4 +84,4 @@ def _seeds(axes: Axes, summary: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

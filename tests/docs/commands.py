@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
+import io
 import re
 import tomllib
 from importlib.util import find_spec
@@ -42,11 +44,22 @@ def parse(words: list[str]) -> None:
 
 
 def exists(words: list[str]) -> bool:
-    """Whether a target of make, or a module run with `python -m`, is there."""
+    """Whether a target of make, or a module run with `python -m` and its options, are there."""
     if words[0] == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         return set(words[1:]) <= set(targets)
-    return words[:2] == ["python", "-m"] and find_spec(words[2]) is not None
+    if words[:2] != ["python", "-m"] or find_spec(words[2]) is None:
+        return False
+    known = _help(words[2])
+    return all(word in known for word in words[3:] if word.startswith("--"))
+
+
+def _help(module: str) -> set[str]:
+    """The options that a module's help names."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
+        importlib.import_module(module).main(["--help"])
+    return set(re.findall(r"--[\w-]+", told.getvalue()))
 
 
 def _module(name: str) -> ModuleType:

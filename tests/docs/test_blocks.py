@@ -1,4 +1,4 @@
-"""Every fenced block of README.md and docs/ does what it shows."""
+"""Every fenced block of the pages on the site does what it shows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from tests.docs import commands
 from tests.docs.blocks import LANGUAGES, Block, blocks_of
 
 ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks" / "README.md"
 PAGES = [
     page
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    for page in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), BENCHMARKS)
     if "```" in page.read_text(encoding="utf-8")
 ]
 
@@ -93,4 +94,6 @@ def test_targets_and_modules_are_looked_up() -> None:
     assert commands.exists(["make", "demo"]) and not commands.exists(["make", "nothing"])
     assert commands.exists(["python", "-m", "benchmarks.win"])
     assert not commands.exists(["python", "-m", "benchmarks.nothing"])
+    assert commands.exists(["python", "-m", "benchmarks.gpu.throughput", "--network", "vgg11"])
+    assert not commands.exists(["python", "-m", "benchmarks.gpu.throughput", "--networks", "vgg11"])
     assert not commands.exists(["rm", "-r", "runs"])
