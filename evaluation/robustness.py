@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import nir
 
-from mpo_snn.data.corruptions import DataRange, corrupt, data_range
+from mpo_snn.data.corruptions import DataRange, corrupt, range_over
 from mpo_snn.encoding import encode
 from mpo_snn.errors import RecipeError
 from mpo_snn.graph.execute import Transmit
@@ -147,7 +147,8 @@ class _Bench:
 
     @cached_property
     def _within(self) -> DataRange:
-        return data_range(self._dataset.test_x[:])
+        x, y = self._dataset.test_x, self._dataset.test_y
+        return range_over(part for part, _ in batches(x, y, self._setting.batch_size))
 
     def correct(self, kind: str, level: float, seed: int) -> int:
         """Right answers under one fault."""

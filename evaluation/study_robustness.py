@@ -9,15 +9,13 @@ same noise.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
 from itertools import cycle
 from typing import Any
 
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mpo_snn.data.corruptions import Corruption, DataRange, corrupt, data_range, joint_range
-from mpo_snn.data.dataset import Dataset
+from mpo_snn.data.corruptions import Corruption, corrupt, range_over
 from mpo_snn.training.rundir import Run
 
 from .activity import batches
@@ -69,7 +67,7 @@ def run_robustness(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) 
 def _measure(run: Run, settings: Mapping[str, Any], device: str) -> dict[str, Any]:
     """Accuracy without noise, and by kind and level (as words: JSON keys are words)."""
     data, network = split_of(run), run.load_network().to(device)
-    within = _range_of(data)
+    within = range_over(x for x, _ in batches(data.test_x, data.test_y, BATCH_SIZE))
 
     def accuracy(kind: Corruption, level: float) -> float:
         def noisy(x: Tensor, index: int) -> Tensor:
@@ -84,12 +82,6 @@ def _measure(run: Run, settings: Mapping[str, Any], device: str) -> dict[str, An
             for kind in KINDS
         },
     }
-
-
-def _range_of(data: Dataset) -> DataRange:
-    """Range of each channel over the whole split."""
-    ranges = (data_range(x) for x, _ in batches(data.test_x, data.test_y, BATCH_SIZE))
-    return reduce(joint_range, ranges)
 
 
 def _ratio(noisy: float, clean: float) -> float | None:

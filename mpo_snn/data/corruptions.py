@@ -15,7 +15,9 @@ dark or bright.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -46,8 +48,16 @@ def data_range(x: Tensor) -> DataRange:
     return DataRange(low.reshape(-1, 1, 1), high.reshape(-1, 1, 1))
 
 
-def joint_range(a: DataRange, b: DataRange) -> DataRange:
-    """Range of both together."""
+def range_over(parts: Iterable[Tensor]) -> DataRange:
+    """Range of all batches of a data set, each held no longer than it takes to look at it.
+
+    Args:
+        parts: at least one, each of samples as `data_range` takes them.
+    """
+    return reduce(_joint, map(data_range, parts))
+
+
+def _joint(a: DataRange, b: DataRange) -> DataRange:
     return DataRange(torch.minimum(a.low, b.low), torch.maximum(a.high, b.high))
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mpo_snn.data.corruptions import Corruption, DataRange, corrupt, data_range, joint_range
+from mpo_snn.data.corruptions import Corruption, DataRange, corrupt, data_range, range_over
 
 X = torch.full((64, 3, 16, 16), 0.5)
 UNIT = DataRange(torch.zeros(3, 1, 1), torch.ones(3, 1, 1))
@@ -64,7 +64,7 @@ def test_range_by_channel() -> None:
     found = data_range(x)
     assert found.low.flatten().tolist() == [0.0, -1.0]
     assert found.high.flatten().tolist() == [5.0, 3.0]
-    halves = joint_range(data_range(x[:1]), data_range(x[1:]))
+    halves = range_over(x.split(1))
     assert torch.equal(halves.low, found.low)
     assert torch.equal(halves.high, found.high)
     framed = data_range(x.unsqueeze(0))
