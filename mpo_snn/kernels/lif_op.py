@@ -7,6 +7,7 @@ back takes longer than a small layer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.kernels.numba_layout import Layout, dense_layout
-from mpo_snn.kernels.numba_scan import Found, Given, How, prepare, run_backward, run_forward
+from mpo_snn.kernels.numba_scan import Given, How, prepare, run_backward, run_forward
 
 _empty = partial(torch.empty, dtype=torch.float32)
 
@@ -38,7 +39,7 @@ def lif_scan(
     per_neuron: bool = False,
     keep_u: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Run a layer over all timesteps: what `numba_scan.Found` has.
+    """Run a layer over all timesteps: what `numba_scan.Found` has, empty where that has None.
 
     Args:
         current: input in volt, (time, batch, *features), float32 or bfloat16, dense in memory.
@@ -72,7 +73,7 @@ def lif_scan(
         keep_u,
     )
     found = run_forward(current, prepare(beta, threshold, slope, scale, how), how)
-    return tuple(found)  # type: ignore[return-value]
+    return _all(found)  # type: ignore[return-value]
 
 
 @torch.library.custom_op("mpo_snn::lif_scan_backward", mutates_args=(), device_types="cpu")
@@ -99,7 +100,12 @@ def lif_scan_backward(
     p = prepare(beta, threshold, slope, scale, how)
     given = Given(by_spk, by_v, by_mean, by_m2)
     found = run_backward(current, p, mean, given, tuple(needs), how)
-    return tuple(_empty(0) if x is None else x for x in found)  # type: ignore[return-value]
+    return _all(found)  # type: ignore[return-value]
+
+
+def _all(found: Iterable[Tensor | None]) -> tuple[Tensor, ...]:
+    """An operator gives tensors alone."""
+    return tuple(_empty(0) if x is None else x for x in found)
 
 
 @lif_scan.register_fake
@@ -113,7 +119,7 @@ def _shapes(
     def small(*shape: int) -> Tensor:
         return _empty(shape if none is None else (none,))
 
-    return Found(
+    return (
         layout.over_time(current.dtype),
         layout.over_time(torch.float32) if wanted.want_membrane else _empty(0),
         small(*moments),
@@ -151,10 +157,10 @@ def _backward_shapes(
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    found, ctx.how = Found(*output), How(*inputs[5:])
+    ctx.how = How(*inputs[5:])
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*inputs[:5], found.mean)
-    ctx.mark_non_differentiable(found.shares, found.rho, found.neurons, found.u)
+    ctx.save_for_backward(*inputs[:5], output[2])
+    ctx.mark_non_differentiable(*output[4:])
 
 
 def _gradient(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:

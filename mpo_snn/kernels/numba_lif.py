@@ -47,8 +47,9 @@ def why_not(current: Tensor, p: LIFParameters) -> str | None:
 
 def lif_scan_numba(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
     """Spikes and membrane of all timesteps; see `lif_scan_reference`."""
-    found = _scan(current, p, _how(p, True))
-    return found.spk, found.v
+    spk, v, *_ = _scan(current, p, _how(p, True))
+    assert v is not None, "a membrane that was wanted is there"
+    return spk, v
 
 
 def lif_spikes_numba(current: Tensor, p: LIFParameters) -> Tensor:
@@ -71,14 +72,14 @@ def lif_scan_numba_sampled(
         processes(record.group) > 1,
     )
     found = _scan(current, p, how)
-    count = current.numel() / current.shape[0] / found.mean.numel()
+    spk, v, mean, m2, shares, rho, of_neurons, u = found
+    assert mean is not None and m2 is not None and shares is not None and rho is not None
+    count = current.numel() / current.shape[0] / mean.numel()
     neurons = None
-    if how.per_neuron:
-        neurons = Moments(current.shape[1], found.neurons[0], found.neurons[1])
-    layer = Moments(count, found.mean, found.m2)
-    u = found.u if how.keep_u else None
-    sample = Sample(layer, neurons, found.rho, found.shares, u)
-    return found.spk, found.v if want_membrane else None, sample
+    if how.per_neuron and of_neurons is not None:
+        neurons = Moments(current.shape[1], of_neurons[0], of_neurons[1])
+    sample = Sample(Moments(count, mean, m2), neurons, rho, shares, u if how.keep_u else None)
+    return spk, v if want_membrane else None, sample
 
 
 def _how(p: LIFParameters, *wanted: Any) -> How:
@@ -104,14 +105,14 @@ class _Scan(torch.autograd.Function):
         slope: Tensor,
         scale: Tensor,
         how: How,
-    ) -> tuple[Tensor, ...]:
+    ) -> Found:
         ctx.set_materialize_grads(False)
         p = prepare(beta, threshold, slope, scale, how)
         found = run_forward(current, p, how)
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(current, found.mean, *p)
             ctx.how = how
-            ctx.mark_non_differentiable(found.shares, found.rho, found.neurons, found.u)
+            ctx.mark_non_differentiable(*(x for x in found[4:] if x is not None))
         return found
 
     @staticmethod

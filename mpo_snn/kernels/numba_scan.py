@@ -52,7 +52,7 @@ class How(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a scan gives; empty where nobody asked for it.
+    """What a scan gives; None where nobody asked for it.
 
     Attributes:
         spk: spikes, (time, batch, *features), of the type of the current.
@@ -66,13 +66,13 @@ class Found(NamedTuple):
     """
 
     spk: Tensor
-    v: Tensor
-    mean: Tensor
-    m2: Tensor
-    shares: Tensor
-    rho: Tensor
-    neurons: Tensor
-    u: Tensor
+    v: Tensor | None = None
+    mean: Tensor | None = None
+    m2: Tensor | None = None
+    shares: Tensor | None = None
+    rho: Tensor | None = None
+    neurons: Tensor | None = None
+    u: Tensor | None = None
 
 
 class Prepared(NamedTuple):
@@ -102,10 +102,9 @@ def prepare(beta: Tensor, threshold: Tensor, slope: Tensor, scale: Tensor, how: 
 def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
     """Spikes and what else is wanted."""
     layout = dense_layout(current)
-    none = torch.empty(0, dtype=torch.float32)
     spk = layout.over_time(current.dtype)
-    v = layout.over_time(torch.float32) if how.want_membrane else none
-    tensors = [current.data_ptr(), spk.data_ptr(), v.data_ptr(), 0]
+    v = layout.over_time(torch.float32) if how.want_membrane else None
+    tensors = [current.data_ptr(), spk.data_ptr(), 0 if v is None else v.data_ptr(), 0]
     times, blocks = _times(layout)
     past_caches = _goes_past_caches(spk, layout)
     kind, codes = KINDS[current.dtype], (*_codes(how, how.statistic), int(how.power), past_caches)
@@ -113,7 +112,7 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
         table, _kept = _table(p[:3], layout)
         run = _of_blocks(forward, tuple(tensors), kind, times, table, codes, _NO_PARTS)
         share_out(run, blocks, spk.numel())
-        return Found(spk, v, *(torch.empty(0, dtype=torch.float32) for _ in range(6)))
+        return Found(spk, v)
     u = layout.one_step(torch.float32)
     tensors[3] = u.data_ptr()
     peak = _peak(p.slope, how) if how.power else p.height
@@ -137,8 +136,8 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
         m2,
         shares,
         torch.tensor(_share_inside(u, mean, m2, d, how.gamma), dtype=torch.float32),
-        _moments_of_neurons(u, layout) if how.per_neuron else none,
-        u if how.keep_u else torch.empty(0, dtype=torch.float32),
+        _moments_of_neurons(u, layout) if how.per_neuron else None,
+        u if how.keep_u else None,
     )
 
 
@@ -154,7 +153,7 @@ class Given(NamedTuple):
 def run_backward(
     current: Tensor,
     p: Prepared,
-    mean: Tensor,
+    mean: Tensor | None,
     given: Given,
     needs: tuple[bool, ...],
     how: How,
@@ -164,6 +163,7 @@ def run_backward(
     parameters, statistic = tuple(p), "none"
     if given.mean is not None or given.m2 is not None:
         statistic = how.statistic
+        assert mean is not None, "gradients by moments are of a scan that took them"
         by_mean, by_m2 = (torch.zeros_like(mean) if x is None else x for x in given[2:])
         rows = (by_mean, by_m2, mean)
         parameters += (p.threshold, *(_per_channel(row, layout) for row in rows))
@@ -186,7 +186,7 @@ def run_backward(
     times, blocks = _times(layout)
     past = 0 if dx is None or constant else _goes_past_caches(dx, layout)
     codes = (*_codes(how, statistic), int(how.input_gain == "decay"), int(constant), past)
-    count = layout.neurons / max(1, mean.numel())
+    count = layout.neurons / (mean.numel() if mean is not None and mean.numel() else 1)
     rest = (table, codes, (step, stride), count)
     run = _of_blocks(backward, addresses, KINDS[current.dtype], times, *rest)
     share_out(run, blocks, current.numel())
