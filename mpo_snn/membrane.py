@@ -29,36 +29,39 @@ class Sample:
     Attributes:
         layer: moments of U over neurons and batch, volt; scalars, or one per channel.
         neurons: moments of U over the batch, per neuron; None where nobody asked for them.
-        rho: share of U within gamma sigmas of the mean (DAS, Eq. 22), 0-d.
-        counted: what `count_shares` gave.
+        shares: what `count_shares` gave, and rho, (4,).
         u: U itself, (batch, *features), without a graph, where other processes add to it
             (`mpo_snn.reduction`); else None.
     """
 
     layer: Moments
     neurons: Moments | None
-    rho: Tensor
-    counted: Tensor
+    shares: Tensor
     u: Tensor | None = None
 
     @property
     def coverage(self) -> Tensor:
         """Share of v inside the surrogate's effective support, 0-d; NaN where it has no shape."""
-        return self.counted[0]
+        return self.shares[0]
 
     @property
     def density(self) -> Tensor:
         """Spikes per neuron, step and sample, 0-d."""
-        return self.counted[1]
+        return self.shares[1]
 
     @property
     def power(self) -> Tensor:
         """Mean square of the surrogate at v, 0-d; 0 where nobody asked for it."""
-        return self.counted[2]
+        return self.shares[2]
+
+    @property
+    def rho(self) -> Tensor:
+        """Share of U within gamma sigmas of the mean (DAS, Eq. 22), 0-d."""
+        return self.shares[3]
 
     def detached(self) -> Sample:
         """The same values, cut from the graph."""
-        return Sample(self.layer.detached(), self.neurons, self.rho, self.counted)
+        return Sample(self.layer.detached(), self.neurons, self.shares)
 
 
 def combine(a: Sample, b: Sample) -> Sample:
@@ -67,12 +70,7 @@ def combine(a: Sample, b: Sample) -> Sample:
     neurons = None
     if a.neurons is not None and b.neurons is not None:
         neurons = merge(a.neurons, b.neurons)
-    return Sample(
-        merge(a.layer, b.layer),
-        neurons,
-        _between(a.rho, b.rho, weight),
-        _between(a.counted, b.counted, weight),
-    )
+    return Sample(merge(a.layer, b.layer), neurons, _between(a.shares, b.shares, weight))
 
 
 def _between(a: Tensor, b: Tensor, weight: float | Tensor) -> Tensor:
@@ -113,7 +111,7 @@ def take_sample(
     rho = share_inside(u, layer, gamma)
     with torch.no_grad():
         neurons = moments(u, dim=(0,)) if per_neuron else None
-    return Sample(layer, neurons, rho, counted)
+    return Sample(layer, neurons, torch.cat((counted, rho.to(counted.dtype).reshape(1))))
 
 
 @torch.no_grad()

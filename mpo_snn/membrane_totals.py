@@ -49,15 +49,15 @@ class Totals:
             sigma = _means([sample.layer.sigma for sample in samples])
         else:
             mu, sigma = joint.layer.mean.float(), joint.sigma.float()
-        counted = torch.stack([sample.counted for sample in samples])
+        shares = torch.stack([sample.shares for sample in samples]).float()
         height = torch.stack(tuple(heights)).float()
         now = torch.stack(
             (
                 mu,
                 sigma,
-                _means([sample.rho for sample in samples]),
-                counted[:, 0],
-                counted[:, 1],
+                shares[:, 3],
+                shares[:, 0],
+                shares[:, 1],
                 _means(widths),
                 height,
                 ((height <= low) | (height >= high)).float(),

@@ -73,9 +73,8 @@ def merged_samples(
     for sample, layer in zip(samples, layers, strict=True):
         assert sample.u is not None, "samples of several processes keep their U"
         rho = share_inside(sample.u, layer.detached(), gamma)
-        shares.append(
-            len(sample.u) * torch.cat((_vector(1.0, rho), _flat(rho), _flat(sample.counted)))
-        )
+        own = (_vector(1.0, rho), _flat(sample.shares)[:3], _flat(rho))
+        shares.append(len(sample.u) * torch.cat(own))
     totals = _summed_together(shares, group)
     for sample, layer, total in zip(samples, layers, totals, strict=True):
         means = total[1:] / total[0]
@@ -84,8 +83,7 @@ def merged_samples(
                 sample,
                 layer=layer,
                 neurons=None if sample.neurons is None else next(joint_neurons).detached(),
-                rho=means[0].to(sample.rho.dtype),
-                counted=means[1:].to(sample.counted.dtype),
+                shares=means.to(sample.shares.dtype),
                 u=None,
             )
         )

@@ -38,7 +38,7 @@ def lif_scan(
     per_channel: bool = False,
     per_neuron: bool = False,
     keep_u: bool = False,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Run a layer over all timesteps: what `numba_scan.Found` has, empty where that has None.
 
     Args:
@@ -124,8 +124,7 @@ def _shapes(
         layout.over_time(torch.float32) if wanted.want_membrane else _empty(0),
         small(*moments),
         small(*moments),
-        small(3),
-        small(),
+        small(4),
         _neurons(layout) if wanted.per_neuron and none is None else _empty(0),
         layout.one_step(torch.float32) if wanted.keep_u and none is None else _empty(0),
     )

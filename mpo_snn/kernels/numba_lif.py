@@ -72,13 +72,13 @@ def lif_scan_numba_sampled(
         processes(record.group) > 1,
     )
     found = _scan(current, p, how)
-    spk, v, mean, m2, shares, rho, of_neurons, u = found
-    assert mean is not None and m2 is not None and shares is not None and rho is not None
+    spk, v, mean, m2, shares, of_neurons, u = found
+    assert mean is not None and m2 is not None and shares is not None
     count = current.numel() / current.shape[0] / mean.numel()
     neurons = None
     if how.per_neuron and of_neurons is not None:
         neurons = Moments(current.shape[1], of_neurons[0], of_neurons[1])
-    sample = Sample(Moments(count, mean, m2), neurons, rho, shares, u if how.keep_u else None)
+    sample = Sample(Moments(count, mean, m2), neurons, shares, u if how.keep_u else None)
     return spk, v if want_membrane else None, sample
 
 

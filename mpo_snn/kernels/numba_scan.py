@@ -59,8 +59,7 @@ class Found(NamedTuple):
         v: membranes before reset, float32.
         mean: of U, () or (channels,).
         m2: sum of squared deviations of U from it.
-        shares: coverage, density and power, (3,).
-        rho: as `mpo_snn.membrane.share_inside` has it, ().
+        shares: coverage, density, power and rho, (4,).
         neurons: mean and squared deviations of U over the batch, (2, *features).
         u: U, (batch, *features).
     """
@@ -70,7 +69,6 @@ class Found(NamedTuple):
     mean: Tensor | None = None
     m2: Tensor | None = None
     shares: Tensor | None = None
-    rho: Tensor | None = None
     neurons: Tensor | None = None
     u: Tensor | None = None
 
@@ -124,18 +122,18 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
     groups = (layout.shape[2],) if how.per_channel else ()
     # What a stride of a single channel is, nobody says.
     d = layout.strides[1] if math.prod(groups) > 1 else layout.neurons
-    mean, m2, shares = (torch.empty(size, dtype=torch.float32) for size in (groups, groups, (3,)))
+    mean, m2, shares = (torch.empty(size, dtype=torch.float32) for size in (groups, groups, (4,)))
     at = (mean.data_ptr(), m2.data_ptr())
     merge(parts, spk.numel(), (0, 0) if how.per_channel else at, shares.data_ptr())
     if how.per_channel:
         moments_of_groups(u.data_ptr(), layout.neurons, d, mean.numel(), at)
+    shares.numpy()[3] = _share_inside(u, mean, m2, d, how.gamma)
     return Found(
         spk,
         v,
         mean,
         m2,
         shares,
-        torch.tensor(_share_inside(u, mean, m2, d, how.gamma), dtype=torch.float32),
         _moments_of_neurons(u, layout) if how.per_neuron else None,
         u if how.keep_u else None,
     )

@@ -119,9 +119,7 @@ def test_so_does_a_step_of_an_unrolled_network_with_its_statistics(backend: str)
         samples = [record.take_all() for record in records]  # type: ignore[union-attr,operator]
         assert all(sample.neurons is not None for sample in samples)
         return [
-            value
-            for s in samples
-            for value in (s.layer.mean, s.layer.m2, s.neurons.m2, s.counted, s.rho)
+            value for s in samples for value in (s.layer.mean, s.layer.m2, s.neurons.m2, s.shares)
         ]
 
     found = with_gradients(torch.compile(step, fullgraph=True, backend="aot_eager"), layers)

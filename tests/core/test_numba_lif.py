@@ -198,7 +198,7 @@ def test_statistics_are_those_of_the_membrane(case: Any, statistic: str, granula
     for a, b in ((found.neurons.mean, u.mean(0)), (found.neurons.m2, m2)):
         torch.testing.assert_close(a.double(), b, rtol=1e-6, atol=1e-6)
     assert found.layer.count == expected.layer.count
-    torch.testing.assert_close(found.counted, expected.counted, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found.shares[:3], expected.shares[:3], rtol=1e-5, atol=1e-6)
     assert abs(float(found.rho - expected.rho)) <= 2.0 / u.numel()  # one that rounds the other way
 
     def gradient(sample: Sample) -> tuple[Tensor, ...]:
@@ -241,7 +241,7 @@ def test_threads_do_not_change_a_bit() -> None:
         spk, _, sample = lif_scan_sampled(current, p, record(), False, "numba")
         loss = spk.sum() + sample.layer.mean + sample.layer.m2
         grads = torch.autograd.grad(loss, (current, p.beta, p.threshold))
-        return [spk, sample.layer.m2, sample.rho, sample.counted, *grads]
+        return [spk, sample.layer.m2, sample.shares, *grads]
 
     before = torch.get_num_threads()
     try:
@@ -352,7 +352,7 @@ def sampled(current: Tensor, p: LIFParameters, **more: Any) -> list[Tensor]:
     *_, sample = lif_scan_sampled(current, p, record(**more), False, "numba")
     assert sample.neurons is not None
     layer, neurons = sample.layer, sample.neurons
-    return [layer.mean, layer.m2, sample.rho, sample.counted, neurons.mean, neurons.m2]
+    return [layer.mean, layer.m2, sample.shares, neurons.mean, neurons.m2]
 
 
 def test_another_default_dtype_changes_no_statistics() -> None:
