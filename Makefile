@@ -9,8 +9,8 @@
 #             one core), draw how cost grows, print one table; results in benchmarks/results.
 #             IMAGES=FILE.tar: and input, on a tar of train/CLASS/*, val/CLASS/*
 # make bench-check  every benchmark in its smallest form on a CPU, a minute: whether it runs, not how fast
-# make browser   open the reports of the demo and of a ResNet, and both side by side, in Chromium: wide, narrow,
-#                light, dark; pictures in build/browser
+# make browser   open the reports of the demo and of a ResNet, both side by side, and curves of robustness, in
+#                Chromium: wide, narrow, light, dark; pictures in build/browser
 
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12,$(if $(shell command -v $(p) 2>/dev/null),$(p))) python3)
 BIN := .venv/bin
@@ -89,13 +89,15 @@ $(INTEROP)/peers/.installed: interop/environments/peers.txt
 	@touch $@
 
 browser: setup $(INTEROP)/browser/.installed
-	test -f $(RUN)/report.html || $(MAKE) demo
+	test -f $(RUN)/model.nir || $(MAKE) demo
 	test -f $(RESNET)/model.nir || ( $(BIN)/mpo-train digits --output $(RESNET) --network.name resnet19 \
 	  --network.channel_scale 0.125 --epochs 2 --quiet && $(BIN)/mpo-export $(RESNET) > /dev/null )
+	$(BIN)/mpo-evaluate $(RUN)/model.nir
 	$(BIN)/mpo-evaluate $(RESNET)/model.nir
 	$(BIN)/mpo-evaluate --compare $(RUN)/report.json $(RESNET)/report.json --output runs/side-by-side
+	$(BIN)/mpo-evaluate $(RUN)/model.nir --samples 60 --robustness --seeds 2 --output runs/robustness
 	PYTHONPATH=. $(BIN)/python -m browser.check_report $(INTEROP)/browser $(RUN)/report.html \
-	  $(RESNET)/report.html runs/side-by-side/comparison.html --pictures build/browser
+	  $(RESNET)/report.html runs/side-by-side/comparison.html runs/robustness/report.html --pictures build/browser
 
 counters: setup $(INTEROP)/counters/.installed
 	$(BIN)/python -m interop.counters.compare $(INTEROP)
