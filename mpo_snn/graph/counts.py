@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,23 +16,32 @@ EXACT = 2**24
 
 @dataclass
 class Counts:
-    """Two sums, changed in place.
+    """Sums, changed in place.
 
     Attributes:
         of_neurons: spikes over time and samples, float64, shape [*features].
         of_samples: spikes over time and neurons, float64, shape [B].
+        fan_out: what a spike of each neuron counts for in each of K other sums, whole numbers,
+            float64, [K, *features].
+        driven: these sums over time and neurons, float64, [B, K].
         is_zero: whether nothing was counted yet.
     """
 
     of_neurons: Tensor
     of_samples: Tensor
+    fan_out: Tensor
+    driven: Tensor
     is_zero: bool = True
 
     @staticmethod
-    def zeros(shape: tuple[int, ...], batch: int, device: torch.device) -> Counts:
-        """No spike yet of neurons of this shape."""
-        neurons = torch.zeros(shape, dtype=torch.float64, device=device)
-        return Counts(neurons, torch.zeros(batch, dtype=torch.float64, device=device))
+    def zeros(
+        shape: tuple[int, ...], batch: int, device: torch.device, fan_out: Tensor | None = None
+    ) -> Counts:
+        """No spike yet of neurons of this shape; without a fan-out, K is 0."""
+        like: dict[str, Any] = {"dtype": torch.float64, "device": device}
+        each = torch.zeros(0, *shape, **like) if fan_out is None else fan_out.to(**like)
+        driven = torch.zeros(batch, len(each), **like)
+        return Counts(torch.zeros(shape, **like), torch.zeros(batch, **like), each, driven)
 
     def line(self, order: tuple[int, ...]) -> Tensor:
         """`of_neurons` to be added to, one after another as spikes lie in memory (`layout`)."""
@@ -56,3 +66,10 @@ class Counts:
         of_samples = of_rows.reshape(timesteps, batch).sum(0, dtype=torch.float64)
         self.line(order).add_(of_neurons, alpha=repeats)
         self.of_samples.add_(of_samples, alpha=repeats)
+        if len(self.fan_out):
+            fired = rows.view(timesteps, batch, -1).sum(0).double()
+            self.driven.add_(fired @ self.fan_out_lines(order).T, alpha=repeats)
+
+    def fan_out_lines(self, order: tuple[int, ...]) -> Tensor:
+        """`fan_out` [K, neurons], the neurons one after another as spikes lie in memory."""
+        return laid_out(self.fan_out, order, leading=1).flatten(1)

@@ -64,6 +64,8 @@ def fused_scan(
         torch.tensor(constants, dtype=out.dtype).numpy(),
         sums.line(order).numpy(),
         sums.of_samples.numpy(),
+        sums.fan_out_lines(order).to(torch.int64).contiguous().numpy(),
+        sums.driven.numpy(),
         counts is not None,
     )
 
@@ -82,7 +84,15 @@ def _kernel() -> Any:
 
 
 def _scan(
-    drive: Any, v: Any, out: Any, constants: Any, of_neurons: Any, of_samples: Any, counted: bool
+    drive: Any,
+    v: Any,
+    out: Any,
+    constants: Any,
+    of_neurons: Any,
+    of_samples: Any,
+    fan_out: Any,
+    driven: Any,
+    counted: bool,
 ) -> None:
     timesteps, batch, neurons = out.shape
     decay, threshold, reset = constants[0], constants[1], constants[2]
@@ -109,4 +119,10 @@ def _scan(
                     counts[n] += fired[n]
                     total += int(fired[n])  # as whole numbers, which may be added in any order
                 of_samples[b] += total
+                for k in range(len(fan_out)):
+                    each = fan_out[k, start : start + size]
+                    total = 0
+                    for n in range(size):
+                        total += int(fired[n]) * each[n]
+                    driven[b, k] += total
             fired[:] = zero

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Literal, get_args
 
 import torch
@@ -28,6 +28,7 @@ class Recorder:
         dtype: that of the membranes.
         device: where to keep everything.
         several: those nodes that fire several times in a step; their spikes are kept as int16.
+        fan_out: see `Simulator.run`.
 
     Raises:
         GraphError: if `record` is none of these.
@@ -42,6 +43,7 @@ class Recorder:
         dtype: torch.dtype,
         device: torch.device,
         several: Collection[str] = (),
+        fan_out: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Set everything to zero."""
         if record not in RECORDS:
@@ -54,7 +56,8 @@ class Recorder:
         self.keeps_v = record == "membrane"
         for name, shape in shapes.items():
             if record != "none":
-                self.counts[name] = Counts.zeros(shape, batch, device)
+                each = (fan_out or {}).get(name)
+                self.counts[name] = Counts.zeros(shape, batch, device, each)
             if record in ("spikes", "membrane"):
                 kind = torch.int16 if name in several else torch.bool
                 self.spikes[name] = torch.empty(timesteps, batch, *shape, dtype=kind, device=device)

@@ -47,6 +47,8 @@ class Simulation:
         counts: spikes of each spiking node, added up over time and samples, float64, shape
             [*shape]; empty if nothing was recorded.
         sample_counts: spikes of each spiking node, added up over time and neurons, float64, [B].
+        driven: what spikes of each spiking node drive, added up over time and neurons, float64,
+            [B, K] with K sums as `fan_out` of `Simulator.run` says; K is 0 for nodes without.
         spikes: the spikes themselves, shape [T, B, *shape], where they were recorded; bool, or for
             nodes that fire several times in a step their number, int16.
         v: the membrane before reset, shape [T, B, *shape], where it was recorded; for a Threshold,
@@ -58,6 +60,7 @@ class Simulation:
     output: Tensor
     counts: dict[str, Tensor]
     sample_counts: dict[str, Tensor]
+    driven: dict[str, Tensor]
     spikes: dict[str, Tensor]
     v: dict[str, Tensor]
     timesteps: int
@@ -163,6 +166,7 @@ class Simulator:
         forced: Mapping[str, Tensor] | None = None,
         transmit: Transmit | None = None,
         watch: Watch | None = None,
+        fan_out: Mapping[str, Tensor] | None = None,
         chunk: int | None = None,
     ) -> Simulation:
         """Run the graph from silence.
@@ -179,6 +183,8 @@ class Simulator:
             transmit: what becomes of spikes on their way from any spiking node to others, loops
                 included; what is recorded is what was fired.
             watch: is shown what enters each node, once where a loop evaluates it twice.
+            fan_out: for some spiking nodes, how much a spike of each neuron counts for in K sums
+                (`Simulation.driven`), whole numbers, [K, *shape].
             chunk: how many timesteps are handled at once; states are carried on, so the result is
                 the same for any number, up to the order in which torch adds up a product with
                 another number of rows. None chooses by memory.
@@ -197,7 +203,9 @@ class Simulator:
             raise GraphError(f"cannot run {chunk} timesteps at once, expected at least 1")
         shapes = {name: self.node_shapes[name] for name in self.spiking}
         several = [name for name, beyond in self.behaviour.items() if beyond.most_spikes > 1]
-        recorder = Recorder(record, shapes, timesteps, batch, self.dtype, self.device, several)
+        recorder = Recorder(
+            record, shapes, timesteps, batch, self.dtype, self.device, several, fan_out
+        )
         is_constant = timesteps == 1 or x.stride(0) == 0
         if transmit is not None:
             self._check_no_clone_fires()
@@ -219,6 +227,7 @@ class Simulator:
             output,
             {name: counts.of_neurons for name, counts in recorder.counts.items()},
             {name: counts.of_samples for name, counts in recorder.counts.items()},
+            {name: counts.driven for name, counts in recorder.counts.items()},
             recorder.spikes,
             recorder.v,
             timesteps,

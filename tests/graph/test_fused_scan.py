@@ -37,15 +37,17 @@ def test_equal_to_the_steps(kind, shape, timesteps, batch, is_constant, dtype, n
         1 if is_constant else timesteps, batch, *shape, generator=generator, dtype=dtype
     )
     drive, found = made.drive(x), []
+    fan_out = torch.randint(2**40, (2, *shape), generator=generator).double()
     for way in (type(made).advance_all, Layer.advance_all):
-        state, counts = made.start(batch), Counts.zeros(shape, batch, CPU)
+        state, counts = made.start(batch), Counts.zeros(shape, batch, CPU, fan_out)
         out = torch.empty(timesteps, batch, *shape, dtype=dtype)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(fused_scan, "WORTH", 0)
             patch.setattr(fused_scan, "MOST_THREADS", 10**6)
             for _ in range(2):  # the second goes on from the state of the first
                 way(made, drive, state, out, None, counts)
-        found.append((out, state.tensors[0], counts.of_neurons, counts.of_samples))
+        sums = (counts.of_neurons, counts.of_samples, counts.driven)
+        found.append((out, state.tensors[0], *sums))
     for fused, stepped in zip(*found, strict=True):
         assert torch.equal(fused, stepped)
     assert found[0][2].sum() == found[0][3].sum()

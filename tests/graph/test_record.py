@@ -16,7 +16,9 @@ def test_counts_are_those_of_the_spikes(monkeypatch, exact, dtype, steps):
     monkeypatch.setattr(counts, "EXACT", exact)
     generator = torch.Generator().manual_seed(0)
     spikes = (torch.rand(steps, 5, 2, 3, 4, generator=generator) < 0.4).to(dtype)
-    recorder = Recorder("counts", {"n": (2, 3, 4)}, 6, 5, dtype, torch.device("cpu"))
+    fan_out = torch.randint(100_000, (2, 2, 3, 4), generator=generator).double()
+    shapes, each = {"n": (2, 3, 4)}, {"n": fan_out}
+    recorder = Recorder("counts", shapes, 6, 5, dtype, torch.device("cpu"), fan_out=each)
     recorder.add("n", spikes, None, 0, 3)
     recorder.add("n", spikes, None, 3, 6)
     over_time = spikes.double().sum(0) * (6 // steps)
@@ -24,6 +26,8 @@ def test_counts_are_those_of_the_spikes(monkeypatch, exact, dtype, steps):
     assert found.of_neurons.dtype == torch.float64
     assert torch.equal(found.of_neurons, over_time.sum(0))
     assert torch.equal(found.of_samples, over_time.flatten(1).sum(1))
+    driven = [[(sample * one).sum() for one in fan_out] for sample in over_time]
+    assert torch.equal(found.driven, torch.tensor(driven, dtype=torch.float64))
 
 
 def test_more_spikes_than_float32_can_count():
