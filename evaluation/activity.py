@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -41,12 +41,16 @@ class Activity:
             the samples of each class, (classes,).
         decisions: the answers, class by class and over time.
         timesteps: of each inference.
+        class_synops: for each synaptic node that spikes reach, the synapses that they drove, zero
+            weights left out, summed over time and the samples of each class, (classes,); empty
+            where no fan-out was given.
     """
 
     spike_counts: Mapping[str, Tensor]
     class_spikes: Mapping[str, Tensor]
     decisions: Decisions
     timesteps: int
+    class_synops: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:
@@ -103,6 +107,7 @@ def measure_activity(
     device: str | torch.device = "cpu",
     progress: Callable[[int], None] | None = None,
     watch: Watch | None = None,
+    fan_out: Mapping[str, Mapping[str, Tensor]] | None = None,
 ) -> Activity:
     """Run a data set through a graph.
 
@@ -115,6 +120,8 @@ def measure_activity(
         device: where the simulator runs.
         progress: called with the number of samples after each batch.
         watch: is shown what enters each node (`Simulator.run`).
+        fan_out: for spiking nodes, what a spike of each neuron drives at each synaptic node that
+            it reaches (`synops.by_source`).
 
     Raises:
         ShapeError: if samples do not have the graph's input shape.
@@ -125,11 +132,19 @@ def measure_activity(
     class_spikes = {
         name: torch.zeros(classes, dtype=torch.float64, device=device) for name in simulator.spiking
     }
+    reached = {source: list(each) for source, each in (fan_out or {}).items() if each}
+    driven = {
+        source: torch.stack([*(fan_out or {})[source].values()]).to(device) for source in reached
+    }
+    class_synops = {
+        name: torch.zeros(classes, dtype=torch.float64, device=device)
+        for name in dict.fromkeys(name for names in reached.values() for name in names)
+    }
     decisions: Decisions | None = None
     for x, y in data:
         encoded = encode(x.to(device), timesteps, encoding)
         _check_batch(encoded, y, simulator)
-        run = simulator.run(encoded, record="counts", watch=watch)
+        run = simulator.run(encoded, record="counts", watch=watch, fan_out=driven)
         labels = y.to(device)
         for name, counts in run.counts.items():
             if name in spike_counts:
@@ -137,13 +152,22 @@ def measure_activity(
             else:
                 spike_counts[name] = counts
             class_spikes[name].index_add_(0, labels, run.sample_counts[name])
+        for source, names in reached.items():
+            for k, name in enumerate(names):
+                class_synops[name].index_add_(0, labels, run.driven[source][:, k])
         decided = decide(run.output.flatten(2), y, readout)
         decisions = decided if decisions is None else decisions + decided
         if progress is not None:
             progress(len(y))
     if decisions is None:
         raise DataError("cannot evaluate on an empty data set: it has no samples.")
-    return Activity(_on_cpu(spike_counts), _on_cpu(class_spikes), decisions, timesteps)
+    return Activity(
+        _on_cpu(spike_counts),
+        _on_cpu(class_spikes),
+        decisions,
+        timesteps,
+        _on_cpu(class_synops),
+    )
 
 
 def _on_cpu(counts: Mapping[str, Tensor]) -> dict[str, Tensor]:

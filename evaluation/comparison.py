@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from mpo_snn.errors import DataError
-from mpo_snn.page.quantities import show_count, show_density, show_energy, show_percent, show_ratio
+from mpo_snn.page.quantities import (
+    show_bytes,
+    show_count,
+    show_density,
+    show_energy,
+    show_percent,
+    show_ratio,
+)
 
 from .report import SCHEMA_VERSION
 
@@ -27,6 +34,8 @@ ROWS = (
     ("density", "summary.density", show_density),
     ("SEEI", "summary.seei", show_ratio),
     ("neurons", "total.neurons", show_count),
+    ("parameters", "total.parameters", show_count),
+    ("memory in float32", "total.memory_bytes", show_bytes),
     ("weights", "total.weights", show_count),
     ("zero weights", "total.zero_weights", show_count),
 )

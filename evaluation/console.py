@@ -8,7 +8,16 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from mpo_snn.page.quantities import show_count, show_density, show_energy, show_percent, show_ratio
+from mpo_snn.page.quantities import (
+    show_bytes,
+    show_count,
+    show_density,
+    show_energy,
+    show_percent,
+    show_points,
+    show_ratio,
+    show_rr,
+)
 
 _COLUMNS = ("neurons", "density", "MAC", "AC", "graded AC", "energy")
 
@@ -76,6 +85,11 @@ def _summary(report: dict[str, Any]) -> Table:
     grid.add_row("", "", escape(f"{profile['name']}, {profile['kind']}. {profile['notes']}"))
     grid.add_row("  SynOps", show_count(summary["synops_per_inference"]), "per inference")
     grid.add_row("  density", show_density(summary["density"]), "spikes / (neurons x steps)")
+    grid.add_row(
+        "  parameters",
+        show_count(summary["parameters"]),
+        f"{show_bytes(summary['memory_bytes'])} in {report['setting']['precision']}",
+    )
     grid.add_row("  SEEI", show_ratio(summary["seei"]), summary["seei_caveat"])
     grid.add_row("  equivalence", summary["equivalence"], "")
     return grid
@@ -92,7 +106,7 @@ def _as_dense(summary: dict[str, Any]) -> str:
 
 
 def _robustness(robustness: dict[str, Any]) -> Table:
-    """One row a kind of fault: accuracy in % at each level, mean over the seeds."""
+    """Each kind of fault by level: accuracy, mean and spread over the seeds, and RR."""
     kinds = list(dict.fromkeys(row["kind"] for row in robustness["levels"]))
     table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=False)
     table.add_column(style="dim", no_wrap=True)
@@ -102,4 +116,7 @@ def _robustness(robustness: dict[str, Any]) -> Table:
             table.add_column(justify="right", no_wrap=True)
         table.add_row(f"  {kind}", *(f"{row['level']:g}" for row in rows), style="dim")
         table.add_row("    accuracy / %", *(f"{row['accuracy_percent']:.2f}" for row in rows))
+        if any(row["spread_percent"] is not None for row in rows):
+            table.add_row("    spread", *(show_points(row["spread_percent"]) for row in rows))
+        table.add_row("    RR", *(show_rr(row["rr"]) for row in rows))
     return table

@@ -17,8 +17,16 @@ from mpo_snn.graph.simulate import Simulator
 from .activity import Activity, batches, measure_activity
 from .energy import Operations
 from .layers import Layer, group_layers
+from .parameters import Parameters, count_parameters
 from .roles import assign_roles
-from .synops import Additions, SynapseCount, count_additions, count_synapses
+from .synops import (
+    Additions,
+    SynapseCount,
+    by_source,
+    count_additions,
+    count_synapses,
+    driven_synapses,
+)
 
 if TYPE_CHECKING:
     from mpo_snn.data import Dataset
@@ -57,6 +65,7 @@ class Evaluation:
         class_names: in the order of the outputs.
         nodes: of the graph, in the order in which they are evaluated.
         edges: pairs of their names.
+        parameters: what each of them stores.
         split: which part of the data was run, `test` or `validation`.
         on_events: the nodes that ran on events (`mpo_snn.graph.by_density`).
     """
@@ -71,22 +80,32 @@ class Evaluation:
     class_names: tuple[str, ...]
     nodes: tuple[GraphNode, ...]
     edges: tuple[tuple[str, str], ...]
+    parameters: Mapping[str, Parameters]
     split: str = "test"
     on_events: tuple[str, ...] = ()
 
-    def operations(self, layer: Layer, *, every_step: bool | None = None) -> Operations:
+    def operations(
+        self, layer: Layer, *, every_step: bool | None = None, label: int | None = None
+    ) -> Operations:
         """Operations of one layer per inference.
 
         Args:
             layer: one of `layers`.
             every_step: whether what is constant in time counts at every timestep; None: as the
                 setting says.
+            label: the class whose samples are meant, of which there is at least one; None: all.
         """
         every = self.setting.recompute_input if every_step is None else every_step
-        samples = self.activity.samples
+        activity = self.activity
+        samples = activity.samples
+        if label is not None:
+            samples = int(activity.decisions.confusion[label].sum())
         total = Operations(updates=float(layer.membranes * self.setting.timesteps))
         for count in (self.synapses[name] for name in layer.synapses):
-            per_inference = count.synops / samples
+            synops = float(count.synops)
+            if label is not None and count.input_role != "analog":
+                synops = float(activity.class_synops[count.name][label])
+            per_inference = synops / samples
             total += Operations(
                 mac=float(count.mac_every_step if every else count.mac_once),
                 ac=per_inference if count.input_role == "spikes" else 0.0,
@@ -125,6 +144,9 @@ def evaluate_graph(
     size = setting.batch_size
     if watch is None:  # what watches may look at a batch as a whole
         size = min(size, simulator.samples_near(setting.timesteps) or size)
+    flat, shapes = simulator.flat, simulator.node_shapes
+    roles = assign_roles(flat)
+    driven = driven_synapses(flat, roles, shapes)
     activity = measure_activity(
         simulator,
         batches(dataset.test_x, dataset.test_y, size),
@@ -134,9 +156,8 @@ def evaluate_graph(
         device=setting.device,
         progress=progress,
         watch=watch,
+        fan_out=by_source(driven, simulator.spiking),
     )
-    flat, shapes = simulator.flat, simulator.node_shapes
-    roles = assign_roles(flat)
     synapses = count_synapses(
         flat,
         roles,
@@ -144,6 +165,7 @@ def evaluate_graph(
         activity.spike_counts,
         setting.timesteps,
         constant_input=setting.encoding == "direct",
+        driven=driven,
     )
     return Evaluation(
         setting=setting,
@@ -160,6 +182,7 @@ def evaluate_graph(
             if step.clone_of is None
         ),
         edges=tuple(flat.edges),
+        parameters=count_parameters(flat),
         split=dataset.evaluated_on,
         on_events=tuple(simulator.on_events),
     )

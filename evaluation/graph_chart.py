@@ -1,10 +1,13 @@
 """The graph of a page: its nodes from top to bottom, arcs where an edge is not to the next one.
 
-Edges that go up (feedback) and edges that skip nodes are arcs, on the right and on the left.
+Edges that go up (feedback) and edges that skip nodes are arcs, on the right and on the left. A long
+graph is cut into up to three drawings, which a wide page puts side by side: an edge that leads from
+one to another leaves the first below and enters the next from above.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +20,11 @@ from mpo_snn.page.svg import INK, SERIES, SOFT, WIDTH_PT, page_figure, page_svg
 ROW_PT = 34.0
 BOX_PT = 22.0
 MARGIN_PT = 46.0
+STUB_PT = 12.0
+"""How much of an edge from the drawing before is to be seen."""
+MOST_DRAWINGS = 3
+MOST_ROWS = 14
+"""Nodes of one drawing, unless there are more than `MOST_DRAWINGS` times as many."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +42,10 @@ class DrawnNode:
     fires: bool
 
 
-def graph_chart(
+def graph_charts(
     nodes: Sequence[DrawnNode], edges: Sequence[tuple[str, str]], title: str, prefix: str
-) -> str:
-    """Draw a graph.
+) -> list[str]:
+    """Draw a graph, in one drawing or several.
 
     Args:
         nodes: in the order in which signals pass through them.
@@ -46,18 +54,38 @@ def graph_chart(
         prefix: makes the ids in the drawing unique within a page.
 
     Returns:
-        an `<svg>` element, without references to anything outside.
+        `<svg>` elements, without references to anything outside.
     """
-    height = ROW_PT * len(nodes) + 4
     place = {node.name: index for index, node in enumerate(nodes)}
-    with page_figure(height, prefix) as figure:
+    ends = [(place[source], place[target]) for source, target in edges]
+    drawings = min(MOST_DRAWINGS, math.ceil(len(nodes) / MOST_ROWS))
+    rows = math.ceil(len(nodes) / drawings)
+    return [
+        _draw_rows(nodes, ends, range(start, min(start + rows, len(nodes))), title, prefix)
+        for start in range(0, len(nodes), rows)
+    ]
+
+
+def _draw_rows(
+    nodes: Sequence[DrawnNode],
+    edges: Sequence[tuple[int, int]],
+    rows: range,
+    title: str,
+    prefix: str,
+) -> str:
+    """Some of the nodes, and all edges that are beside them."""
+    top = rows.start * ROW_PT - (STUB_PT if rows.start else 0.0)
+    bottom = rows.stop * ROW_PT + 4
+    prefix = f"{prefix}-{rows.start}"
+    with page_figure(bottom - top, prefix) as figure:
         axes = figure.add_axes((0, 0, 1, 1), frameon=False)
-        axes.set(xlim=(0, WIDTH_PT), ylim=(height, 0))
+        axes.set(xlim=(0, WIDTH_PT), ylim=(bottom, top))
         axes.set_axis_off()
-        for index, node in enumerate(nodes):
-            _draw_node(axes, node, index * ROW_PT + 2)
+        for index in rows:
+            _draw_node(axes, nodes[index], index * ROW_PT + 2)
         for source, target in edges:
-            _draw_edge(axes, place[source], place[target])
+            if max(source, target) >= rows.start and min(source, target) < rows.stop:
+                _draw_edge(axes, source, target)
         return page_svg(figure, title, prefix)
 
 

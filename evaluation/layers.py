@@ -31,6 +31,7 @@ class Layer:
         neurons: number of spiking neurons; None for an Output.
         membranes: number of membranes that are advanced at each timestep.
         synapses: its synaptic nodes.
+        nodes: all its nodes.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Layer:
     neurons: int | None
     membranes: int
     synapses: tuple[str, ...]
+    nodes: tuple[str, ...]
 
 
 def group_layers(
@@ -66,6 +68,7 @@ def group_layers(
                     neurons=math.prod(shapes[end]) if is_spiking(node) else None,
                     membranes=sum(math.prod(shapes[name]) for name in held),
                     synapses=synapses,
+                    nodes=tuple(names),
                 )
             )
     return layers

@@ -8,31 +8,27 @@ the figures stand beside those of networks that were measured with NeuroBench 2.
 - a zero input or a zero weight is no operation, nor is padding; biases are not counted;
 - every timestep counts, also where the input is constant in time.
 
-`Footprint` is what a float32 network holds of the graph: weights, biases (none where all are
-zero), and constants of neurons where these differ within a layer. NeuroBench adds the buffers of
-whatever library the network is written in.
+`Footprint` is what a float32 network holds of the graph (`parameters`). NeuroBench adds the buffers
+of whatever library the network is written in.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from torch import Tensor
 
 from mpo_snn.graph.inline import inline
-from mpo_snn.graph.kinds import NEURON_ARRAYS, kind_of
+from mpo_snn.graph.kinds import kind_of
 
 from .fanout import synaptic_fan_out
+from .parameters import sum_parameters
 from .roles import SYNAPTIC
 
 if TYPE_CHECKING:
     import nir
 
     from .evaluate import Evaluation
-
-BYTES = 4
-"""Of one parameter in float32."""
 
 
 class EnteringValues:
@@ -80,15 +76,15 @@ def neurobench_results(
         fan_out = synaptic_fan_out(nodes[name], tuple(entering.other[name].shape), "nonzero")
         macs += int((entering.other[name] * fan_out).sum())
         acs += int((entering.binary[name] * fan_out).sum())
-    parameters = sum(_parameters(node) for node in nodes.values())
+    stored = sum_parameters(evaluation.parameters)
     weights = sum(count.weights for count in counts.values())
     zeros = sum(count.zero_weights for count in counts.values())
     density = activity.network_density
     dense = sum(count.dense_mac for count in counts.values()) * activity.timesteps
     return {
-        "Footprint": BYTES * parameters,
+        "Footprint": stored.memory_bytes,
         "ConnectionSparsity": round(zeros / weights, 4) if weights else 0.0,
-        "ParameterCount": parameters,
+        "ParameterCount": stored.total,
         "ClassificationAccuracy": activity.correct / activity.samples,
         "ActivationSparsity": 0.0 if density is None else 1.0 - density,
         "SynapticOperations": {
@@ -97,11 +93,3 @@ def neurobench_results(
             "Dense": float(dense),
         },
     }
-
-
-def _parameters(node: Any) -> int:
-    if kind_of(node) in SYNAPTIC:
-        bias = np.asarray(getattr(node, "bias", 0.0))
-        return int(np.size(node.weight)) + (int(bias.size) if np.any(bias) else 0)
-    constants = [np.asarray(getattr(node, name)) for name in NEURON_ARRAYS.get(kind_of(node), ())]
-    return sum(array.size for array in constants if np.ptp(array) > 0)

@@ -14,26 +14,33 @@ from mpo_snn.page.environment import page_environment
 from mpo_snn.page.look_up import look_up
 from mpo_snn.page.quantities import (
     ABSENT,
+    show_bytes,
     show_count,
     show_density,
     show_energy,
     show_percent,
+    show_points,
     show_ratio,
+    show_rr,
     show_seconds,
 )
 
+from .confusion import MOST_CLASSES, most_confused
 from .equivalence_charts import equivalence_charts
-from .page_charts import layer_charts, robustness_charts, sample_charts
+from .page_charts import drawn_graph, layer_charts, robustness_charts, sample_charts
 from .record import groups_of
 
 TEMPLATES = "mpo_snn.evaluation"
 """The package whose templates the pages of this stage are."""
 SHOW = {
+    "bytes": show_bytes,
     "count": show_count,
     "density": show_density,
     "energy": show_energy,
     "percent": show_percent,
+    "points": show_points,
     "ratio": show_ratio,
+    "rr": show_rr,
     "seconds": show_seconds,
 }
 
@@ -58,7 +65,10 @@ def render_page(report: dict[str, Any]) -> str:
         report=report,
         figure=figure,
         charts=layer_charts(report) | sample_charts(report),
+        graph=drawn_graph(report),
         robustness=robustness_charts(report["robustness"]),
+        most_confused=most_confused(report["decisions"]),
+        most_classes=MOST_CLASSES,
         groups=groups_of(report["equivalence"]),
         pictures=equivalence_charts(report["equivalence"]),
     )

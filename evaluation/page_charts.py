@@ -13,7 +13,8 @@ from mpo_snn.page.histogram_chart import Histogram, histogram_chart
 from mpo_snn.page.quantities import show_count, show_density, show_energy, show_percent
 from mpo_snn.page.raster_chart import RasterLayer, raster_chart
 
-from .graph_chart import DrawnNode, graph_chart
+from .confusion import confusion_chart
+from .graph_chart import DrawnNode, graph_charts
 
 FAULT_AXES = {
     "gaussian": "sigma / range of the data",
@@ -29,7 +30,7 @@ MOST_CLASSES = 10
 
 
 def layer_charts(report: dict[str, Any]) -> dict[str, Markup]:
-    """Density, operations and energy of the layers, the decisions, and the graph."""
+    """Density, operations and energy of the layers, and the decisions."""
     layers, total = report["layers"], report["total"]
     spiking = [layer for layer in layers if layer["density"] is not None]
     working = [
@@ -57,38 +58,41 @@ def layer_charts(report: dict[str, Any]) -> dict[str, Markup]:
             "energy",
         ),
     }
-    return {
-        name: Markup(svg)
-        for name, svg in (drawn | _decision_charts(report) | _graph(report)).items()
-    }
+    return {name: Markup(svg) for name, svg in (drawn | _decision_charts(report)).items()}
 
 
-def robustness_charts(robustness: dict[str, Any] | None) -> list[tuple[str, Markup]]:
-    """Title and drawing of each kind of fault: the mean over seeds, and every seed."""
+def robustness_charts(robustness: dict[str, Any] | None) -> list[tuple[str, Markup, list[int]]]:
+    """Title, drawing and rows of each kind of fault: the mean over seeds, and every seed.
+
+    The rows are places in `levels`.
+    """
     if robustness is None:
         return []
     found = [value for row in robustness["levels"] for value in row["accuracies_percent"]]
     within = (max(0.0, min(found) - 3.0), 102.0)
     drawn = []
     for kind in dict.fromkeys(row["kind"] for row in robustness["levels"]):
-        rows = [row for row in robustness["levels"] if row["kind"] == kind]
+        places = [i for i, row in enumerate(robustness["levels"]) if row["kind"] == kind]
+        rows = [robustness["levels"][i] for i in places]
         curve = [(row["level"], row["accuracy_percent"]) for row in rows]
         if rows[0]["level"] > 0.0:
             curve = [(0.0, robustness["clean_accuracy_percent"]), *curve]
         seeds = [(row["level"], value) for row in rows for value in row["accuracies_percent"]]
         title = f"Accuracy under {kind.replace('_', ' ')}"
         svg = curve_chart(curve, seeds, FAULT_AXES[kind], title, f"fault-{kind}", within)
-        drawn.append((kind.replace("_", " ").capitalize(), Markup(svg)))
+        drawn.append((kind.replace("_", " ").capitalize(), Markup(svg), places))
     return drawn
 
 
 def _decision_charts(report: dict[str, Any]) -> dict[str, str]:
     decisions = report["decisions"]
+    confusion = confusion_chart(decisions)
     classes = [one for one in decisions["classes"] if one["samples"]]
     found = [one["accuracy_percent"] for one in decisions["timesteps"] + decisions["early_exit"]]
     lowest = min(found) - max(1.0, 0.08 * (max(found) - min(found)))
     highest = max(found) + 0.08 * (max(found) - lowest)  # so near that no tick is above 100 %
-    return {
+    drawn = {} if confusion is None else {"confusion": confusion}
+    return drawn | {
         "timesteps": curve_chart(
             [(one["timestep"], one["accuracy_percent"]) for one in decisions["timesteps"]],
             [(one["mean_timesteps"], one["accuracy_percent"]) for one in decisions["early_exit"]],
@@ -125,7 +129,8 @@ def _energy_bar(layer: dict[str, Any], total: float) -> Bar:
     )
 
 
-def _graph(report: dict[str, Any]) -> dict[str, str]:
+def drawn_graph(report: dict[str, Any]) -> list[Markup]:
+    """The graph, in one drawing or several."""
     graph = report["graph"]
     nodes = [
         DrawnNode(
@@ -136,7 +141,7 @@ def _graph(report: dict[str, Any]) -> dict[str, str]:
         for node in graph["nodes"]
     ]
     edges = [(source, target) for source, target in graph["edges"]]
-    return {"graph": graph_chart(nodes, edges, "The graph", "graph")}
+    return [Markup(svg) for svg in graph_charts(nodes, edges, "The graph", "graph")]
 
 
 def sample_charts(report: dict[str, Any]) -> dict[str, Markup]:

@@ -19,6 +19,7 @@ from mpo_snn.page.quantities import show_count
 from mpo_snn.profiles.energy import EnergyConstant, EnergyProfile
 
 from .energy import SEEI_CAVEAT, Operations, dense_energy_pj, energy_of, seei, uncharged
+from .parameters import Parameters, report_parameters, sum_parameters
 from .report_decisions import report_decisions
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def build_report(
             "dense_energy_pj_per_inference": total["dense_energy_pj_per_inference"],
             "synops_per_inference": total["synops_per_inference"],
             "density": total["density"],
+            "parameters": total["parameters"],
+            "memory_bytes": total["memory_bytes"],
             "seei": seei(
                 activity.accuracy_percent,
                 total["dense_energy_pj_per_inference"],
@@ -87,7 +90,7 @@ def build_report(
         ],
         "layers": layers,
         "total": total,
-        "decisions": report_decisions(activity, evaluation.class_names),
+        "decisions": report_decisions(evaluation, profile),
         "robustness": robustness,
         "sample": sample,
         "synapses": [
@@ -156,6 +159,9 @@ def _layer(evaluation: Evaluation, layer: Layer, profile: EnergyProfile) -> dict
         "spikes_per_inference": spikes,
         "density": density,
         **_operations(evaluation.operations(layer), profile),
+        **report_parameters(
+            sum((evaluation.parameters[name] for name in layer.nodes), Parameters())
+        ),
     }
 
 
@@ -196,7 +202,7 @@ def _total(
         "dense_energy_pj_per_inference": dense_energy_pj(dense_mac, profile),
         "pooling_additions_per_inference": added["pooling"] / activity.samples,
         "skip_additions_per_inference": added["skip"] / activity.samples,
-        "weights": sum(count.weights for count in counts),
+        **report_parameters(sum_parameters(evaluation.parameters)),
         "zero_weights": sum(count.zero_weights for count in counts),
     }
 
@@ -280,7 +286,12 @@ def _graph(evaluation: Evaluation, metadata: GraphMetadata | None, path: Path) -
     told = ("writer", "nir_version", "reset", "reset_timing", "input_scaling")
     lists = ("class_names", "folds", "notes")
     nodes = [
-        {"name": node.name, "kind": node.kind, "shape": list(node.shape)}
+        {
+            "name": node.name,
+            "kind": node.kind,
+            "shape": list(node.shape),
+            **report_parameters(evaluation.parameters[node.name]),
+        }
         for node in evaluation.nodes
     ]
     return {

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .activity import Activity
+from .energy import Operations, energy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from mpo_snn.profiles.energy import EnergyProfile
+
+    from .activity import Activity
+    from .evaluate import Evaluation
 
 
-def report_decisions(activity: Activity, class_names: Sequence[str]) -> dict[str, Any]:
+def report_decisions(evaluation: Evaluation, profile: EnergyProfile) -> dict[str, Any]:
     """The part `decisions` of a report.
 
     Args:
-        activity: what was measured.
-        class_names: of the data set, in the order of the outputs.
+        evaluation: what was measured and counted.
+        profile: the energy constants.
     """
+    activity = evaluation.activity
     decisions, samples = activity.decisions, activity.samples
     confusion = decisions.confusion.tolist()
     return {
-        "classes": [_of_class(activity, label, name) for label, name in enumerate(class_names)],
+        "classes": [
+            _of_class(activity, label, name) | _cost_of_class(evaluation, label, profile)
+            for label, name in enumerate(evaluation.class_names)
+        ],
         "confusion": confusion,
         "timesteps": [
             {"timestep": t, "accuracy_percent": 100.0 * correct / samples}
@@ -63,4 +70,20 @@ def _of_class(activity: Activity, label: int, name: str) -> dict[str, Any]:
             )
             for layer, counts in activity.class_spikes.items()
         },
+    }
+
+
+def _cost_of_class(evaluation: Evaluation, label: int, profile: EnergyProfile) -> dict[str, Any]:
+    """Operations and energy per inference of a class; what does not depend on spikes is in both."""
+    activity = evaluation.activity
+    samples = int(activity.decisions.confusion[label].sum())
+    per_node = {name: float(count[label]) for name, count in activity.class_synops.items()}
+    used = None
+    if samples:
+        parts = (evaluation.operations(layer, label=label) for layer in evaluation.layers)
+        used = sum(parts, Operations())
+    return {
+        "synops_per_inference": None if used is None else used.synops,
+        "energy_pj_per_inference": None if used is None else energy_of(used, profile).value_pj,
+        "synops": {name: count / samples if samples else None for name, count in per_node.items()},
     }

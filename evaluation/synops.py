@@ -21,7 +21,7 @@ counted apart (`Additions`) and are part of neither SynOps nor energy. Biases ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -82,6 +82,41 @@ class Additions:
     count: int
 
 
+@dataclass(frozen=True)
+class Driven:
+    """Synapses of one node that a spike of each neuron drives, by spiking node (`fanout`).
+
+    Attributes:
+        every: zero weights included.
+        nonzero: zero weights left out; the same tensors where there are none.
+    """
+
+    every: Mapping[str, Tensor]
+    nonzero: Mapping[str, Tensor]
+
+
+def driven_synapses(
+    flat: FlatGraph, roles: Roles, shapes: Mapping[str, Shape]
+) -> dict[str, Driven]:
+    """The fan-out of spikes at every synaptic node that they reach.
+
+    Arguments and errors are those of `count_synapses`.
+    """
+    edges = predecessors(signal_edges(flat, roles.feedback))
+    found = {}
+    for name, node in flat.nodes.items():
+        if kind_of(node) not in SYNAPTIC or roles.input[name] == "analog":
+            continue
+        shape = shapes[edges[name][0]]
+        at_node = synaptic_fan_out(node, shape, "dense")
+        every = nonzero = fan_out_of_sources(flat, roles, shapes, name, at_node)
+        if np.count_nonzero(node.weight) < np.size(node.weight):
+            at_node = synaptic_fan_out(node, shape, "nonzero")
+            nonzero = fan_out_of_sources(flat, roles, shapes, name, at_node)
+        found[name] = Driven(every, nonzero)
+    return found
+
+
 def count_synapses(
     flat: FlatGraph,
     roles: Roles,
@@ -90,6 +125,7 @@ def count_synapses(
     timesteps: int,
     *,
     constant_input: bool,
+    driven: Mapping[str, Driven] | None = None,
 ) -> list[SynapseCount]:
     """Count the operations of every synaptic node.
 
@@ -101,19 +137,21 @@ def count_synapses(
             inferences, float64 of the node's shape.
         timesteps: of one inference.
         constant_input: the encoded input is the same at every timestep.
+        driven: what `driven_synapses` gave, where it is known already.
 
     Raises:
         GraphError: if spikes go round for ever in a loop without a neuron.
     """
     edges = predecessors(signal_edges(flat, roles.feedback))
+    if driven is None:
+        driven = driven_synapses(flat, roles, shapes)
     counts = []
     for name, node in flat.nodes.items():
         if kind_of(node) not in SYNAPTIC:
             continue
         role = roles.input[name]
         shape = shapes[edges[name][0]]
-        every = synaptic_fan_out(node, shape, "dense")
-        dense_mac = int(every.sum())
+        dense_mac = int(synaptic_fan_out(node, shape, "dense").sum())
         zero_weights = int(np.size(node.weight) - np.count_nonzero(node.weight))
         synops = synops_dense = mac_once = mac_every_step = 0
         sources: tuple[str, ...] = ()
@@ -122,13 +160,11 @@ def count_synapses(
             mac_every_step = dense_mac * timesteps
             mac_once = dense_mac if constant else mac_every_step
         else:
-            fan_out = fan_out_of_sources(flat, roles, shapes, name, every)
-            sources = tuple(fan_out)
-            synops = synops_dense = _operations(fan_out, spike_counts)
+            fan_out = driven[name]
+            sources = tuple(fan_out.every)
+            synops = synops_dense = _operations(fan_out.every, spike_counts)
             if zero_weights:
-                meets = synaptic_fan_out(node, shape, "nonzero")
-                fan_out = fan_out_of_sources(flat, roles, shapes, name, meets)
-                synops = _operations(fan_out, spike_counts)
+                synops = _operations(fan_out.nonzero, spike_counts)
         counts.append(
             SynapseCount(
                 name=name,
@@ -146,6 +182,18 @@ def count_synapses(
             )
         )
     return counts
+
+
+def by_source(driven: Mapping[str, Driven], spiking: Sequence[str]) -> dict[str, dict[str, Tensor]]:
+    """The fan-out of each spiking node's spikes, zero weights left out, by node that they reach."""
+    return {
+        source: {
+            name: reached.nonzero[source]
+            for name, reached in driven.items()
+            if source in reached.nonzero
+        }
+        for source in spiking
+    }
 
 
 def count_additions(

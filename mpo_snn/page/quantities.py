@@ -9,6 +9,7 @@ from __future__ import annotations
 ABSENT = "\N{EN DASH}"
 
 _ENERGY_UNITS = ("pJ", "nJ", "µJ", "mJ", "J")
+_BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
 _COUNT_UNITS = ("", "k", "M", "G", "T")
 
 
@@ -27,6 +28,11 @@ def show_count(value: float | None) -> str:
     return _scaled(value, _COUNT_UNITS)
 
 
+def show_bytes(value: float | None) -> str:
+    """Memory with three digits and the unit that fits, from B to TB, a kB being 1,000 B."""
+    return ABSENT if value is None else _scaled(value, _BYTE_UNITS)
+
+
 def show_percent(value: float | None) -> str:
     """A percentage with two decimals."""
     return ABSENT if value is None else f"{value:.2f} %"
@@ -35,6 +41,16 @@ def show_percent(value: float | None) -> str:
 def show_density(value: float | None) -> str:
     """Spike density (0 to 1) with four decimals."""
     return ABSENT if value is None else f"{value:.4f}"
+
+
+def show_points(value: float | None) -> str:
+    """A difference of percentages, with two decimals and no unit."""
+    return ABSENT if value is None else f"{value:.2f}"
+
+
+def show_rr(value: float | None) -> str:
+    """A robustness ratio with three decimals, so that those near 1 can be told apart."""
+    return ABSENT if value is None else f"{value:.3f}"
 
 
 def show_ratio(value: float | None) -> str:

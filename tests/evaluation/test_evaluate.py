@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import nir
@@ -50,19 +51,25 @@ def test_every_spike_and_synapse(small):
     nodes = small.graph.nodes
     loop = {name: [0, 0] for name in ("conv2", "fc", "loop", "readout")}
 
-    def meet(name, weights):
+    by_class, labels = Counter(), small.dataset.test_y.tolist()
+
+    def meet(name, sample, weights):
         for w in weights:
             loop[name][0] += int(w != 0)
             loop[name][1] += 1
+            by_class[name, labels[sample]] += int(w != 0)
 
-    for _, _, channel, y, x in spikes["lif1"]:
-        meet("conv2", places(nodes["conv2"], channel, y // 2, x // 2))
-    for _, _, channel, y, x in spikes["lif2"]:
-        meet("fc", nodes["fc"].weight[:, (channel * 3 + y) * 3 + x])
-    for _, _, neuron in spikes["lif3"]:
-        meet("loop", nodes["loop"].weight[:, neuron])
-        meet("readout", nodes["readout"].weight[:, neuron])
+    for _, sample, channel, y, x in spikes["lif1"]:
+        meet("conv2", sample, places(nodes["conv2"], channel, y // 2, x // 2))
+    for _, sample, channel, y, x in spikes["lif2"]:
+        meet("fc", sample, nodes["fc"].weight[:, (channel * 3 + y) * 3 + x])
+    for _, sample, neuron in spikes["lif3"]:
+        meet("loop", sample, nodes["loop"].weight[:, neuron])
+        meet("readout", sample, nodes["readout"].weight[:, neuron])
     counted = evaluation.synapses
+    for name, of_classes in evaluation.activity.class_synops.items():
+        assert of_classes.tolist() == [by_class[name, label] for label in range(3)]
+    assert set(evaluation.activity.class_synops) == set(loop)
     assert {name: [counted[name].synops, counted[name].synops_dense] for name in loop} == loop
     assert loop["conv2"][0] < loop["conv2"][1]
     roles = {name: counted[name].input_role for name in counted}

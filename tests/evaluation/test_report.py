@@ -166,7 +166,7 @@ def test_charts_use_the_colours_of_the_page(small, make_report):
     report["sample"] = look_at_sample(small.graph, small.dataset, SETTING, 2)
     text = render_page(report)
     drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-    assert len(drawings) == 8
+    assert len(drawings) == 9
     for drawing in drawings:
         assert not re.search(r"#[0-9a-fA-F]{6}", drawing)
         assert set(re.findall(r"fill: ([^;\"]+)", drawing)) - {"none"} <= {
@@ -348,7 +348,7 @@ def test_graph_without_spiking_nodes_or_synapses(small, make_report):
     assert report["summary"]["density"] is None
     assert report["total"]["mac_per_inference"] == 108
     assert "no spiking node" in report["warnings"][0]
-    assert render_page(report).count("<svg") == 5
+    assert render_page(report).count("<svg") == 6
 
 
 def test_console(make_report):
