@@ -86,7 +86,7 @@ def share_inside(u: Tensor, layer: Moments, gamma: float) -> Tensor:
     Where the moments are per channel, each U is held against its own channel.
     """
     if counts_in_one_pass(u):
-        from mpo_snn.kernels.triton_band import share_inside_triton
+        from mpo_snn.kernels.triton_statistics import share_inside_triton
 
         return share_inside_triton(u, layer, gamma)
     channels = (-1, *[1] * (u.dim() - 2)) if layer.mean.dim() else ()

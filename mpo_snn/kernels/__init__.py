@@ -92,42 +92,19 @@ def lif_scan_sampled(
         want_membrane: whether the membrane must be there; without, it may be None.
         backend: as in `lif_scan`.
     """
-    if _choose(current, p, backend) == "numba":
+    chosen = _choose(current, p, backend)
+    if chosen == "numba":
         from mpo_snn.kernels.numba_lif import lif_scan_numba_sampled
 
         return lif_scan_numba_sampled(current, p, record, want_membrane)
-    statistic, power = record.statistic, record.power
-    spk, v, *observed = lif_scan_observed(current, p, statistic, power, want_membrane, backend)
-    return spk, v if want_membrane else None, record.sample(*observed)
+    if chosen == "triton":
+        from mpo_snn.kernels.triton_lif import lif_scan_triton_sampled
 
-
-def lif_scan_observed(
-    current: Tensor,
-    p: LIFParameters,
-    statistic: str,
-    power: bool,
-    want_membrane: bool = True,
-    backend: str | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """`lif_scan` with what `mpo_snn.membrane.observe` makes of it: spikes, membrane, U, shares.
-
-    Args:
-        current: as in `lif_scan`.
-        p: as in `lif_scan`.
-        statistic: U is the `mean` over time or the `final` membrane.
-        power: whether the shares have the mean square of the surrogate.
-        want_membrane: whether the membrane must be there; without, it may be empty.
-        backend: as in `lif_scan`.
-    """
-    backend = _choose(current, p, backend)
-    if backend == "triton":
-        from mpo_snn.kernels.triton_lif import lif_scan_triton_observed
-
-        return lif_scan_triton_observed(current, p, statistic, power, want_membrane)
+        return lif_scan_triton_sampled(current, p, record, want_membrane)
     from mpo_snn.membrane import observe
 
     spk, v = lif_scan(current, p, backend)
-    return spk, v, *observe(v, spk, p, statistic, power)
+    return spk, v, record.sample(*observe(v, spk, p, record.statistic, record.power))
 
 
 def synapse_scan(
@@ -151,12 +128,12 @@ def synapse_scan(
 
 
 def counts_in_one_pass(u: Tensor) -> bool:
-    """Whether the device has a kernel for the share of U in a band (`triton_band`)."""
+    """Whether the device has a kernel for the share of U in a band (`triton_statistics`)."""
     import torch
 
     if u.device.type != "cuda" or torch.compiler.is_compiling() or not _has_triton():
         return False
-    from mpo_snn.kernels.triton_scan import is_dense
+    from mpo_snn.kernels.triton_layout import is_dense
 
     return is_dense(u)
 

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from mpo_snn.kernels.numba_layout import Layout, dense_layout
-from mpo_snn.kernels.numba_scan import Given, How, prepare, run_backward, run_forward
+from mpo_snn.kernels.numba_scan import prepare, run_backward, run_forward
+from mpo_snn.kernels.sampled import Given, How
 
 _empty = partial(torch.empty, dtype=torch.float32)
 

@@ -13,21 +13,19 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mpo_snn.kernels.numba_layout import layout_of
-from mpo_snn.kernels.numba_scan import (
-    KINDS,
+from mpo_snn.kernels.numba_scan import KINDS, Prepared, prepare, run_backward, run_forward
+from mpo_snn.kernels.sampled import (
     Found,
     Given,
     How,
-    Prepared,
-    prepare,
-    run_backward,
-    run_forward,
+    how_of,
+    how_sampled,
+    sample_of,
+    without_gradient,
 )
 from mpo_snn.lif import LIFParameters
 from mpo_snn.membrane import Sample
 from mpo_snn.membrane_record import MembraneRecord
-from mpo_snn.moments import Moments
-from mpo_snn.processes import processes
 
 
 def why_not(current: Tensor, p: LIFParameters) -> str | None:
@@ -47,43 +45,23 @@ def why_not(current: Tensor, p: LIFParameters) -> str | None:
 
 def lif_scan_numba(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
     """Spikes and membrane of all timesteps; see `lif_scan_reference`."""
-    spk, v, *_ = _scan(current, p, _how(p, True))
+    spk, v, *_ = _scan(current, p, how_of(p, True))
     assert v is not None, "a membrane that was wanted is there"
     return spk, v
 
 
 def lif_spikes_numba(current: Tensor, p: LIFParameters) -> Tensor:
     """The spikes alone."""
-    return _scan(current, p, _how(p, False)).spk
+    return _scan(current, p, how_of(p, False)).spk
 
 
 def lif_scan_numba_sampled(
     current: Tensor, p: LIFParameters, record: MembraneRecord, want_membrane: bool
 ) -> tuple[Tensor, Tensor | None, Sample]:
     """Spikes, membrane if it is wanted, and the sample that a record takes of them."""
-    how = _how(
-        p,
-        want_membrane,
-        record.statistic,
-        record.gamma,
-        record.power,
-        record.granularity == "channel" and current.dim() > 2,
-        record.per_neuron,
-        processes(record.group) > 1,
-    )
+    how = how_sampled(current, p, record, want_membrane)
     found = _scan(current, p, how)
-    spk, v, mean, m2, shares, of_neurons, u = found
-    assert mean is not None and m2 is not None and shares is not None
-    count = current.numel() / current.shape[0] / mean.numel()
-    neurons = None
-    if how.per_neuron and of_neurons is not None:
-        neurons = Moments(current.shape[1], of_neurons[0], of_neurons[1])
-    sample = Sample(Moments(count, mean, m2), neurons, shares, u if how.keep_u else None)
-    return spk, v if want_membrane else None, sample
-
-
-def _how(p: LIFParameters, *wanted: Any) -> How:
-    return How(p.reset, p.reset_timing, p.input_gain, str(p.surrogate), *wanted)
+    return found.spk, found.v if want_membrane else None, sample_of(found, current, how)
 
 
 def _scan(current: Tensor, p: LIFParameters, how: How) -> Found:
@@ -112,7 +90,7 @@ class _Scan(torch.autograd.Function):
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(current, found.mean, *p)
             ctx.how = how
-            ctx.mark_non_differentiable(*(x for x in found[4:] if x is not None))
+            ctx.mark_non_differentiable(*without_gradient(found))
         return found
 
     @staticmethod

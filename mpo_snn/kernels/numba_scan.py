@@ -26,6 +26,7 @@ from mpo_snn.kernels.numba_layout import Layout, as_steps, dense_layout, indexed
 from mpo_snn.kernels.numba_rows import BLOCK, FLOAT
 from mpo_snn.kernels.numba_statistics import count_inside, merge, moments_of_groups
 from mpo_snn.kernels.numba_threads import share_out
+from mpo_snn.kernels.sampled import Found, Given, How
 from mpo_snn.moments import moments
 from mpo_snn.surrogate import SUPPORT_SHARE, Shape, half_support, surrogate_derivative
 
@@ -33,44 +34,6 @@ LARGE = 2**22
 """Bytes of a result that has left the caches before anybody reads it."""
 KINDS = {torch.float32: FLOAT, torch.bfloat16: np.empty(0, np.uint16)}
 _ONE = torch.tensor(1.0, dtype=torch.float32)
-
-
-class How(NamedTuple):
-    """What a scan computes, beside its tensors; see `LIFParameters` and `MembraneRecord`."""
-
-    reset: str
-    reset_timing: str
-    input_gain: str
-    surrogate: str
-    want_membrane: bool = True
-    statistic: str = "none"
-    gamma: float = 1.0
-    power: bool = False
-    per_channel: bool = False
-    per_neuron: bool = False
-    keep_u: bool = False
-
-
-class Found(NamedTuple):
-    """What a scan gives; None where nobody asked for it.
-
-    Attributes:
-        spk: spikes, (time, batch, *features), of the type of the current.
-        v: membranes before reset, float32.
-        mean: of U, () or (channels,).
-        m2: sum of squared deviations of U from it.
-        shares: coverage, density, power and rho, (4,).
-        neurons: mean and squared deviations of U over the batch, (2, *features).
-        u: U, (batch, *features).
-    """
-
-    spk: Tensor
-    v: Tensor | None = None
-    mean: Tensor | None = None
-    m2: Tensor | None = None
-    shares: Tensor | None = None
-    neurons: Tensor | None = None
-    u: Tensor | None = None
 
 
 class Prepared(NamedTuple):
@@ -137,15 +100,6 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
         _moments_of_neurons(u, layout) if how.per_neuron else None,
         u if how.keep_u else None,
     )
-
-
-class Given(NamedTuple):
-    """Gradients by what `run_forward` found; None for none."""
-
-    spk: Tensor | None = None
-    v: Tensor | None = None
-    mean: Tensor | None = None
-    m2: Tensor | None = None
 
 
 def run_backward(

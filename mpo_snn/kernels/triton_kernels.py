@@ -75,58 +75,79 @@ def _advance(drive, state, beta, threshold, RESET: tl.constexpr):  # type: ignor
 
 @triton.jit
 def forward_kernel(  # type: ignore[no-untyped-def]
-    current, spikes, membrane, final, sums,
+    current, spikes, membrane, us, sums,
     betas, thresholds, slopes, scales, supports,
     d0, m0, d1, m1, d2, m2, d3, m3, d4, m4,
-    features, size, stride, programs,
+    features, size, stride, samples, programs,
     STEPS: tl.constexpr, RESET: tl.constexpr, DECAY: tl.constexpr, MEMBRANE: tl.constexpr,
-    STATISTIC: tl.constexpr, POWER: tl.constexpr, SHAPE: tl.constexpr, BLOCK: tl.constexpr,
+    STATISTIC: tl.constexpr, POWER: tl.constexpr, SHAPE: tl.constexpr,
+    SAMPLES: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Spikes, and membrane where it is kept, of all timesteps, U, and sums over the block."""
+    """Spikes, and membrane where it is kept, of all timesteps, U, and of it what is in `sums`.
+
+    A program has the same neurons of several samples. Its rows in `sums`: covered, fired, power,
+    count, mean and squared deviations of its U.
+    """
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = i < features
-    place = tl.program_id(0).to(tl.int64) * features + i
-    beta = _own(betas, i, d0, m0, inside)
-    threshold = _own(thresholds, i, d1, m1, inside)
+    known = i < features
+    beta = _own(betas, i, d0, m0, known)
+    threshold = _own(thresholds, i, d1, m1, known)
     dtype = membrane.dtype.element_ty
-    state = tl.zeros((BLOCK,), dtype)
-    total = tl.zeros((BLOCK,), dtype)
+    first = tl.program_id(0) * SAMPLES
     count = tl.zeros((BLOCK,), tl.float32)
     covered = tl.zeros((BLOCK,), tl.float32)
     power = tl.zeros((BLOCK,), tl.float32)
+    mean = tl.zeros((BLOCK,), dtype)
+    deviations = tl.zeros((BLOCK,), dtype)
     if STATISTIC != 0:
-        slope = _own(slopes, i, d2, m2, inside)
-        support = _own(supports, i, d4, m4, inside)
-    v = state
-    read, at = place, place
-    x = tl.load(current + read, mask=inside, other=0.0)
-    for t in range(STEPS):
-        read += stride
-        following = tl.load(current + read, mask=inside & (t < STEPS - 1), other=0.0)
-        drive = _driven(x.to(dtype), beta, DECAY)
-        v, fired, state = _advance(drive, state, beta, threshold, RESET)
-        x = following
-        tl.store(spikes + at, fired.to(spikes.dtype.element_ty), mask=inside)
-        if MEMBRANE:
-            tl.store(membrane + at, v, mask=inside)
-        at += size
+        slope = _own(slopes, i, d2, m2, known)
+        support = _own(supports, i, d4, m4, known)
+    for r in range(SAMPLES):
+        inside = known & (first + r < samples)
+        place = (first + r).to(tl.int64) * features + i
+        state = tl.zeros((BLOCK,), dtype)
+        total = tl.zeros((BLOCK,), dtype)
+        v = state
+        read, at = place, place
+        x = tl.load(current + read, mask=inside, other=0.0)
+        for t in range(STEPS):
+            read += stride
+            following = tl.load(current + read, mask=inside & (t < STEPS - 1), other=0.0)
+            drive = _driven(x.to(dtype), beta, DECAY)
+            v, fired, state = _advance(drive, state, beta, threshold, RESET)
+            x = following
+            tl.store(spikes + at, fired.to(spikes.dtype.element_ty), mask=inside)
+            if MEMBRANE:
+                tl.store(membrane + at, v, mask=inside)
+            at += size
+            if STATISTIC != 0:
+                count += tl.where(inside, fired.to(tl.float32), 0.0)
+                distance = v - threshold
+                covered += (inside & (tl.abs(distance) < support)).to(tl.float32)
+                total += v
+                if POWER:
+                    s = _surrogate(distance, slope, SHAPE).to(tl.float32)
+                    power += tl.where(inside, s * s, 0.0)
         if STATISTIC != 0:
-            count += fired.to(tl.float32)
-            distance = v - threshold
-            covered += (tl.abs(distance) < support).to(tl.float32)
-            total += v
-            if POWER:
-                s = _surrogate(distance, slope, SHAPE).to(tl.float32)
-                power += s * s
-    if STATISTIC == 1:
-        tl.store(final + place, total / STEPS, mask=inside)
-    elif STATISTIC == 2:
-        tl.store(final + place, v, mask=inside)
+            u = v
+            if STATISTIC == 1:
+                u = total / STEPS
+            tl.store(us + place, u, mask=inside)
+            delta = tl.where(inside, u - mean, 0.0)
+            mean += delta / (r + 1)
+            deviations += delta * (u - mean)
     if STATISTIC != 0:
-        program = tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
-        tl.store(sums + program, tl.sum(tl.where(inside, covered, 0.0)))
-        tl.store(sums + programs + program, tl.sum(tl.where(inside, count, 0.0)))
-        tl.store(sums + 2 * programs + program, tl.sum(tl.where(inside, power, 0.0)))
+        there = tl.minimum(samples - first, SAMPLES)
+        width = tl.minimum(features - tl.program_id(1) * BLOCK, BLOCK)
+        center = tl.sum(tl.where(known, mean, 0.0)) / width
+        away = tl.where(known, mean - center, 0.0)
+        row = sums + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
+        tl.store(row, tl.sum(covered))
+        tl.store(row + programs, tl.sum(count))
+        tl.store(row + 2 * programs, tl.sum(power))
+        tl.store(row + 3 * programs, there * width)
+        tl.store(row + 4 * programs, center)
+        tl.store(row + 5 * programs, tl.sum(deviations) + there * tl.sum(away * away))
 
 
 @triton.jit
@@ -146,17 +167,18 @@ def _through(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def backward_kernel(  # type: ignore[no-untyped-def]
-    current, membrane, grad_spikes, grad_membrane, grad_final, grad_current,
-    betas, thresholds, slopes, scales,
-    d0, m0, d1, m1, d2, m2, d3, m3,
-    features, size, stride,
+    current, membrane, grad_spikes, grad_membrane, us, grad_current,
+    betas, thresholds, slopes, scales, means, by_means, by_m2s,
+    d0, m0, d1, m1, d2, m2, d3, m3, d4, m4,
+    features, size, stride, count,
     STEPS: tl.constexpr, RESET: tl.constexpr, DECAY: tl.constexpr, KEPT: tl.constexpr,
     SPIKES: tl.constexpr, MEMBRANE: tl.constexpr, STATISTIC: tl.constexpr, CONSTANT: tl.constexpr,
     SHAPE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Gradient of the current from those of spikes, membrane and U.
+    """Gradient of the current from those of spikes, membrane and moments of U.
 
-    The membrane is read where it was kept, else computed anew and held in registers.
+    A group of moments is of `count` values of U. The membrane is read where it was kept, else
+    computed anew and held in registers.
     """
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = i < features
@@ -171,7 +193,10 @@ def backward_kernel(  # type: ignore[no-untyped-def]
     total = tl.zeros((BLOCK,), dtype)
     from_u = tl.zeros((BLOCK,), dtype)
     if STATISTIC != 0:
-        from_u = tl.load(grad_final + place, mask=inside, other=0.0).to(dtype)
+        u = tl.load(us + place, mask=inside, other=0.0)
+        away = u - _own(means, i, d4, m4, inside)
+        from_u = _own(by_means, i, d4, m4, inside) / count
+        from_u += 2.0 * _own(by_m2s, i, d4, m4, inside) * away
         if STATISTIC == 1:
             from_u = from_u / STEPS
     at = place + (STEPS - 1) * size

@@ -12,18 +12,26 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mpo_snn.kernels.triton_scan import (
+from mpo_snn.kernels.sampled import (
     Found,
+    Given,
     How,
+    how_of,
+    how_sampled,
+    sample_of,
+    without_gradient,
+)
+from mpo_snn.kernels.triton_layout import is_dense, one_step
+from mpo_snn.kernels.triton_scan import (
     Prepared,
-    is_dense,
-    one_step,
+    keeps_membrane,
     prepare,
     run_backward,
     run_forward,
-    without_gradient,
 )
 from mpo_snn.lif import LIFParameters
+from mpo_snn.membrane import Sample
+from mpo_snn.membrane_record import MembraneRecord
 
 
 def why_not(current: Tensor, p: LIFParameters) -> str | None:
@@ -46,64 +54,59 @@ def why_not(current: Tensor, p: LIFParameters) -> str | None:
 
 def lif_scan_triton(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
     """Spikes and membrane of all timesteps; see `lif_scan_reference`."""
-    spk, v, _, _ = lif_scan_triton_observed(current, p, "none", False)
-    return spk, v
+    found = _scan(current, p, how_of(p, True))
+    assert found.v is not None, "a membrane that was wanted is there"
+    return found.spk, found.v
 
 
 def lif_spikes_triton(current: Tensor, p: LIFParameters) -> Tensor:
     """The spikes alone."""
-    return lif_scan_triton_observed(current, p, "none", False, want_membrane=False)[0]
+    return _scan(current, p, how_of(p, False)).spk
 
 
-def lif_scan_triton_observed(
-    current: Tensor, p: LIFParameters, statistic: str, power: bool, want_membrane: bool = True
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The same with U (batch, *features) and the shares (3,) of `mpo_snn.membrane.observe`.
+def lif_scan_triton_sampled(
+    current: Tensor, p: LIFParameters, record: MembraneRecord, want_membrane: bool
+) -> tuple[Tensor, Tensor | None, Sample]:
+    """Spikes, membrane if it is wanted, and the sample that a record takes of them."""
+    how = how_sampled(current, p, record, want_membrane)
+    found = _scan(current, p, how)
+    return found.spk, found.v if want_membrane else None, sample_of(found, current, how)
 
-    Without `want_membrane` the membrane is empty.
-    """
+
+def _scan(current: Tensor, p: LIFParameters, how: How) -> Found:
     steps = current.shape[0]
     constant = steps == 1 or current.stride(0) == 0
     source = current[0] if constant else current
-    how = How(
-        steps,
-        constant,
-        p.reset,
-        p.reset_timing,
-        p.input_gain,
-        str(p.surrogate),
-        statistic,
-        power,
-        want_membrane,
-    )
     if torch.compiler.is_compiling():
         from mpo_snn.kernels.triton_op import lif_scan_triton as operator
 
-        found = Found(*operator(source, p.beta, p.threshold, p.slope, p.scale, *how))
-        return found if want_membrane else found._replace(v=found.v.new_empty(0))
-    return _Scan.apply(source, p, how)  # type: ignore[no-any-return,no-untyped-call]
+        parameters = (p.beta, p.threshold, p.slope, p.scale)
+        return Found(*operator(source, *parameters, steps, constant, *how))
+    return Found(*_Scan.apply(source, p, steps, constant, how))  # type: ignore[no-untyped-call]
 
 
 class _Scan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, source: Tensor, p: LIFParameters, how: How) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, source: Tensor, p: LIFParameters, steps: int, constant: bool, how: How
+    ) -> Found:
         ctx.set_materialize_grads(False)
-        step = one_step(source, how.constant)
+        step = one_step(source, constant)
         ready = prepare(step, p.beta, p.threshold, p.slope, p.scale)
-        found = run_forward(source, step, ready, how)
-        kept = found.v
-        if how.want_membrane and not how.keeps_membrane:
-            kept = kept.new_empty(0)
-        ctx.save_for_backward(source, kept, *ready.tensors)
-        ctx.how, ctx.indices = how, ready.indices
-        if how.keeps_membrane and not how.want_membrane:
-            found = Found(found.spk, kept.new_empty(0), found.u, found.shares)
-        ctx.mark_non_differentiable(*without_gradient(found, how))
+        found = run_forward(source, steps, constant, ready, how)
+        kept = found.v if keeps_membrane(steps) else None
+        ctx.save_for_backward(source, kept, found.mean, found.u, *ready.tensors)
+        ctx.how, ctx.times, ctx.indices = how, (steps, constant), ready.indices
+        if not how.want_membrane:
+            found = found._replace(v=None)
+        ctx.mark_non_differentiable(*without_gradient(found))
         return found
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
-        source, kept, *tensors = ctx.saved_tensors
-        step, ready = one_step(source, ctx.how.constant), Prepared(tensors, ctx.indices)
-        return run_backward(source, step, kept, ready, grads[:3], ctx.how), None, None
+        source, v, mean, u, *tensors = ctx.saved_tensors
+        steps, constant = ctx.times
+        kept, ready = Found(source, v, mean, u=u), Prepared(tensors, ctx.indices)
+        grad = run_backward(source, steps, constant, kept, ready, Given(*grads[:4]), ctx.how)
+        return grad, None, None, None, None

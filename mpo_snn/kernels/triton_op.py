@@ -6,21 +6,20 @@ and its gradient. Called eagerly a layer goes past it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mpo_snn.kernels.sampled import Found, Given, How
+from mpo_snn.kernels.triton_layout import one_step, over_time
 from mpo_snn.kernels.triton_scan import (
-    Found,
-    How,
-    one_step,
-    over_time,
+    keeps_membrane,
     prepare,
     room_for,
     run_backward,
     run_forward,
-    without_gradient,
 )
 
 
@@ -37,11 +36,15 @@ def lif_scan_triton(
     reset_timing: str,
     input_gain: str,
     surrogate: str,
-    statistic: str,
-    power: bool,
-    want_membrane: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Run a layer over all timesteps: what `triton_scan.Found` has.
+    want_membrane: bool = True,
+    statistic: str = "none",
+    gamma: float = 1.0,
+    power: bool = False,
+    per_channel: bool = False,
+    per_neuron: bool = False,
+    keep_u: bool = False,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Run a layer over all timesteps: what `sampled.Found` has, empty where that has None.
 
     Args:
         source: input in volt, (time, batch, *features), or (batch, *features) where it is constant.
@@ -49,20 +52,24 @@ def lif_scan_triton(
         threshold: firing threshold in volt.
         slope: of the surrogate, 1/volt.
         scale: of the surrogate.
-        steps: this and the following as in `triton_scan.How`.
-        constant: see there.
-        reset: see there.
+        steps: T.
+        constant: whether there is one timestep of input, the same at every T.
+        reset: this and the following as in `sampled.How`.
         reset_timing: see there.
         input_gain: see there.
         surrogate: see there.
-        statistic: see there.
-        power: see there.
         want_membrane: see there.
+        statistic: see there.
+        gamma: see there.
+        power: see there.
+        per_channel: see there.
+        per_neuron: see there.
+        keep_u: see there.
     """
-    kind = (reset, reset_timing, input_gain, surrogate)
-    how = How(steps, constant, *kind, statistic, power, want_membrane)
-    step = one_step(source, constant)
-    return run_forward(source, step, prepare(step, beta, threshold, slope, scale), how)
+    kind = (reset, reset_timing, input_gain, surrogate, want_membrane)
+    how = How(*kind, statistic, gamma, power, per_channel, per_neuron, keep_u)
+    ready = prepare(one_step(source, constant), beta, threshold, slope, scale)
+    return _all(source, run_forward(source, steps, constant, ready, how))  # type: ignore[return-value]
 
 
 @torch.library.custom_op(
@@ -70,14 +77,17 @@ def lif_scan_triton(
 )
 def lif_scan_triton_backward(
     source: Tensor,
-    kept: Tensor,
+    v: Tensor,
+    mean: Tensor,
+    u: Tensor,
     beta: Tensor,
     threshold: Tensor,
     slope: Tensor,
     scale: Tensor,
     by_spk: Tensor | None,
     by_v: Tensor | None,
-    by_u: Tensor | None,
+    by_mean: Tensor | None,
+    by_m2: Tensor | None,
     steps: int,
     constant: bool,
     reset: str,
@@ -87,41 +97,54 @@ def lif_scan_triton_backward(
     statistic: str,
 ) -> Tensor:
     """The gradient by the source; see `triton_scan.run_backward`."""
-    kind = (reset, reset_timing, input_gain, surrogate)
-    how = How(steps, constant, *kind, statistic, power=False, want_membrane=False)
-    step = one_step(source, constant)
-    ready = prepare(step, beta, threshold, slope, scale)
-    return run_backward(source, step, kept, ready, (by_spk, by_v, by_u), how)
+    how = How(reset, reset_timing, input_gain, surrogate, statistic=statistic)
+    ready = prepare(one_step(source, constant), beta, threshold, slope, scale)
+    kept, given = Found(source, v, mean, u=u), Given(by_spk, by_v, by_mean, by_m2)
+    return run_backward(source, steps, constant, kept, ready, given, how)
+
+
+def _all(source: Tensor, found: Iterable[Tensor | None]) -> tuple[Tensor, ...]:
+    """An operator gives tensors alone."""
+    return tuple(source.new_empty(0) if x is None else x for x in found)
 
 
 @lif_scan_triton.register_fake
 def _shapes(source: Tensor, beta: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    how = How(*rest[3:])
-    step = one_step(source, how.constant)
-    shares = step.new_empty(3 if how.observed else 0, dtype=torch.float32)
-    return Found(*room_for(source, step, beta, how), shares)
+    steps, constant, how = rest[3], rest[4], How(*rest[5:])
+    spk, v, u = room_for(source, steps, constant, beta, how)
+    found = Found(spk, v if v.numel() else None)
+    if u is not None:
+        features = u.shape[1:]
+        groups = features[:1] if how.per_channel else ()
+        mean, m2, shares = (u.new_empty(size) for size in (groups, groups, 4))
+        neurons = u.new_empty((2, *features)) if how.per_neuron else None
+        found = Found(spk, found.v, mean, m2, shares, neurons, u)
+    return _all(source, found)
 
 
 @lif_scan_triton_backward.register_fake
 def _backward_shapes(source: Tensor, *rest: Any) -> Tensor:
-    steps, constant = rest[8:10]
+    steps, constant = rest[11:13]
     step = one_step(source, constant)
     return torch.empty_like(step) if constant else over_time(step, steps, source.dtype)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    found, how = Found(*output), How(*inputs[5:])
-    ctx.how = how
+    ctx.times, ctx.how = inputs[5:7], How(*inputs[7:])
     ctx.set_materialize_grads(False)
-    kept = found.v if how.keeps_membrane else found.v.new_empty(0)
-    ctx.save_for_backward(inputs[0], kept, *inputs[1:5])
-    ctx.mark_non_differentiable(*without_gradient(found, how))
+    kept = output[1] if keeps_membrane(ctx.times[0]) else output[1].new_empty(0)
+    ctx.save_for_backward(inputs[0], kept, output[2], output[6], *inputs[1:5])
+    never = [] if ctx.how.want_membrane else [output[1]]
+    ctx.mark_non_differentiable(*never, *output[4:])
 
 
 def _gradient(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
     how = ctx.how
-    found = lif_scan_triton_backward(*ctx.saved_tensors, *grads[:3], *how[:7])
-    return found, *[None] * (4 + len(how))
+    by_moments = (None, None) if how.statistic == "none" else grads[2:4]
+    given = (grads[0], grads[1], *by_moments)
+    kind = (*how[:4], how.statistic)
+    found = lif_scan_triton_backward(*ctx.saved_tensors, *given, *ctx.times, *kind)
+    return found, *[None] * (6 + len(how))
 
 
 lif_scan_triton.register_autograd(_gradient, setup_context=_keep)

@@ -14,21 +14,21 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from mpo_snn.kernels import triton_band
-from mpo_snn.kernels.triton_band import band_kernel
+from mpo_snn.kernels import triton_statistics
 from mpo_snn.kernels.triton_kernels import backward_kernel, forward_kernel
 from mpo_snn.kernels.triton_scan import BLOCK
+from mpo_snn.kernels.triton_statistics import band_kernel, merge_kernel, share_kernel
 
 HOPPER = GPUTarget("cuda", 90, 32)
-IN_FLOAT32 = ("membrane", "final", "sums", "betas", "thresholds", "slopes", "scales", "supports")
-IN_FLOAT32 += ("grad_membrane", "grad_final", "us", "means", "m2s")
+IN_FLOAT32 = ("membrane", "sums", "betas", "thresholds", "slopes", "scales", "supports")
+IN_FLOAT32 += ("grad_membrane", "us", "means", "m2s", "by_means", "by_m2s", "shares", "share")
 NUMBERS = ("count", "gamma")
 STORED = ("current", "spikes", "grad_spikes", "grad_current")
 
 
 def compiled(kernel: Any, stored: str, constants: dict[str, Any]) -> dict[str, int]:
     """One kernel, with parameters that are one number and sizes that are multiples of 16."""
-    signature, aligned = {}, {}
+    constants, signature, aligned = dict(constants), {}, {}
     for place, name in enumerate(kernel.arg_names):
         if re.fullmatch(r"[dm]\d", name):
             constants[name] = 1
@@ -56,14 +56,19 @@ def main() -> None:
             case = {"STEPS": 4, "RESET": reset, "STATISTIC": reset % 3, "BLOCK": BLOCK}
             case |= {"DECAY": True, "SHAPE": 0}
             rows[f"forward {stored} {reset}"] = compiled(
-                forward_kernel, stored, {**case, "MEMBRANE": False, "POWER": reset == 1}
+                forward_kernel,
+                stored,
+                {**case, "MEMBRANE": False, "POWER": reset == 1, "SAMPLES": 1 + reset},
             )
             rows[f"backward {stored} {reset}"] = compiled(
                 backward_kernel,
                 stored,
                 {**case, "KEPT": reset == 3, "SPIKES": True, "MEMBRANE": False, "CONSTANT": False},
             )
-    rows["band"] = compiled(band_kernel, "fp32", {"ROUNDS": 33, "BLOCK": triton_band.BLOCK})
+    rounds = {"ROUNDS": 33, "BLOCK": triton_statistics.BLOCK}
+    rows["band"] = compiled(band_kernel, "fp32", rounds)
+    rows["merge"] = compiled(merge_kernel, "fp32", {**rounds, "STEPS": 4})
+    rows["share"] = compiled(share_kernel, "fp32", {"BLOCK": triton_statistics.MOST})
     print(json.dumps(rows))
 
 

@@ -149,7 +149,8 @@ def test_the_operator_is_as_torch_wants_it(layout: str, statistic: str, anew: in
         source = source.unflatten(0, (3, 2))
     beta, threshold = (torch.full((4, 1, 1), value, device=DEVICE) for value in (0.5, 0.7))
     slope, scale = torch.tensor(3.0, device=DEVICE), torch.rand(4, 3, 3, device=DEVICE)
-    how = (3, constant, "zero", "step", "decay", "sigmoid", statistic, True, layout == "time")
+    kind = ("zero", "step", "decay", "sigmoid", layout == "time", statistic)
+    how = (3, constant, *kind, 0.8, True, layout == "constant", True, True)
     arguments = (source.detach().requires_grad_(), beta, threshold, slope, scale, *how)
     with mock.patch.object(triton_scan, "ANEW", anew):
         torch.library.opcheck(operator, arguments)

@@ -22,7 +22,7 @@ def test_the_kernels_compile_and_read_four_values_at_once(tmp_path: Path) -> Non
     )
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
-    assert len(rows) == 17
+    assert len(rows) == 19
     for case, found in rows.items():
         assert found["bytes"] > 0, case
         assert found["wide_loads"] >= 2, case
