@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 PRECISIONS = ("float64", "float32")
+NODES_OF_A_DRAWING = 14
 MOST_CLASSES = 20
 """Where there are more, a list stands for the drawing of what they are taken for."""
 
@@ -25,7 +26,7 @@ def expected_drawings(told: dict[str, Any]) -> list[str]:
 
 def _of_report(report: dict[str, Any]) -> list[str]:
     total, sample = report["total"], report["sample"]
-    titles = []
+    titles = min(3, math.ceil(len(report["graph"]["nodes"]) / NODES_OF_A_DRAWING)) * ["The graph"]
     if total["neurons"]:
         titles.append("Spike density of each layer")
     if total["energy_pj_per_inference"]:
@@ -35,12 +36,12 @@ def _of_report(report: dict[str, Any]) -> list[str]:
         titles += ["Spikes of one sample", "Membranes of one sample"]
     titles.append("Accuracy over timesteps, and with an early exit")
     titles.append("Accuracy of each class, the lowest first")
-    if len(report["decisions"]["confusion"]) <= MOST_CLASSES and "parameters" in report["summary"]:
+    if len(report["decisions"]["confusion"]) <= MOST_CLASSES:
         titles.append("What each class is taken for")
     levels = (report["robustness"] or {"levels": []})["levels"]
     kinds = dict.fromkeys(level["kind"].replace("_", " ") for level in levels)
     titles += [f"Accuracy under {kind}" for kind in kinds]
-    return [*titles, *_of_equivalence(report["equivalence"] or {}), "The graph"]
+    return titles + _of_equivalence(report["equivalence"] or {})
 
 
 def _of_equivalence(record: dict[str, Any]) -> list[str]:

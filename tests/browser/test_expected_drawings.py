@@ -85,6 +85,28 @@ def test_a_report_without_neurons_or_operations(whole):
     assert not any("of each layer" in title for title in titles)
 
 
+@pytest.mark.parametrize("nodes", [1, 14, 15, 28, 29, 42, 43, 100])
+def test_a_long_graph_is_drawn_in_columns(whole, nodes):
+    report = copy.deepcopy(without(whole, "robustness", "sample"))
+    node = report["graph"]["nodes"][0]
+    report["graph"]["nodes"] = [{**node, "name": f"node{number}"} for number in range(nodes)]
+    report["graph"]["edges"] = [
+        [f"node{number - 1}", f"node{number}"] for number in range(1, nodes)
+    ]
+    assert sorted(expected_drawings(report)) == sorted(drawn(render_page(report)))
+
+
+@pytest.mark.parametrize("classes", [20, 21])
+def test_the_confusion_of_many_classes_is_a_list(whole, classes):
+    report = copy.deepcopy(without(whole, "robustness", "sample"))
+    decisions = report["decisions"]
+    decisions["classes"] = [{**decisions["classes"][0], "taken_for": None} for _ in range(classes)]
+    decisions["confusion"] = [[1] * classes for _ in range(classes)]
+    titles = expected_drawings(report)
+    assert sorted(titles) == sorted(drawn(render_page(report)))
+    assert ("What each class is taken for" in titles) == (classes <= 20)
+
+
 @pytest.mark.parametrize("layers", [0, 1, 4, 5, 8, 9, 10, 13, 40])
 @pytest.mark.parametrize("free", [False, True])
 def test_a_comparison_draws_what_its_json_calls_for(whole, layers, free):
