@@ -2,8 +2,7 @@
 
 `reference` is the definition (`mpo_snn.lif`, `mpo_snn.synapse`); `in_place` is plain torch, several
 times faster; `numba` is compiled for CPUs, faster still, and saves the input alone; `triton` is for
-GPUs (leaky neurons whose leak and threshold are not learnt). Neurons that fire several times in a
-step (`mpo_snn.multi_spike`) have the definition alone.
+GPUs. Neurons that fire several times in a step (`mpo_snn.multi_spike`) have the definition alone.
 """
 
 from __future__ import annotations

@@ -151,31 +151,26 @@ def forward_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _through(  # type: ignore[no-untyped-def]
-    v, grad, from_spike, grad_membrane, from_u, at, threshold, slope, scale, inside,
-    RESET: tl.constexpr, SPIKES: tl.constexpr, MEMBRANE: tl.constexpr, SHAPE: tl.constexpr,
-):  # fmt: skip
-    """The gradient by a membrane, from that by the state it leaves."""
+def _handed_on(v, threshold, RESET: tl.constexpr):  # type: ignore[no-untyped-def]
+    """What beta is multiplied by in the next timestep."""
     if RESET == 0:
-        grad = tl.where(v > threshold, 0.0, grad)
-    if SPIKES:
-        grad += from_spike.to(grad.dtype) * _surrogate(v - threshold, slope, SHAPE) * scale
-    if MEMBRANE:
-        grad += tl.load(grad_membrane + at, mask=inside, other=0.0).to(grad.dtype)
-    return grad + from_u
+        v = tl.where(v > threshold, 0.0, v)
+    elif RESET == 1:
+        v = tl.where(v > threshold, v - threshold, v)
+    return v
 
 
 @triton.jit
 def backward_kernel(  # type: ignore[no-untyped-def]
-    current, membrane, grad_spikes, grad_membrane, us, grad_current,
+    current, membrane, grad_spikes, grad_membrane, us, grad_current, grad_beta, grad_threshold,
     betas, thresholds, slopes, scales, means, by_means, by_m2s,
     d0, m0, d1, m1, d2, m2, d3, m3, d4, m4,
     features, size, stride, count,
     STEPS: tl.constexpr, RESET: tl.constexpr, DECAY: tl.constexpr, KEPT: tl.constexpr,
     SPIKES: tl.constexpr, MEMBRANE: tl.constexpr, STATISTIC: tl.constexpr, CONSTANT: tl.constexpr,
-    SHAPE: tl.constexpr, BLOCK: tl.constexpr,
+    BETA: tl.constexpr, THRESHOLD: tl.constexpr, SHAPE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Gradient of the current from those of spikes, membrane and moments of U.
+    """Gradients of current, beta and threshold from those of spikes, membrane and moments of U.
 
     A group of moments is of `count` values of U. The membrane is read where it was kept, else
     computed anew and held in registers.
@@ -192,6 +187,8 @@ def backward_kernel(  # type: ignore[no-untyped-def]
     grad = tl.zeros((BLOCK,), dtype)
     total = tl.zeros((BLOCK,), dtype)
     from_u = tl.zeros((BLOCK,), dtype)
+    by_beta = tl.zeros((BLOCK,), dtype)
+    by_threshold = tl.zeros((BLOCK,), dtype)
     if STATISTIC != 0:
         u = tl.load(us + place, mask=inside, other=0.0)
         away = u - _own(means, i, d4, m4, inside)
@@ -218,19 +215,40 @@ def backward_kernel(  # type: ignore[no-untyped-def]
         following = from_spike
         if SPIKES and t > 0:
             following = tl.load(grad_spikes + at - size, mask=inside, other=0.0)
-        grad = _through(
-            v, grad, from_spike, grad_membrane, from_u, at, threshold, slope, scale, inside,
-            RESET, SPIKES, MEMBRANE, SHAPE,
-        )  # fmt: skip
+        later = beta * grad
+        if BETA:
+            by_beta += grad * _handed_on(v, threshold, RESET)
+        if THRESHOLD and RESET == 1:
+            by_threshold -= tl.where(v > threshold, later, 0.0)
+        if THRESHOLD and RESET == 2:
+            by_threshold -= tl.where(v > threshold, grad, 0.0)
+        grad = later
+        if RESET == 0:
+            grad = tl.where(v > threshold, 0.0, grad)
+        if SPIKES:
+            pulled = from_spike.to(dtype) * _surrogate(v - threshold, slope, SHAPE) * scale
+            grad += pulled
+            if THRESHOLD:
+                by_threshold -= pulled
+        if MEMBRANE:
+            grad += tl.load(grad_membrane + at, mask=inside, other=0.0).to(dtype)
+        grad += from_u
         from_spike = following
         if STATISTIC == 2:
             from_u = tl.zeros((BLOCK,), dtype)
+        if BETA and DECAY:
+            by_beta -= grad * tl.load(current + place + t * stride, mask=inside, other=0.0).to(
+                dtype
+            )
         drive = _driven(grad, beta, DECAY)
         if CONSTANT:
             total += drive
         else:
             tl.store(grad_current + at, drive.to(answer), mask=inside)
-        grad = beta * grad
         at -= size
     if CONSTANT:
         tl.store(grad_current + place, total.to(answer), mask=inside)
+    if BETA:
+        tl.store(grad_beta + place, by_beta, mask=inside)
+    if THRESHOLD:
+        tl.store(grad_threshold + place, by_threshold, mask=inside)

@@ -38,8 +38,6 @@ def why_not(current: Tensor, p: LIFParameters) -> str | None:
     """Why these kernels cannot run a layer, or None."""
     if callable(p.surrogate):
         return "its surrogate is a function (spike_grad)"
-    if p.beta.requires_grad or p.threshold.requires_grad:
-        return "its leak or threshold is learnt"
     if current.numel() == 0:
         return "its input is empty"
     step = current[0]
@@ -77,26 +75,34 @@ def _scan(current: Tensor, p: LIFParameters, how: How) -> Found:
     steps = current.shape[0]
     constant = steps == 1 or current.stride(0) == 0
     source = current[0] if constant else current
+    parameters = (p.beta, p.threshold, p.slope, p.scale)
     if torch.compiler.is_compiling():
         from mpo_snn.kernels.triton_op import lif_scan_triton as operator
 
-        parameters = (p.beta, p.threshold, p.slope, p.scale)
         return Found(*operator(source, *parameters, steps, constant, *how))
-    return Found(*_Scan.apply(source, p, steps, constant, how))  # type: ignore[no-untyped-call]
+    return Found(*_Scan.apply(source, *parameters, steps, constant, how))  # type: ignore[no-untyped-call]
 
 
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, source: Tensor, p: LIFParameters, steps: int, constant: bool, how: How
+        ctx: Any,
+        source: Tensor,
+        beta: Tensor,
+        threshold: Tensor,
+        slope: Tensor,
+        scale: Tensor,
+        steps: int,
+        constant: bool,
+        how: How,
     ) -> Found:
         ctx.set_materialize_grads(False)
-        step = one_step(source, constant)
-        ready = prepare(step, p.beta, p.threshold, p.slope, p.scale)
+        ready = prepare(one_step(source, constant), beta, threshold, slope, scale)
         found = run_forward(source, steps, constant, ready, how)
         kept = found.v if keeps_membrane(steps) else None
         ctx.save_for_backward(source, kept, found.mean, found.u, *ready.tensors)
         ctx.how, ctx.times, ctx.indices = how, (steps, constant), ready.indices
+        ctx.shapes = beta.shape, threshold.shape
         if not how.want_membrane:
             found = found._replace(v=None)
         ctx.mark_non_differentiable(*without_gradient(found))
@@ -108,5 +114,10 @@ class _Scan(torch.autograd.Function):
         source, v, mean, u, *tensors = ctx.saved_tensors
         steps, constant = ctx.times
         kept, ready = Found(source, v, mean, u=u), Prepared(tensors, ctx.indices)
-        grad = run_backward(source, steps, constant, kept, ready, Given(*grads[:4]), ctx.how)
-        return grad, None, None, None, None
+        given, learns = Given(*grads[:4]), ctx.needs_input_grad[1:3]
+        grad, *by = run_backward(source, steps, constant, kept, ready, given, ctx.how, learns)
+        of_parameters = [
+            None if each is None else each.sum_to_size(shape)
+            for each, shape in zip(by, ctx.shapes, strict=True)
+        ]
+        return grad, *of_parameters, *[None] * 5

@@ -88,6 +88,7 @@ def lif_scan_triton_backward(
     by_v: Tensor | None,
     by_mean: Tensor | None,
     by_m2: Tensor | None,
+    learns: list[bool],
     steps: int,
     constant: bool,
     reset: str,
@@ -95,12 +96,18 @@ def lif_scan_triton_backward(
     input_gain: str,
     surrogate: str,
     statistic: str,
-) -> Tensor:
-    """The gradient by the source; see `triton_scan.run_backward`."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients by source, beta and threshold; empty where `learns` says that nobody asked."""
     how = How(reset, reset_timing, input_gain, surrogate, statistic=statistic)
     ready = prepare(one_step(source, constant), beta, threshold, slope, scale)
     kept, given = Found(source, v, mean, u=u), Given(by_spk, by_v, by_mean, by_m2)
-    return run_backward(source, steps, constant, kept, ready, given, how)
+    wanted = (learns[0], learns[1])
+    grad, *by = run_backward(source, steps, constant, kept, ready, given, how, wanted)
+    summed = (
+        None if each is None else each.sum_to_size(parameter.shape)
+        for each, parameter in zip(by, (beta, threshold), strict=True)
+    )
+    return _all(source, (grad, *summed))  # type: ignore[return-value]
 
 
 def _all(source: Tensor, found: Iterable[Tensor | None]) -> tuple[Tensor, ...]:
@@ -123,10 +130,16 @@ def _shapes(source: Tensor, beta: Tensor, *rest: Any) -> tuple[Tensor, ...]:
 
 
 @lif_scan_triton_backward.register_fake
-def _backward_shapes(source: Tensor, *rest: Any) -> Tensor:
-    steps, constant = rest[11:13]
+def _backward_shapes(source: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+    learns, steps, constant = rest[11:14]
     step = one_step(source, constant)
-    return torch.empty_like(step) if constant else over_time(step, steps, source.dtype)
+    grad = torch.empty_like(step) if constant else over_time(step, steps, source.dtype)
+    dtype = torch.promote_types(source.dtype, rest[3].dtype)
+    by = (
+        source.new_empty(parameter.shape, dtype=dtype) if wanted else None
+        for wanted, parameter in zip(learns, rest[3:5], strict=True)
+    )
+    return _all(source, (grad, *by))
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -143,8 +156,10 @@ def _gradient(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
     by_moments = (None, None) if how.statistic == "none" else grads[2:4]
     given = (grads[0], grads[1], *by_moments)
     kind = (*how[:4], how.statistic)
-    found = lif_scan_triton_backward(*ctx.saved_tensors, *given, *ctx.times, *kind)
-    return found, *[None] * (6 + len(how))
+    learns = list(ctx.needs_input_grad[1:3])
+    found = lif_scan_triton_backward(*ctx.saved_tensors, *given, learns, *ctx.times, *kind)
+    by = [each if wanted else None for each, wanted in zip(found[1:], learns, strict=True)]
+    return found[0], *by, *[None] * (4 + len(how))
 
 
 lif_scan_triton.register_autograd(_gradient, setup_context=_keep)

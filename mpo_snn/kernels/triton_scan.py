@@ -129,8 +129,9 @@ def run_backward(
     p: Prepared,
     given: Given,
     how: How,
-) -> Tensor:
-    """The gradient by the source, from those given.
+    learns: tuple[bool, bool] = (False, False),
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """The gradient by the source, from those given, and those of every neuron by its parameters.
 
     Args:
         source: as in `run_forward`, as are the others.
@@ -140,6 +141,7 @@ def run_backward(
         p: see there.
         given: gradients.
         how: see there.
+        learns: whether beta, and whether the threshold, wants a gradient, (batch, *features).
     """
     step = one_step(source, constant)
     like = over_time(step, steps, source.dtype)
@@ -157,17 +159,22 @@ def run_backward(
         channels = (-1, *[1] * (step.dim() - 2)) if kept.mean.dim() else ()
         found = [indexed(row.to(u.dtype).reshape(channels), step) for row in moved]
         rows, at = [row for row, _ in found], found[0][1]
+    by_beta, by_threshold = (
+        torch.empty_like(step, dtype=membrane.dtype) if wanted else None for wanted in learns
+    )
     blocks, features, block = _blocks(step, _held(steps))
     backward_kernel[len(step), blocks](
         source, membrane, *(membrane if g is None else g for g in (by_spk, by_v)), u, grad,
+        *(membrane if g is None else g for g in (by_beta, by_threshold)),
         *p.tensors, *rows, *p.indices, *at,
         features, step.numel(), 0 if constant else step.numel(), float(count),
         STEPS=steps, RESET=RESETS[how.reset, how.reset_timing], DECAY=how.input_gain == "decay",
         KEPT=keeps_membrane(steps), SPIKES=by_spk is not None, MEMBRANE=by_v is not None,
         STATISTIC=STATISTICS.index(how.statistic) if observed else 0,
-        CONSTANT=constant, SHAPE=SHAPES[how.surrogate], BLOCK=block, enable_fp_fusion=False,
+        CONSTANT=constant, BETA=learns[0], THRESHOLD=learns[1],
+        SHAPE=SHAPES[how.surrogate], BLOCK=block, enable_fp_fusion=False,
     )  # fmt: skip
-    return grad
+    return grad, by_beta, by_threshold
 
 
 def room_for(

@@ -22,6 +22,7 @@ from mpo_snn.kernels.triton_statistics import band_kernel, merge_kernel, share_k
 HOPPER = GPUTarget("cuda", 90, 32)
 IN_FLOAT32 = ("membrane", "sums", "betas", "thresholds", "slopes", "scales", "supports")
 IN_FLOAT32 += ("grad_membrane", "us", "means", "m2s", "by_means", "by_m2s", "shares", "share")
+IN_FLOAT32 += ("grad_beta", "grad_threshold")
 NUMBERS = ("count", "gamma")
 STORED = ("current", "spikes", "grad_spikes", "grad_current")
 
@@ -60,10 +61,10 @@ def main() -> None:
                 stored,
                 {**case, "MEMBRANE": False, "POWER": reset == 1, "SAMPLES": 1 + reset},
             )
+            learns = {"BETA": reset == 2, "THRESHOLD": reset > 0}
+            case |= {"KEPT": reset == 3, "SPIKES": True, "CONSTANT": False, **learns}
             rows[f"backward {stored} {reset}"] = compiled(
-                backward_kernel,
-                stored,
-                {**case, "KEPT": reset == 3, "SPIKES": True, "MEMBRANE": False, "CONSTANT": False},
+                backward_kernel, stored, {**case, "MEMBRANE": False}
             )
     rounds = {"ROUNDS": 33, "BLOCK": triton_statistics.BLOCK}
     rows["band"] = compiled(band_kernel, "fp32", rounds)

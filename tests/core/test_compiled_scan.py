@@ -147,7 +147,10 @@ def test_the_operator_is_as_torch_wants_it(layout: str, statistic: str, anew: in
         source = source.contiguous(memory_format=torch.channels_last)
     if not constant:
         source = source.unflatten(0, (3, 2))
-    beta, threshold = (torch.full((4, 1, 1), value, device=DEVICE) for value in (0.5, 0.7))
+    learns = layout == "channels last"
+    beta, threshold = (
+        torch.full((4, 1, 1), value, device=DEVICE, requires_grad=learns) for value in (0.5, 0.7)
+    )
     slope, scale = torch.tensor(3.0, device=DEVICE), torch.rand(4, 3, 3, device=DEVICE)
     kind = ("zero", "step", "decay", "sigmoid", layout == "time", statistic)
     how = (3, constant, *kind, 0.8, True, layout == "constant", True, True)
