@@ -45,7 +45,7 @@ LOOK = """(() => {
               marks: marks.length, shapes: marks.filter(one => one.tagName !== 'text').length};
     }),
     figures: [...document.querySelectorAll('figure')].map(figure => ({
-      caption: words(figure.querySelector('figcaption')) || words(
+      caption: words(figure.querySelector('figcaption b')) || words(
         (figure.closest('section') || document).querySelector('h2')),
       drawings: figure.querySelectorAll('svg').length
     })),

@@ -71,7 +71,7 @@ def found_in_chromium(folder, body, form="wide"):
 @pytest.mark.parametrize("form", FORMS)
 def test_a_broken_page_is_found(form, tmp_path):
     body = (
-        "<figure><figcaption>Time</figcaption><vg></vg></figure>"
+        "<figure><figcaption><b>Time</b><span>in s</span></figcaption><vg></vg></figure>"
         + SVG.format("<path d='M0 0L9 9'/>")
         + "<div style='width: 3000px; height: 10px'></div><script>nothing()</script>"
     )
