@@ -71,6 +71,7 @@ bench: setup $(INTEROP)/peers/.installed
 	$(BENCH) benchmarks.gpu.throughput --again
 	$(BENCH) benchmarks.gpu.throughput --again --network vgg11 --channel-scale 0.5 --layout own
 	$(BENCH) benchmarks.gpu.throughput --again --network resnet18 --channel-scale 0.5 --layout own
+	$(BENCH) benchmarks.overhead --again
 	$(BENCH) benchmarks.shares --again
 	$(BENCH) benchmarks.convolution --again
 	$(BENCH) benchmarks.product --again

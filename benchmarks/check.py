@@ -31,6 +31,7 @@ MEASURING = (
     "inference --densities 0.15 --batch 2 --timesteps 2 --repetitions 1",
     "gpu.kernel --shape 2 2 4 4 4 --repetitions 1",
     f"gpu.throughput --network convnet {SMALL}",
+    "overhead --network convnet --pairs 2 --batch 2 --precision fp32",
     "convolution --shape 32 8 --density 0.2 --samples 2 --repetitions 1",
     "product --shape 70 300 40 --density 0.2 --repetitions 1",
     "shares --network vgg11 --channel-scale 0.125 --batch 2 --precision fp32",
