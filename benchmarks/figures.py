@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from mpo_snn.training.environment import git
 
 Row = Mapping[str, Any]
 HERE = Path(__file__).parent
+PEERS = {"snnTorch": "snntorch loop", "SpikingJelly": "spikingjelly multi-step"}
+OURS, OURS_WITH_MPO = "mpo-snn", "mpo-snn + MPO"
 KERNELS_OF_GPU = ":(top)mpo_snn/kernels/triton_*.py"
 
 
@@ -62,6 +64,47 @@ class Found:
     case: Mapping[str, Any]
     value: float
     made_with: Mapping[str, Any]
+
+
+def over_both(
+    item: str,
+    file: str,
+    where: tuple[str, ...],
+    *,
+    snntorch: tuple[float, float],
+    spikingjelly: tuple[float, float],
+    device: str = "cpu",
+    best_case: bool = False,
+) -> Iterator[Goal]:
+    """Two goals, of one variant over each of both peers, with must and goal of each.
+
+    Args:
+        item: as in `Goal`, with {} for the peer.
+        file: as in `Goal`.
+        where: keys of the variant, and of its part, that has the speed-ups.
+        snntorch: must and goal over the loop of snnTorch.
+        spikingjelly: must and goal over the multi-step node of SpikingJelly.
+        device: as in `Goal`.
+        best_case: as in `Goal`.
+    """
+    for (name, peer), (must, goal) in zip(PEERS.items(), (snntorch, spikingjelly), strict=True):
+
+        def measured(row: Row, peer: str = peer) -> float | None:
+            found: Any = row["variants"]
+            for key in (*where, "speed_up_over", peer):
+                found = (found or {}).get(key)
+            return found  # type: ignore[no-any-return]
+
+        yield Goal(
+            item.format(name),
+            file,
+            "x",
+            must,
+            goal,
+            measured,
+            device=device,
+            best_case=best_case,
+        )
 
 
 def measured(folder: Path, goals: Iterable[Goal]) -> list[Found]:
