@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mpo_snn.encoding import encode
 from mpo_snn.errors import DataError, ShapeError
+from mpo_snn.graph.fan_out import FanOut
 
 from .decisions import Decisions, decide
 
@@ -134,7 +135,8 @@ def measure_activity(
     }
     reached = {source: list(each) for source, each in (fan_out or {}).items() if each}
     driven = {
-        source: torch.stack([*(fan_out or {})[source].values()]).to(device) for source in reached
+        source: FanOut(torch.stack([*(fan_out or {})[source].values()]).to(device))
+        for source in reached
     }
     class_synops = {
         name: torch.zeros(classes, dtype=torch.float64, device=device)

@@ -64,7 +64,7 @@ def fused_scan(
         torch.tensor(constants, dtype=out.dtype).numpy(),
         sums.line(order).numpy(),
         sums.of_samples.numpy(),
-        sums.fan_out_lines(order).to(torch.int64).contiguous().numpy(),
+        sums.fan_out.whole(order).numpy(),
         sums.driven.numpy(),
         counts is not None,
     )
@@ -123,6 +123,6 @@ def _scan(
                     each = fan_out[k, start : start + size]
                     total = 0
                     for n in range(size):
-                        total += int(fired[n]) * each[n]
+                        total += int(fired[n]) * int(each[n])
                     driven[b, k] += total
             fired[:] = zero

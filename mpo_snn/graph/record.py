@@ -11,6 +11,7 @@ from torch import Tensor
 from mpo_snn.errors import GraphError
 
 from .counts import Counts
+from .fan_out import FanOut
 
 Record = Literal["none", "counts", "spikes", "membrane"]
 RECORDS: tuple[Record, ...] = get_args(Record)
@@ -43,7 +44,7 @@ class Recorder:
         dtype: torch.dtype,
         device: torch.device,
         several: Collection[str] = (),
-        fan_out: Mapping[str, Tensor] | None = None,
+        fan_out: Mapping[str, FanOut] | None = None,
     ) -> None:
         """Set everything to zero."""
         if record not in RECORDS:

@@ -20,6 +20,7 @@ from .by_density import ByDensity, operation_by_density
 from .check import check_graph
 from .chip_neurons import ChipNeurons, known_behaviour
 from .execute import Execution, Transmit, Watch
+from .fan_out import FanOut
 from .inline import inline
 from .kinds import is_spiking, is_stateful
 from .layer import Layer
@@ -166,7 +167,7 @@ class Simulator:
         forced: Mapping[str, Tensor] | None = None,
         transmit: Transmit | None = None,
         watch: Watch | None = None,
-        fan_out: Mapping[str, Tensor] | None = None,
+        fan_out: Mapping[str, FanOut] | None = None,
         chunk: int | None = None,
     ) -> Simulation:
         """Run the graph from silence.
@@ -184,7 +185,7 @@ class Simulator:
                 included; what is recorded is what was fired.
             watch: is shown what enters each node, once where a loop evaluates it twice.
             fan_out: for some spiking nodes, how much a spike of each neuron counts for in K sums
-                (`Simulation.driven`), whole numbers, [K, *shape].
+                (`Simulation.driven`).
             chunk: how many timesteps are handled at once; states are carried on, so the result is
                 the same for any number, up to the order in which torch adds up a product with
                 another number of rows. None chooses by memory.

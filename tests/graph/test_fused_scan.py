@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mpo_snn.graph import fused_scan
 from mpo_snn.graph.counts import Counts
+from mpo_snn.graph.fan_out import FanOut
 from mpo_snn.graph.layer import Layer
 from mpo_snn.graph.neurons import layer
 
@@ -27,9 +28,10 @@ CPU = torch.device("cpu")
     is_constant=st.booleans(),
     dtype=st.sampled_from([torch.float32, torch.float64]),
     numbers=st.tuples(st.floats(1.0, 9.0), st.floats(-0.2, 0.7), st.sampled_from([0.0, -0.4, 0.3])),
+    most=st.sampled_from([9, 2**31, 2**40]),
     seed=st.integers(0, 999),
 )
-def test_equal_to_the_steps(kind, shape, timesteps, batch, is_constant, dtype, numbers, seed):
+def test_equal_to_the_steps(kind, shape, timesteps, batch, is_constant, dtype, numbers, most, seed):
     node = neurons(kind, shape, *numbers)
     made = layer(node, 1e-4, shape, dtype, CPU)
     generator = torch.Generator().manual_seed(seed)
@@ -37,7 +39,7 @@ def test_equal_to_the_steps(kind, shape, timesteps, batch, is_constant, dtype, n
         1 if is_constant else timesteps, batch, *shape, generator=generator, dtype=dtype
     )
     drive, found = made.drive(x), []
-    fan_out = torch.randint(2**40, (2, *shape), generator=generator).double()
+    fan_out = FanOut(torch.randint(most, (2, *shape), generator=generator))
     for way in (type(made).advance_all, Layer.advance_all):
         state, counts = made.start(batch), Counts.zeros(shape, batch, CPU, fan_out)
         out = torch.empty(timesteps, batch, *shape, dtype=dtype)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mpo_snn.graph import counts
+from mpo_snn.graph.fan_out import FanOut
 from mpo_snn.graph.record import Recorder
 
 
@@ -17,7 +18,7 @@ def test_counts_are_those_of_the_spikes(monkeypatch, exact, dtype, steps):
     generator = torch.Generator().manual_seed(0)
     spikes = (torch.rand(steps, 5, 2, 3, 4, generator=generator) < 0.4).to(dtype)
     fan_out = torch.randint(100_000, (2, 2, 3, 4), generator=generator).double()
-    shapes, each = {"n": (2, 3, 4)}, {"n": fan_out}
+    shapes, each = {"n": (2, 3, 4)}, {"n": FanOut(fan_out)}
     recorder = Recorder("counts", shapes, 6, 5, dtype, torch.device("cpu"), fan_out=each)
     recorder.add("n", spikes, None, 0, 3)
     recorder.add("n", spikes, None, 3, 6)
