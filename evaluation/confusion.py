@@ -17,6 +17,8 @@ from mpo_snn.page.svg import INK, SERIES, SOFT, TRACK, WIDTH_PT, bare_axes, page
 
 MOST_CLASSES = 20
 MOST_LISTED = 12
+MOST_BESIDE = 12
+"""With more classes the map is twice as wide on a wide page, so that its numbers are legible."""
 LABEL_PT = 6.2
 """Width of one character of a label, about."""
 LONGEST_LABEL = 12
@@ -53,12 +55,18 @@ def confusion_chart(decisions: dict[str, Any]) -> str | None:
             axes.text(left - 6, top + middle, name, ha="right", va="center", **text)
             turn = {"rotation": 90 if is_upright else 0}
             axes.text(left + middle, top - 5, name, ha="center", va="bottom", **turn, **text)
-            _row(axes, counts[i], i, left, top + i * cell, cell)
+        widest = max(len(show_count(count)) for row in counts for count in row)
+        size = min(10.5, (cell - 2) / (0.62 * widest))
+        for i, row in enumerate(counts):
+            _row(axes, row, i, (left, top + i * cell), cell, size)
         return page_svg(figure, "What each class is taken for", "confusion")
 
 
-def _row(axes: Any, row: list[int], label: int, left: float, top: float, cell: float) -> None:
-    total, gap = sum(row), 1.0
+def _row(
+    axes: Any, row: list[int], label: int, corner: tuple[float, float], cell: float, size: float
+) -> None:
+    """Cells of one class from the upper left corner on, with numbers of this size."""
+    (left, top), total, gap = corner, sum(row), 1.0
     for answer, count in enumerate(row):
         at = left + answer * cell
         place: dict[str, Any] = {"left": at, "height": cell - gap, "linewidth": 0}
@@ -68,10 +76,8 @@ def _row(axes: Any, row: list[int], label: int, left: float, top: float, cell: f
             continue
         share = count / total if answer == label else math.sqrt(count / total)
         axes.barh(middle, cell - gap, color=SERIES[0], alpha=DARKEST * share, **place)
-        said = show_count(count)
-        size = min(10.5, (cell - 2 * gap) / (0.62 * len(said)))
         style: dict[str, Any] = {"fontsize": size, "ha": "center", "va": "center", "color": INK}
-        axes.text(at + (cell - gap) / 2, middle, said, **style)
+        axes.text(at + (cell - gap) / 2, middle, show_count(count), **style)
 
 
 def most_confused(decisions: dict[str, Any]) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from mpo_snn.page.quantities import (
     show_seconds,
 )
 
-from .confusion import MOST_CLASSES, most_confused
+from .confusion import MOST_BESIDE, MOST_CLASSES, most_confused
 from .equivalence_charts import equivalence_charts
 from .page_charts import drawn_graph, layer_charts, robustness_charts, sample_charts
 from .record import groups_of
@@ -69,6 +69,7 @@ def render_page(report: dict[str, Any]) -> str:
         robustness=robustness_charts(report["robustness"]),
         most_confused=most_confused(report["decisions"]),
         most_classes=MOST_CLASSES,
+        is_broad=len(report["decisions"]["classes"]) > MOST_BESIDE,
         groups=groups_of(report["equivalence"]),
         pictures=equivalence_charts(report["equivalence"]),
     )

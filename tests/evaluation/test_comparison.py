@@ -42,6 +42,8 @@ def test_values_stand_beside_each_other(small, tmp_path):
     energy = [one["summary"]["energy_pj_per_inference"] for one in (a, b)]
     assert rows["energy per inference"]["values"] == energy
     assert rows["energy per inference"]["against_first"] == ["", f"x{energy[1] / energy[0]:.3g}"]
+    assert rows["parameters"]["values"] == [one["total"]["parameters"] for one in (a, b)]
+    assert rows["memory in float32"]["shown"][0] == f"{4 * a['total']['parameters']} B"
     points = b["summary"]["accuracy_percent"] - a["summary"]["accuracy_percent"]
     assert rows["accuracy"]["against_first"] == ["", f"{points:+.2f} points"]
     assert [one["name"] for one in comparison["layers"]] == ["lif1", "lif2", "lif3"]

@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import jsonschema
 import nir
@@ -183,10 +184,107 @@ def test_robustness_is_drawn_and_listed(small, make_report):
     )
     page = Page(render_page(json.loads(json.dumps(report))))
     assert "Weight bits" in " ".join(page.words)
+    figures = {path: text for path, _, text in page.figures}
     console = Console(width=120)
     with console.capture() as shown:
         console.print(console_view(report))
-    assert f"{report['robustness']['levels'][0]['accuracy_percent']:.2f}" in shown.get()
+    lines = {line[4:18].strip(): line[18:].split() for line in shown.get().splitlines()}
+    clean = report["summary"]["accuracy_percent"]
+    for i, level in enumerate(report["robustness"]["levels"]):
+        first, second = level["accuracies_percent"]
+        accuracy, spread = (first + second) / 2, abs(first - second) / 2**0.5
+        rr = f"{accuracy / clean:.3f}"
+        assert lines["accuracy / %"][i] == f"{accuracy:.2f}"
+        assert lines["spread"][i] == f"{spread:.2f}"
+        assert lines["RR"][i] == rr
+        path = f"robustness.levels.{i}."
+        assert figures[path + "accuracy_percent"] == f"{accuracy:.2f} %"
+        assert (figures[path + "spread_percent"], figures[path + "rr"]) == (f"{spread:.2f}", rr)
+
+
+def test_one_seed_has_no_spread(small, make_report):
+    levels = measure_robustness(small.graph, small.dataset, SETTING, ["weight_bits"], (0,))
+    report = make_report()
+    report["robustness"] = report_robustness(levels, 11, 50.0, (0,))
+    figures = {path: text for path, _, text in Page(render_page(report)).figures}
+    assert figures["robustness.levels.0.spread_percent"] == "\N{EN DASH}"
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(console_view(report))
+    assert "spread" not in shown.get() and "RR" in shown.get()
+
+
+def test_order_of_the_page(small, make_report):
+    report = make_report(RECORD)
+    report["sample"] = look_at_sample(small.graph, small.dataset, SETTING, 0)
+    levels = measure_robustness(small.graph, small.dataset, SETTING, ["weight_bits"], (0,))
+    report["robustness"] = report_robustness(levels, 11, 50.0, (0,))
+    text = render_page(report)
+    headings = re.findall(r"<h2[^>]*>([^<]*)</h2>", text)
+    tiles = ["Accuracy", "Energy", "SynOps", "Spike density", "Early exit", "Parameters", "SEEI"]
+    assert headings == [
+        *tiles,
+        "Equivalence",
+        "The graph",
+        "Layer by layer",
+        "One sample",
+        "Decisions",
+        "Robustness",
+        "Equivalence",
+        "What one operation costs",
+        "How it was counted",
+        "The file and the run",
+    ]
+    assert text.index("<pre><code>") > text.index("The file and the run")
+
+
+def test_costs_of_classes_add_up_to_those_of_all(make_report):
+    report = make_report()
+    classes, total = report["decisions"]["classes"], report["total"]
+    for key in ("synops_per_inference", "energy_pj_per_inference"):
+        mean = sum(one["samples"] * one[key] for one in classes if one["samples"]) / 11
+        assert mean == pytest.approx(total[key], rel=1e-12)
+    for node in report["synapses"]:
+        if node["input_role"] != "analog":
+            found = [one["samples"] * one["synops"][node["name"]] for one in classes]
+            assert sum(found) == pytest.approx(node["synops"], rel=1e-12)
+    for one in classes:
+        assert one["synops_per_inference"] == pytest.approx(sum(one["synops"].values()))
+        energy = 4.6 * total["mac_per_inference"] + 0.9 * one["synops_per_inference"]
+        assert one["energy_pj_per_inference"] == pytest.approx(energy)
+
+
+def test_a_class_without_samples_has_no_cost(small, make_report):
+    small.dataset.test_y[:] = 1
+    report = json.loads(json.dumps(make_report()))
+    absent = report["decisions"]["classes"][0]
+    assert absent["synops_per_inference"] is absent["energy_pj_per_inference"] is None
+    assert set(absent["synops"].values()) == {None}
+    schema = json.loads(files("mpo_snn.evaluation").joinpath("report.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(report)
+    Page(render_page(report))
+
+
+def test_many_classes_are_listed(make_report):
+    report = make_report()
+    decisions = report["decisions"]
+    decisions["classes"] = [{**decisions["classes"][0], "taken_for": None}] * 21
+    for wrong, said in ((2, "is in the JSON; up to 20"), (0, "Nothing: every answer")):
+        decisions["confusion"] = [[5 if i == j else 0 for j in range(21)] for i in range(21)]
+        decisions["confusion"][3][7] = wrong
+        page = Page(render_page(report))
+        assert said in " ".join(page.words)
+        listed = [path for path, _, _ in page.figures if path.startswith("decisions.confusion")]
+        assert listed == (["decisions.confusion.3.7"] if wrong else [])
+
+
+def test_no_heading_is_printed_alone_and_no_drawing_is_cut(make_report):
+    printed = render_page(make_report()).split("@media print", 1)[1].split("</style>", 1)[0]
+    rules = dict(re.findall(r"^  ([^{}@]+?) \{ ([^{}]+) \}$", printed, re.MULTILINE))
+    assert rules["h2, h3, thead, .note.legend"] == "break-after: avoid;"
+    assert "figure" in next(keys for keys, rule in rules.items() if "break-inside: avoid" in rule)
+    assert not any("break-inside: auto" in rule for rule in rules.values())
+    assert rules[".charts svg"] == "max-height: 220mm;"
 
 
 def test_reports_follow_the_published_schema(small, make_report, capsys):
@@ -357,6 +455,8 @@ def test_console(make_report):
     with console.file:
         console.print(console_view(report))
         text = console.export_text()
+    parameters = report["total"]["parameters"]
+    assert re.search(rf"parameters +{parameters} +{4 * parameters} B in float32", text)
     for word in ("lif1", "lif2", "lif3", "output", "total", "accuracy", "SEEI", "dt [s] differs."):
         assert word in text
     table = [

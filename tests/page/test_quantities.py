@@ -3,11 +3,14 @@ from __future__ import annotations
 import pytest
 
 from mpo_snn.page.quantities import (
+    show_bytes,
     show_count,
     show_density,
     show_energy,
     show_percent,
+    show_points,
     show_ratio,
+    show_rr,
     show_seconds,
 )
 
@@ -57,3 +60,10 @@ def test_the_rest():
     assert show_seconds(1e-4) == "0.0001 s"
     for show in (show_count, show_density, show_energy, show_percent, show_ratio):
         assert show(None) == "\N{EN DASH}"
+
+
+def test_memory_and_ratios():
+    shown = [show_bytes(value) for value in (0, 640, 9_280, 233_040, 1e6, 2.5e9)]
+    assert shown == ["0 B", "640 B", "9.28 kB", "233 kB", "1.00 MB", "2.50 GB"]
+    assert (show_points(0.2778), show_rr(1.0028)) == ("0.28", "1.003")
+    assert {show_bytes(None), show_points(None), show_rr(None)} == {"\N{EN DASH}"}
