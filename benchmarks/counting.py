@@ -4,8 +4,9 @@
 
 All run the same images with the same weights, in float32, by turns (README.md has the protocol):
 
-- `none`: the simulator, nothing recorded; `counts`: the same, spikes counted; `step by step`: both
-  without the scan in one pass that numba compiles (`mpo_snn/graph/fused_scan.py`);
+- `none`: the simulator, nothing recorded; `counts`: the same, spikes counted; `classes`: and added
+  up by what they drive, for SynOps of every class, as `mpo-evaluate` does; each in one pass and
+  `step by step`, without what numba compiles (`mpo_snn/graph/fused_scan.py`);
 - `read`: adding up all spikes once into one number, the least that an exact count must do;
 - `synops`: the operations worked out of the counts, once for a whole data set;
 - `spiking`: the same network as torch.nn modules, unrolled over time;
@@ -20,11 +21,13 @@ from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -35,9 +38,10 @@ from benchmarks.measure import WARM_UP, Results, add_common_options, seconds, ta
 from benchmarks.networks import NEURON
 from mpo_snn.encoding import encode
 from mpo_snn.evaluation.roles import assign_roles
-from mpo_snn.evaluation.synops import count_synapses
+from mpo_snn.evaluation.synops import by_source, count_synapses, driven_synapses
 from mpo_snn.export.nir_export import DEFAULT_DT, export_nir
 from mpo_snn.graph import fused_scan
+from mpo_snn.graph.fan_out import FanOut
 from mpo_snn.graph.fused_scan import _is_installed
 from mpo_snn.graph.neurons import Layer
 from mpo_snn.graph.record import Recorder
@@ -123,6 +127,7 @@ def measure_case(options: argparse.Namespace) -> dict[str, Any]:
         options.repetitions,
     )
     dense_s = times["dense T"]["median_s"]
+    extra = partial(_extra, simulator, x, _fan_out(simulator), options, dense_s)
     neurons = sum(counts.numel() for counts in counted.counts.values())
     spikes = sum(float(counts.sum()) for counts in counted.counts.values())
     return {
@@ -131,38 +136,56 @@ def measure_case(options: argparse.Namespace) -> dict[str, Any]:
         "times": times,
         "dense_T_s": dense_s,
         "read_over_dense_T": times["read"]["median_s"] / dense_s,
-        "in_one_pass": _extra(simulator, x, options, dense_s) if _is_installed() else None,
-        "step_by_step": _extra(simulator, x, options, dense_s, one_pass=False),
+        "in_one_pass": extra(one_pass=True) if _is_installed() else None,
+        "step_by_step": extra(one_pass=False),
+    }
+
+
+def _fan_out(simulator: Simulator) -> dict[str, FanOut]:
+    """What a spike of each neuron drives, as `measure_activity` asks for it."""
+    flat = simulator.flat
+    with torch.enable_grad():
+        driven = driven_synapses(flat, assign_roles(flat), simulator.node_shapes)
+    return {
+        source: FanOut(torch.stack([*reached.values()]).to(simulator.device))
+        for source, reached in by_source(driven, simulator.spiking).items()
+        if reached
     }
 
 
 def _extra(
     simulator: Simulator,
     x: Tensor,
+    fan_out: dict[str, FanOut],
     options: argparse.Namespace,
     dense_s: float,
     *,
-    one_pass: bool = True,
+    one_pass: bool,
 ) -> dict[str, Any]:
-    """What counting adds, at the neurons and to whole runs."""
-    found: dict[str, list[tuple[float, float]]] = {"none": [], "counts": []}
+    """What counting adds, alone and with SynOps of classes, at the neurons and to whole runs."""
+    ways: dict[str, dict[str, Any]] = {
+        "none": {"record": "none"},
+        "counts": {"record": "counts"},
+        "classes": {"record": "counts", "fan_out": fan_out},
+    }
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     with patch.object(fused_scan, "_is_installed", lambda: one_pass):
         for turn in range(WARM_UP + options.repetitions):
-            for record in sorted(found, reverse=bool(turn % 2)):
+            for name in sorted(ways, reverse=bool(turn % 2)):
                 with _time_at_neurons() as at_neurons:
-                    whole = seconds(
-                        lambda record=record: simulator.run(x, record=record), options.device
-                    )
-                found[record].append((at_neurons[0], whole))
-    kept = {record: values[WARM_UP:] for record, values in found.items()}
+                    whole = seconds(partial(simulator.run, x, **ways[name]), options.device)
+                found[name].append((at_neurons[0], whole))
+    kept = {name: values[WARM_UP:] for name, values in found.items()}
     row: dict[str, Any] = {}
-    for index, where in enumerate(("at_neurons", "whole_run")):
+    for (index, where), way in itertools.product(
+        enumerate(("at_neurons", "whole_run")), ("counts", "classes")
+    ):
         if where == "at_neurons" and options.device != "cpu":
             continue
-        none, counts = ([value[index] for value in kept[key]] for key in ("none", "counts"))
+        none, counts = ([value[index] for value in kept[key]] for key in ("none", way))
         differences = [b - a for a, b in zip(none, counts, strict=True)]
         low, middle, high = statistics.quantiles(differences, n=4)
-        row[where] = {
+        row[where if way == "counts" else f"{where}_with_classes"] = {
             "none_median_s": statistics.median(none),
             "counts_median_s": statistics.median(counts),
             "extra_quartiles_s": [low, middle, high],
