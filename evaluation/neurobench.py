@@ -76,7 +76,7 @@ def neurobench_results(
         fan_out = synaptic_fan_out(nodes[name], tuple(entering.other[name].shape), "nonzero")
         macs += int((entering.other[name] * fan_out).sum())
         acs += int((entering.binary[name] * fan_out).sum())
-    stored = sum_parameters(evaluation.parameters)
+    stored = sum_parameters(evaluation.parameters.values())
     weights = sum(count.weights for count in counts.values())
     zeros = sum(count.zero_weights for count in counts.values())
     density = activity.network_density

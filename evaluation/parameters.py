@@ -12,7 +12,7 @@ Scale that carries a reset alone repeats the threshold and stores nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,9 +82,9 @@ def report_parameters(stored: Parameters) -> dict[str, int]:
     }
 
 
-def sum_parameters(stored: Mapping[str, Parameters]) -> Parameters:
-    """Those of all nodes."""
-    return sum(stored.values(), Parameters())
+def sum_parameters(stored: Iterable[Parameters]) -> Parameters:
+    """Those of several nodes together."""
+    return sum(stored, Parameters())
 
 
 def _stored(node: Any) -> Parameters:

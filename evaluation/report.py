@@ -19,7 +19,7 @@ from mpo_snn.page.quantities import show_count
 from mpo_snn.profiles.energy import EnergyConstant, EnergyProfile
 
 from .energy import SEEI_CAVEAT, Operations, dense_energy_pj, energy_of, seei, uncharged
-from .parameters import Parameters, report_parameters, sum_parameters
+from .parameters import report_parameters, sum_parameters
 from .report_decisions import report_decisions
 
 if TYPE_CHECKING:
@@ -159,9 +159,7 @@ def _layer(evaluation: Evaluation, layer: Layer, profile: EnergyProfile) -> dict
         "spikes_per_inference": spikes,
         "density": density,
         **_operations(evaluation.operations(layer), profile),
-        **report_parameters(
-            sum((evaluation.parameters[name] for name in layer.nodes), Parameters())
-        ),
+        **report_parameters(sum_parameters(evaluation.parameters[name] for name in layer.nodes)),
     }
 
 
@@ -202,7 +200,7 @@ def _total(
         "dense_energy_pj_per_inference": dense_energy_pj(dense_mac, profile),
         "pooling_additions_per_inference": added["pooling"] / activity.samples,
         "skip_additions_per_inference": added["skip"] / activity.samples,
-        **report_parameters(sum_parameters(evaluation.parameters)),
+        **report_parameters(sum_parameters(evaluation.parameters.values())),
         "zero_weights": sum(count.zero_weights for count in counts),
     }
 

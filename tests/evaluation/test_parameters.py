@@ -98,4 +98,4 @@ def test_report_and_neurobench_say_the_same(small, tmp_path, is_varied):
     for parts in (report["layers"], report["graph"]["nodes"]):
         for key in ("weights", "biases", "neuron_constants", "parameters", "memory_bytes"):
             assert sum(one[key] for one in parts) == total[key]
-    assert sum_parameters(evaluation.parameters).total == total["parameters"]
+    assert sum_parameters(evaluation.parameters.values()).total == total["parameters"]
