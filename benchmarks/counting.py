@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from benchmarks.measure import WARM_UP, Results, add_common_options, seconds, take_turns
 from benchmarks.networks import NEURON
 from mpo_snn.encoding import encode
+from mpo_snn.evaluation.activity import sums_of
 from mpo_snn.evaluation.roles import assign_roles
 from mpo_snn.evaluation.synops import by_source, count_synapses, driven_synapses
 from mpo_snn.export.nir_export import DEFAULT_DT, export_nir
@@ -146,11 +147,7 @@ def _fan_out(simulator: Simulator) -> dict[str, FanOut]:
     flat = simulator.flat
     with torch.enable_grad():
         driven = driven_synapses(flat, assign_roles(flat), simulator.node_shapes)
-    return {
-        source: FanOut(torch.stack([*reached.values()]).to(simulator.device))
-        for source, reached in by_source(driven, simulator.spiking).items()
-        if reached
-    }
+    return sums_of(by_source(driven, simulator.spiking), simulator.device)
 
 
 def _extra(

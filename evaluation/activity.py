@@ -133,14 +133,12 @@ def measure_activity(
     class_spikes = {
         name: torch.zeros(classes, dtype=torch.float64, device=device) for name in simulator.spiking
     }
-    reached = {source: list(each) for source, each in (fan_out or {}).items() if each}
-    driven = {
-        source: FanOut(torch.stack([*(fan_out or {})[source].values()]).to(device))
-        for source in reached
-    }
+    fan_out = fan_out or {}
+    driven = sums_of(fan_out, device)
     class_synops = {
         name: torch.zeros(classes, dtype=torch.float64, device=device)
-        for name in dict.fromkeys(name for names in reached.values() for name in names)
+        for reached in fan_out.values()
+        for name in reached
     }
     decisions: Decisions | None = None
     for x, y in data:
@@ -154,8 +152,8 @@ def measure_activity(
             else:
                 spike_counts[name] = counts
             class_spikes[name].index_add_(0, labels, run.sample_counts[name])
-        for source, names in reached.items():
-            for k, name in enumerate(names):
+        for source, reached in fan_out.items():
+            for k, name in enumerate(reached):
                 class_synops[name].index_add_(0, labels, run.driven[source][:, k])
         decided = decide(run.output.flatten(2), y, readout)
         decisions = decided if decisions is None else decisions + decided
@@ -170,6 +168,21 @@ def measure_activity(
         timesteps,
         _on_cpu(class_synops),
     )
+
+
+def sums_of(
+    fan_out: Mapping[str, Mapping[str, Tensor]], device: str | torch.device
+) -> dict[str, FanOut]:
+    """A fan-out as `Simulator.run` takes it: a sum for each node reached, in their order.
+
+    Args:
+        fan_out: as `synops.by_source` gives it.
+        device: where the simulator runs.
+    """
+    return {
+        source: FanOut(torch.stack([*reached.values()]).to(device))
+        for source, reached in fan_out.items()
+    }
 
 
 def _on_cpu(counts: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -185,8 +185,11 @@ def count_synapses(
 
 
 def by_source(driven: Mapping[str, Driven], spiking: Sequence[str]) -> dict[str, dict[str, Tensor]]:
-    """The fan-out of each spiking node's spikes, zero weights left out, by node that they reach."""
-    return {
+    """The fan-out of each spiking node's spikes, zero weights left out, by node that they reach.
+
+    Nodes whose spikes reach none are left out.
+    """
+    found = {
         source: {
             name: reached.nonzero[source]
             for name, reached in driven.items()
@@ -194,6 +197,7 @@ def by_source(driven: Mapping[str, Driven], spiking: Sequence[str]) -> dict[str,
         }
         for source in spiking
     }
+    return {source: reached for source, reached in found.items() if reached}
 
 
 def count_additions(
