@@ -46,6 +46,10 @@ class Decisions:
         """Right answers at T."""
         return int(self.confusion.trace())
 
+    def samples_of(self, label: int) -> int:
+        """Inferences of one class."""
+        return int(self.confusion[label].sum())
+
     def __add__(self, other: Decisions) -> Decisions:
         """Counts of both."""
         return Decisions(

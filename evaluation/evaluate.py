@@ -97,9 +97,7 @@ class Evaluation:
         """
         every = self.setting.recompute_input if every_step is None else every_step
         activity = self.activity
-        samples = activity.samples
-        if label is not None:
-            samples = int(activity.decisions.confusion[label].sum())
+        samples = activity.samples if label is None else activity.decisions.samples_of(label)
         total = Operations(updates=float(layer.membranes * self.setting.timesteps))
         for count in (self.synapses[name] for name in layer.synapses):
             synops = float(count.synops)

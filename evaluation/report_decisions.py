@@ -76,14 +76,19 @@ def _of_class(activity: Activity, label: int, name: str) -> dict[str, Any]:
 def _cost_of_class(evaluation: Evaluation, label: int, profile: EnergyProfile) -> dict[str, Any]:
     """Operations and energy per inference of a class; what does not depend on spikes is in both."""
     activity = evaluation.activity
-    samples = int(activity.decisions.confusion[label].sum())
-    per_node = {name: float(count[label]) for name, count in activity.class_synops.items()}
-    used = None
-    if samples:
-        parts = (evaluation.operations(layer, label=label) for layer in evaluation.layers)
-        used = sum(parts, Operations())
+    samples = activity.decisions.samples_of(label)
+    if not samples:
+        return {
+            "synops_per_inference": None,
+            "energy_pj_per_inference": None,
+            "synops": dict.fromkeys(activity.class_synops),
+        }
+    parts = (evaluation.operations(layer, label=label) for layer in evaluation.layers)
+    used = sum(parts, Operations())
     return {
-        "synops_per_inference": None if used is None else used.synops,
-        "energy_pj_per_inference": None if used is None else energy_of(used, profile).value_pj,
-        "synops": {name: count / samples if samples else None for name, count in per_node.items()},
+        "synops_per_inference": used.synops,
+        "energy_pj_per_inference": energy_of(used, profile).value_pj,
+        "synops": {
+            name: float(count[label]) / samples for name, count in activity.class_synops.items()
+        },
     }
