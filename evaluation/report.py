@@ -18,15 +18,15 @@ from mpo_snn.errors import GraphError
 from mpo_snn.page.quantities import show_count
 from mpo_snn.profiles.energy import EnergyConstant, EnergyProfile
 
-from .energy import SEEI_CAVEAT, Operations, dense_energy_pj, energy_of, seei, uncharged
-from .parameters import report_parameters, sum_parameters
+from .energy import SEEI_CAVEAT, seei
+from .parameters import report_parameters
+from .report_costs import report_layer, report_total
 from .report_decisions import report_decisions
 
 if TYPE_CHECKING:
     from mpo_snn.graph.metadata import GraphMetadata
 
     from .evaluate import Evaluation
-    from .layers import Layer
 
 SCHEMA_VERSION = 1
 
@@ -56,8 +56,8 @@ def build_report(
         robustness: what `report_robustness` gave; None: it was not measured.
         sample: what `look_at_sample` gave; None: no sample was looked at.
     """
-    layers = [_layer(evaluation, layer, profile) for layer in evaluation.layers]
-    total = _total(evaluation, profile, layers)
+    layers = [report_layer(evaluation, layer, profile) for layer in evaluation.layers]
+    total = report_total(evaluation, profile, layers)
     equivalence = None if metadata is None else metadata.equivalence
     activity = evaluation.activity
     return {
@@ -123,86 +123,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _operations(operations: Operations, profile: EnergyProfile) -> dict[str, float]:
-    return {
-        "mac_per_inference": operations.mac,
-        "ac_per_inference": operations.ac,
-        "graded_ac_per_inference": operations.graded_ac,
-        "synops_per_inference": operations.synops,
-        "neuron_updates_per_inference": operations.updates,
-        **_energy(operations, profile),
-    }
-
-
-def _energy(operations: Operations, profile: EnergyProfile) -> dict[str, float]:
-    energy = energy_of(operations, profile)
-    return {
-        "energy_pj_per_inference": energy.value_pj,
-        "energy_low_pj_per_inference": energy.low_pj,
-        "energy_high_pj_per_inference": energy.high_pj,
-    }
-
-
-def _layer(evaluation: Evaluation, layer: Layer, profile: EnergyProfile) -> dict[str, Any]:
-    activity = evaluation.activity
-    spikes = density = None
-    if layer.neurons is not None:
-        spikes = activity.spikes(layer.name) / activity.samples
-        density = activity.density(layer.name)
-    return {
-        "name": layer.name,
-        "node_type": layer.node_type,
-        "synapses": list(layer.synapses),
-        "neurons": layer.neurons,
-        "spikes_per_inference": spikes,
-        "density": density,
-        **_operations(evaluation.operations(layer), profile),
-        **report_parameters(sum_parameters(evaluation.parameters[name] for name in layer.nodes)),
-    }
-
-
-def _total(
-    evaluation: Evaluation, profile: EnergyProfile, layers: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Sums over layers, and beside them what another way of counting would give."""
-    activity, counts = evaluation.activity, evaluation.synapses.values()
-    used, once, every_step = (
-        sum(
-            (evaluation.operations(layer, every_step=way) for layer in evaluation.layers),
-            Operations(),
-        )
-        for way in (None, False, True)
-    )
-    dense_mac = sum(count.dense_mac for count in counts)
-    added = {"pooling": 0, "skip": 0}
-    for addition in evaluation.additions:
-        added[addition.kind] += addition.count
-    return {
-        "neurons": sum(layer["neurons"] or 0 for layer in layers),
-        "spikes_per_inference": sum(layer["spikes_per_inference"] or 0.0 for layer in layers),
-        "density": activity.network_density,
-        **_operations(used, profile),
-        "uncharged_mac_per_inference": uncharged(used, profile),
-        "synops_with_zero_weights_per_inference": (
-            sum(count.synops_dense for count in counts) / activity.samples
-        ),
-        "constant_input_once": {
-            "mac_per_inference": once.mac,
-            **_energy(once, profile),
-        },
-        "constant_input_every_timestep": {
-            "mac_per_inference": every_step.mac,
-            **_energy(every_step, profile),
-        },
-        "dense_mac_per_inference": dense_mac,
-        "dense_energy_pj_per_inference": dense_energy_pj(dense_mac, profile),
-        "pooling_additions_per_inference": added["pooling"] / activity.samples,
-        "skip_additions_per_inference": added["skip"] / activity.samples,
-        **report_parameters(sum_parameters(evaluation.parameters.values())),
-        "zero_weights": sum(count.zero_weights for count in counts),
-    }
 
 
 def _findings(evaluation: Evaluation, equivalence: dict[str, Any] | None) -> list[str]:
