@@ -196,6 +196,8 @@ def backward_kernel(  # type: ignore[no-untyped-def]
         from_u += 2.0 * _own(by_m2s, i, d4, m4, inside) * away
         if STATISTIC == 1:
             from_u = from_u / STEPS
+    # Products with a timestep may be more than 32 bits hold.
+    size, stride = tl.cast(size, tl.int64), tl.cast(stride, tl.int64)
     at = place + (STEPS - 1) * size
     from_spike = grad
     if SPIKES:
