@@ -139,7 +139,8 @@ def forward_kernel(  # type: ignore[no-untyped-def]
     if STATISTIC != 0:
         there = tl.minimum(samples - first, SAMPLES)
         width = tl.minimum(features - tl.program_id(1) * BLOCK, BLOCK)
-        center = tl.sum(tl.where(known, mean, 0.0)) / width
+        # In float64, so that what is equal everywhere is its own mean.
+        center = (tl.sum(tl.where(known, mean, 0.0).to(tl.float64)) / width).to(dtype)
         away = tl.where(known, mean - center, 0.0)
         row = sums + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
         tl.store(row, tl.sum(covered))

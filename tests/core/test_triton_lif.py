@@ -117,6 +117,15 @@ def test_statistics_are_those_of_the_membrane(
         torch.testing.assert_close(a, b.to(a.dtype), rtol=1e-5, atol=2e-6 + edge)
 
 
+@pytest.mark.parametrize("features", (7, 300, 601))
+def test_a_layer_of_equal_membranes_has_no_spread(features: int) -> None:
+    current = torch.full((3, 4, features), 0.3137, device=DEVICE)
+    p = parameters([features], False, ("zero", "step", "decay"))
+    p = replace(p, scale=torch.ones((), device=DEVICE))
+    *_, found = lif_scan_sampled(current, p, record("mean", False, False), False, "triton")
+    assert float(found.layer.mean) > 0.0 and float(found.layer.sigma) == 0.0
+
+
 OUTPUTS = st.sets(st.sampled_from(["spikes", "membrane", "mean", "m2"]), min_size=1)
 
 
