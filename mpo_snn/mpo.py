@@ -146,10 +146,12 @@ class MPO:
 
     def _open_parts(self) -> list[JointLayers]:
         is_first = not any(_record(layer).read for layer in self.layers.values())
+        self._joint = None  # whatever was found before, should a layer be absent now
         parts = self._parts(self._complete("regularizer", self._take_open()))
         # What `step` would find again, unless something moves before.
         is_all = is_first and not any(part.threshold_moves for part in parts)
-        self._joint = [part.detached for part in parts] if is_all else None
+        if is_all:
+            self._joint = [part.detached for part in parts]
         return parts
 
     def _dist_loss(self, parts: list[JointLayers], pulls: bool) -> Tensor:
