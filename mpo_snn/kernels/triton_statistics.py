@@ -117,12 +117,15 @@ def write_share_inside(u: Tensor, layer: Moments, gamma: float, share: Tensor) -
         share: its first value is written.
     """
     channels = (-1, *[1] * (u.dim() - 2)) if layer.mean.dim() else ()
-    (mean, at), (m2, _) = (indexed(x.reshape(channels), u) for x in (layer.mean, layer.m2))
+    m2, count = layer.m2, layer.count
+    if isinstance(count, Tensor):  # of several processes: to read it here would wait for the device
+        m2, count = layer.variance, 1.0
+    (mean, at), (m2, _) = (indexed(x.reshape(channels), u) for x in (layer.mean, m2))
     blocks = triton.cdiv(u.numel(), BLOCK)
     programs = min(MOST, blocks)
     sums = u.new_empty(programs)
     band_kernel[(programs,)](
-        u, mean, m2, sums, u.numel(), float(layer.count), gamma, *at,
+        u, mean, m2, sums, u.numel(), float(count), gamma, *at,
         ROUNDS=triton.cdiv(blocks, programs), BLOCK=BLOCK,
     )  # fmt: skip
     share_kernel[(1,)](sums, share, programs, u.numel(), BLOCK=triton.next_power_of_2(programs))
