@@ -103,7 +103,8 @@ def forward_kernel(  # type: ignore[no-untyped-def]
         slope = _own(slopes, i, d2, m2, known)
         support = _own(supports, i, d4, m4, known)
     for r in range(SAMPLES):
-        inside = known & (first + r < samples)
+        there = tl.minimum(tl.maximum(samples - first - r, 0), 1)  # whether there is a sample
+        inside = i < features * there
         place = (first + r).to(tl.int64) * features + i
         state = tl.zeros((BLOCK,), dtype)
         total = tl.zeros((BLOCK,), dtype)
@@ -137,7 +138,7 @@ def forward_kernel(  # type: ignore[no-untyped-def]
             mean += delta / (r + 1)
             deviations += delta * (u - mean)
     if STATISTIC != 0:
-        there = tl.minimum(samples - first, SAMPLES)
+        whole = tl.minimum(samples - first, SAMPLES)
         width = tl.minimum(features - tl.program_id(1) * BLOCK, BLOCK)
         # In float64, so that what is equal everywhere is its own mean.
         center = (tl.sum(tl.where(known, mean, 0.0).to(tl.float64)) / width).to(dtype)
@@ -146,9 +147,9 @@ def forward_kernel(  # type: ignore[no-untyped-def]
         tl.store(row, tl.sum(covered))
         tl.store(row + programs, tl.sum(count))
         tl.store(row + 2 * programs, tl.sum(power))
-        tl.store(row + 3 * programs, there * width)
+        tl.store(row + 3 * programs, whole * width)
         tl.store(row + 4 * programs, center)
-        tl.store(row + 5 * programs, tl.sum(deviations) + there * tl.sum(away * away))
+        tl.store(row + 5 * programs, tl.sum(deviations) + whole * tl.sum(away * away))
 
 
 @triton.jit
