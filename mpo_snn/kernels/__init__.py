@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 from mpo_snn.errors import RecipeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
+    from mpo_snn.kernels.sampled import Found, How
     from mpo_snn.lif import InputGain, LIFParameters
     from mpo_snn.membrane import Sample
     from mpo_snn.membrane_record import MembraneRecord
 
 BACKENDS = ("numba", "in_place", "triton", "reference")
+COMPILED = ("numba", "triton")
 
 
 def lif_scan(
@@ -41,14 +45,12 @@ def lif_scan(
         RecipeError: if the backend is unknown, or cannot run the layer.
     """
     backend = _choose(current, p, backend)
-    if backend == "triton":
-        from mpo_snn.kernels.triton_lif import lif_scan_triton
+    if backend in COMPILED:
+        from mpo_snn.kernels.sampled import how_of
 
-        return lif_scan_triton(current, p)
-    if backend == "numba":
-        from mpo_snn.kernels.numba_lif import lif_scan_numba
-
-        return lif_scan_numba(current, p)
+        found = _compiled(backend)(current, p, how_of(p, True))
+        assert found.v is not None, "a membrane that was wanted is there"
+        return found.spk, found.v
     import torch
 
     current = current.to(torch.promote_types(current.dtype, p.beta.dtype))
@@ -64,14 +66,10 @@ def lif_scan(
 def lif_spikes(current: Tensor, p: LIFParameters, backend: str | None = None) -> Tensor:
     """The spikes of `lif_scan` alone: compiled backends do not even write the membrane then."""
     chosen = _choose(current, p, backend)
-    if chosen == "numba":
-        from mpo_snn.kernels.numba_lif import lif_spikes_numba
+    if chosen in COMPILED:
+        from mpo_snn.kernels.sampled import how_of
 
-        return lif_spikes_numba(current, p)
-    if chosen == "triton":
-        from mpo_snn.kernels.triton_lif import lif_spikes_triton
-
-        return lif_spikes_triton(current, p)
+        return _compiled(chosen)(current, p, how_of(p, False)).spk
     return lif_scan(current, p, backend)[0]
 
 
@@ -92,14 +90,12 @@ def lif_scan_sampled(
         backend: as in `lif_scan`.
     """
     chosen = _choose(current, p, backend)
-    if chosen == "numba":
-        from mpo_snn.kernels.numba_lif import lif_scan_numba_sampled
+    if chosen in COMPILED:
+        from mpo_snn.kernels.sampled import how_sampled, sample_of
 
-        return lif_scan_numba_sampled(current, p, record, want_membrane)
-    if chosen == "triton":
-        from mpo_snn.kernels.triton_lif import lif_scan_triton_sampled
-
-        return lif_scan_triton_sampled(current, p, record, want_membrane)
+        how = how_sampled(current, p, record, want_membrane)
+        found = _compiled(chosen)(current, p, how)
+        return found.spk, found.v if want_membrane else None, sample_of(found, current, how)
     from mpo_snn.membrane import observe
 
     spk, v = lif_scan(current, p, backend)
@@ -142,6 +138,17 @@ def default_backend(device: str) -> str:
     if device == "cuda" and _has_triton():
         return "triton"
     return "numba" if device == "cpu" and _has_numba() else "in_place"
+
+
+def _compiled(backend: str) -> Callable[[Tensor, LIFParameters, How], Found]:
+    """The scan of a compiled backend."""
+    if backend == "numba":
+        from mpo_snn.kernels.numba_lif import scan as scan_numba
+
+        return scan_numba
+    from mpo_snn.kernels.triton_lif import scan as scan_triton
+
+    return scan_triton
 
 
 def _choose(current: Tensor, p: LIFParameters, backend: str | None) -> str:

@@ -40,7 +40,7 @@ def lif_scan(
     per_neuron: bool = False,
     keep_u: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Run a layer over all timesteps: what `numba_scan.Found` has, empty where that has None.
+    """Run a layer over all timesteps: what `sampled.Found` has, empty where that has None.
 
     Args:
         current: input in volt, (time, batch, *features), float32 or bfloat16, dense in memory.

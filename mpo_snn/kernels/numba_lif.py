@@ -14,18 +14,8 @@ from torch.autograd.function import once_differentiable
 
 from mpo_snn.kernels.numba_layout import layout_of
 from mpo_snn.kernels.numba_scan import KINDS, Prepared, prepare, run_backward, run_forward
-from mpo_snn.kernels.sampled import (
-    Found,
-    Given,
-    How,
-    how_of,
-    how_sampled,
-    sample_of,
-    without_gradient,
-)
+from mpo_snn.kernels.sampled import Found, Given, How, without_gradient
 from mpo_snn.lif import LIFParameters
-from mpo_snn.membrane import Sample
-from mpo_snn.membrane_record import MembraneRecord
 
 
 def why_not(current: Tensor, p: LIFParameters) -> str | None:
@@ -43,28 +33,8 @@ def why_not(current: Tensor, p: LIFParameters) -> str | None:
     return None
 
 
-def lif_scan_numba(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
-    """Spikes and membrane of all timesteps; see `lif_scan_reference`."""
-    spk, v, *_ = _scan(current, p, how_of(p, True))
-    assert v is not None, "a membrane that was wanted is there"
-    return spk, v
-
-
-def lif_spikes_numba(current: Tensor, p: LIFParameters) -> Tensor:
-    """The spikes alone."""
-    return _scan(current, p, how_of(p, False)).spk
-
-
-def lif_scan_numba_sampled(
-    current: Tensor, p: LIFParameters, record: MembraneRecord, want_membrane: bool
-) -> tuple[Tensor, Tensor | None, Sample]:
-    """Spikes, membrane if it is wanted, and the sample that a record takes of them."""
-    how = how_sampled(current, p, record, want_membrane)
-    found = _scan(current, p, how)
-    return found.spk, found.v if want_membrane else None, sample_of(found, current, how)
-
-
-def _scan(current: Tensor, p: LIFParameters, how: How) -> Found:
+def scan(current: Tensor, p: LIFParameters, how: How) -> Found:
+    """What is wanted of all timesteps of a layer, as `lif_scan_reference` has it."""
     arguments = (current, p.beta, p.threshold, p.slope, p.scale)
     if torch.compiler.is_compiling():
         from mpo_snn.kernels.lif_op import lif_scan

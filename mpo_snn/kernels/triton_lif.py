@@ -12,15 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mpo_snn.kernels.sampled import (
-    Found,
-    Given,
-    How,
-    how_of,
-    how_sampled,
-    sample_of,
-    without_gradient,
-)
+from mpo_snn.kernels.sampled import Found, Given, How, without_gradient
 from mpo_snn.kernels.triton_layout import is_dense, one_step
 from mpo_snn.kernels.triton_scan import (
     Prepared,
@@ -30,8 +22,6 @@ from mpo_snn.kernels.triton_scan import (
     run_forward,
 )
 from mpo_snn.lif import LIFParameters
-from mpo_snn.membrane import Sample
-from mpo_snn.membrane_record import MembraneRecord
 
 
 def why_not(current: Tensor, p: LIFParameters) -> str | None:
@@ -50,28 +40,8 @@ def why_not(current: Tensor, p: LIFParameters) -> str | None:
     return None
 
 
-def lif_scan_triton(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:
-    """Spikes and membrane of all timesteps; see `lif_scan_reference`."""
-    found = _scan(current, p, how_of(p, True))
-    assert found.v is not None, "a membrane that was wanted is there"
-    return found.spk, found.v
-
-
-def lif_spikes_triton(current: Tensor, p: LIFParameters) -> Tensor:
-    """The spikes alone."""
-    return _scan(current, p, how_of(p, False)).spk
-
-
-def lif_scan_triton_sampled(
-    current: Tensor, p: LIFParameters, record: MembraneRecord, want_membrane: bool
-) -> tuple[Tensor, Tensor | None, Sample]:
-    """Spikes, membrane if it is wanted, and the sample that a record takes of them."""
-    how = how_sampled(current, p, record, want_membrane)
-    found = _scan(current, p, how)
-    return found.spk, found.v if want_membrane else None, sample_of(found, current, how)
-
-
-def _scan(current: Tensor, p: LIFParameters, how: How) -> Found:
+def scan(current: Tensor, p: LIFParameters, how: How) -> Found:
+    """What is wanted of all timesteps of a layer, as `lif_scan_reference` has it."""
     steps = current.shape[0]
     constant = steps == 1 or current.stride(0) == 0
     source = current[0] if constant else current
