@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from benchmarks.measure import Results, add_common_options, take_turns
 from mpo_snn.graph.geometry import Window
-from mpo_snn.kernels.event_conv import EventConv, is_installed
+from mpo_snn.kernels.event_conv import EventConv, is_available
 from mpo_snn.kernels.event_gradient import weight_gradient
 
 SHAPES = ((32, 32), (64, 16), (128, 8), (256, 4))
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--density", type=float, nargs="+", default=list(DENSITIES))
     parser.add_argument("--samples", type=int, default=SAMPLES)
     options = parser.parse_args(argv)
-    if not is_installed():
+    if not is_available():
         print("skipped: events need numba, pip install 'mpo-snn[fast]', and AVX2 or AVX-512")
         return 0
     torch.set_num_threads(options.threads)

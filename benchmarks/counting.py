@@ -43,10 +43,10 @@ from mpo_snn.evaluation.synops import by_source, count_synapses, driven_synapses
 from mpo_snn.export.nir_export import DEFAULT_DT, export_nir
 from mpo_snn.graph import fused_scan
 from mpo_snn.graph.fan_out import FanOut
-from mpo_snn.graph.fused_scan import _is_installed
 from mpo_snn.graph.neurons import Layer
 from mpo_snn.graph.record import Recorder
 from mpo_snn.graph.simulate import Simulator
+from mpo_snn.kernels import is_installed
 from mpo_snn.networks import build_network, network_names
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.neurons import MPONeuron
@@ -137,7 +137,7 @@ def measure_case(options: argparse.Namespace) -> dict[str, Any]:
         "times": times,
         "dense_T_s": dense_s,
         "read_over_dense_T": times["read"]["median_s"] / dense_s,
-        "in_one_pass": extra(one_pass=True) if _is_installed() else None,
+        "in_one_pass": extra(one_pass=True) if is_installed("numba") else None,
         "step_by_step": extra(one_pass=False),
     }
 
@@ -166,7 +166,7 @@ def _extra(
         "classes": {"record": "counts", "fan_out": fan_out},
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    with patch.object(fused_scan, "_is_installed", lambda: one_pass):
+    with patch.object(fused_scan, "is_installed", lambda package: one_pass):
         for turn in range(WARM_UP + options.repetitions):
             for name in sorted(ways, reverse=bool(turn % 2)):
                 with _time_at_neurons() as at_neurons:

@@ -15,7 +15,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from mpo_snn.device_constants import constant
 from mpo_snn.kernels import BACKENDS
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import ResetTiming
@@ -95,12 +94,14 @@ def _with_statistics(reset: ResetKind, device: str, backend: str) -> Variant:
     layer = _layer(reset, device, backend, None)
     layer.record = record = MembraneRecord("mean", gamma=1.0)
     by_m2 = torch.tensor(0.5, device=device)
+    by_mean: Tensor | None = None
 
     def train(x: Tensor, grad: Tensor) -> None:
+        nonlocal by_mean
         spk = layer.scan_spikes(x)
         (sample,) = record.take_sequences()
-        # As large as the gradient of a spike, so that the check of equality sees it.
-        by_mean = constant((float(sample.layer.count),), torch.float32, by_m2.device)[0]
+        if by_mean is None:  # as large as the gradient of a spike, for the check of equality
+            by_mean = torch.tensor(float(sample.layer.count), device=device)
         found = (spk, sample.layer.mean, sample.layer.m2)
         torch.autograd.backward(found, (grad, by_mean, by_m2))
 

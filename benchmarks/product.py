@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.measure import Results, add_common_options, take_turns
-from mpo_snn.kernels.event_conv import is_installed
+from mpo_snn.kernels.event_conv import is_available
 from mpo_snn.kernels.event_linear import EventLinear, depths
 
 SHAPES = ((64, 2048, 1024), (64, 2048, 256), (256, 512, 512), (512, 784, 128), (64, 512, 64))
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--density", type=float, nargs="+", default=list(DENSITIES))
     options = parser.parse_args(argv)
-    if not is_installed():
+    if not is_available():
         print("skipped: events need numba, pip install 'mpo-snn[fast]', and AVX2 or AVX-512")
         return 0
     torch.set_num_threads(options.threads)

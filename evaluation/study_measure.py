@@ -96,7 +96,7 @@ def over_neurons(layers: dict[str, dict[str, float]], key: str) -> float:
 
 
 def _layer_figures(neuron: MPONeuron, spk: Tensor, v: Tensor) -> dict[str, float]:
-    p = neuron.parameters_for(v[0])
+    p = neuron.parameters_for(v.shape[1:])
     return {
         "density": float(spk.double().mean()),
         "coverage": float(coverage(v, p.threshold, p.slope, p.surrogate)),

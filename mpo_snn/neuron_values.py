@@ -123,13 +123,13 @@ def start_value(
     return torch.full((channels,), value)
 
 
-def for_features(what: str, value: Tensor, step: Tensor) -> Tensor:
-    """A parameter, shaped to broadcast against one step of input (batch, *features).
+def for_features(what: str, value: Tensor, shape: torch.Size) -> Tensor:
+    """A parameter, shaped to broadcast against one step of input.
 
     Args:
         what: the parameter and its neuron, for the message.
         value: one number, one per channel or one per feature.
-        step: the input.
+        shape: of the step, (batch, *features).
 
     Raises:
         ShapeError: if it is none of these.
@@ -138,7 +138,7 @@ def for_features(what: str, value: Tensor, step: Tensor) -> Tensor:
         return value
     if value.numel() == 1:
         return value.reshape(())
-    features = step.shape[1:]
+    features = shape[1:]
     channels = features[0] if features else 0
     if value.shape == (channels,):
         return value.reshape(-1, *[1] * (len(features) - 1))
@@ -146,7 +146,7 @@ def for_features(what: str, value: Tensor, step: Tensor) -> Tensor:
         return value
     raise ShapeError(
         f"{what} has shape {tuple(value.shape)}, expected () or ({channels},) to match the"
-        f" {channels} channels of its input {tuple(step.shape)}."
+        f" {channels} channels of its input {tuple(shape)}."
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError, ShapeError
-from mpo_snn.kernels import lif_scan, lif_scan_sampled, lif_spikes
+from mpo_snn.kernels.scans import lif_scan, lif_scan_sampled, lif_spikes
 from mpo_snn.lif import InputGain, LIFParameters, Reset, ResetTiming, lif_step
 from mpo_snn.membrane import Sample
 from mpo_snn.membrane_record import MembraneRecord
@@ -150,7 +150,7 @@ class MPONeuron(nn.Module):
     @property
     def slope(self) -> Tensor:
         """Slope of the surrogate, 1/volt; a number or one per channel."""
-        width = self.width.detach().clamp(min=WIDTH_FLOOR)
+        width = self.width.clamp(min=WIDTH_FLOOR)
         return slope_of_width(width, self.width_form, self.surrogate_shape)
 
     @property
@@ -169,25 +169,25 @@ class MPONeuron(nn.Module):
         """Beta and threshold as they are used: what is tested and exported."""
         return within(self.beta, 0.0, 1.0), within(self.threshold, THRESHOLD_FLOOR, math.inf)
 
-    def parameters_for(self, step: Tensor) -> LIFParameters:
-        """The parameters, shaped to broadcast against one step of input (batch, *features).
+    def parameters_for(self, shape: torch.Size) -> LIFParameters:
+        """The parameters, to broadcast against a step of input of this shape, (batch, *features).
 
         Raises:
             ShapeError: if a per-channel parameter, or the gain that MPO found for each neuron,
                 does not match the input.
         """
-        if self.gain.dim() and self.gain.shape != step.shape[1:]:
+        if self.gain.dim() and self.gain.shape != shape[1:]:
             raise ShapeError(
                 f"{type(self).__name__} was trained on features of shape"
-                f" {tuple(self.gain.shape)} and now gets {tuple(step.shape[1:])}: its gain per"
+                f" {tuple(self.gain.shape)} and now gets {tuple(shape[1:])}: its gain per"
                 " neuron does not fit; keep the shape, or use MPOSettings(neuron_gain=False)."
             )
         beta, threshold = self.values()
         kind = type(self).__name__
-        slope = for_features(f"width of {kind}", self.slope, step)
+        slope = for_features(f"width of {kind}", self.slope, shape)
         return LIFParameters(
-            beta=for_features(f"beta of {kind}", beta, step),
-            threshold=for_features(f"threshold of {kind}", threshold, step),
+            beta=for_features(f"beta of {kind}", beta, shape),
+            threshold=for_features(f"threshold of {kind}", threshold, shape),
             slope=slope,
             scale=self.surrogate_scale(slope),
             reset=self.reset_kind,
@@ -202,7 +202,7 @@ class MPONeuron(nn.Module):
         """Membranes, (time, batch, *features), in the volts of the NIR file they came from."""
         if self.membrane_unit is None:
             return v
-        return v * for_features("membrane_unit", self.membrane_unit, v[0])
+        return v * for_features("membrane_unit", self.membrane_unit, v.shape[1:])
 
     def scan(self, current: Tensor) -> tuple[Tensor, Tensor]:
         """All timesteps at once, from the membrane at rest; the kept state is not touched.
@@ -230,7 +230,7 @@ class MPONeuron(nn.Module):
                 f"input of {type(self).__name__}.scan has shape {tuple(current.shape)}, expected"
                 " (time, batch, ...) with at least one time step."
             )
-        p = self.parameters_for(current[0])
+        p = self.parameters_for(current.shape[1:])
         current = self._membrane_current(current)
         if self.record is None or not self._is_recording():
             return self._run(current, p, want_membrane)
@@ -258,7 +258,7 @@ class MPONeuron(nn.Module):
 
     def _step(self, current: Tensor, mem: Tensor) -> Tensor:
         """Spikes of one timestep; the membrane to carry is kept in `mem`."""
-        p = self.parameters_for(current)
+        p = self.parameters_for(current.shape)
         spk, v, self.mem = lif_step(current, mem, p)
         if self._is_recording():
             self.record.add_step(v, spk, p)  # type: ignore[union-attr]

@@ -58,11 +58,20 @@ TANH_REACH = 0.5
 
 @dataclass(frozen=True)
 class _Shape:
-    """Derivative s(x, slope); half its support (slope, share); slope times width if matched."""
+    """Derivative s(x, slope); of a share, half its support times the slope; slope times width.
+
+    The last if matched. Beyond `reach`, in volt, it is 0.
+    """
 
     derivative: Callable[[Tensor, Tensor], Tensor]
-    half_support: Callable[[Tensor, float], Tensor]
+    support: Callable[[float], float]
     matched: float
+    reach: float = math.inf
+
+
+def _of_bell(share: float) -> float:
+    """Where sech^2 falls to a share of its peak."""
+    return math.acosh(math.sqrt(1.0 / share))
 
 
 def sigmoid_derivative(x: Tensor, slope: Tensor | float) -> Tensor:
@@ -96,20 +105,12 @@ def _tanh(x: Tensor, slope: Tensor) -> Tensor:
 
 _SHAPES: dict[str, _Shape] = {
     "sigmoid": _Shape(
-        sigmoid_derivative,
-        lambda k, share: 2.0 * math.acosh(math.sqrt(1.0 / share)) / k,
-        math.pi / math.sqrt(3.0),
+        sigmoid_derivative, lambda share: 2.0 * _of_bell(share), math.pi / math.sqrt(3.0)
     ),
-    "arctan": _Shape(
-        _arctan, lambda k, share: math.sqrt(1.0 / share - 1.0) / k, 1.0 / NORMAL_QUARTILE
-    ),
-    "piecewise_linear": _Shape(_rectangle, lambda k, share: 1.0 / k, 1.0 / math.sqrt(3.0)),
-    "triangle": _Shape(_triangle, lambda k, share: (1.0 - share) / k, 1.0 / math.sqrt(6.0)),
-    "tanh": _Shape(
-        _tanh,
-        lambda k, share: (math.acosh(math.sqrt(1.0 / share)) / k).clamp(max=TANH_REACH),
-        math.pi / (2.0 * math.sqrt(3.0)),
-    ),
+    "arctan": _Shape(_arctan, lambda share: math.sqrt(1.0 / share - 1.0), 1.0 / NORMAL_QUARTILE),
+    "piecewise_linear": _Shape(_rectangle, lambda share: 1.0, 1.0 / math.sqrt(3.0)),
+    "triangle": _Shape(_triangle, lambda share: 1.0 - share, 1.0 / math.sqrt(6.0)),
+    "tanh": _Shape(_tanh, _of_bell, math.pi / (2.0 * math.sqrt(3.0)), TANH_REACH),
 }
 
 
@@ -141,9 +142,9 @@ def slope_of_width(width: Tensor, form: WidthForm, shape: Shape = "sigmoid") -> 
     if form == "paper":
         return width
     if form == "scale":
-        return 1.0 / width
+        return width.reciprocal()
     if form == "matched":
-        return factor / width
+        return width.reciprocal() * factor
     raise RecipeError(
         f"unknown width form '{form}': choose one of {', '.join(get_args(WidthForm))}."
     )
@@ -171,7 +172,14 @@ def half_support(
             "cannot tell the effective support of a surrogate given as a function (spike_grad):"
             f" only the shapes {', '.join(_SHAPES)} have one."
         )
-    return _shape(surrogate).half_support(slope, share)
+    half = support_factor(surrogate, share) / slope
+    reach = _shape(surrogate).reach
+    return half if reach == math.inf else half.clamp(max=reach)
+
+
+def support_factor(shape: str, share: float = SUPPORT_SHARE) -> float:
+    """`half_support` of a shape times the slope, where it is not cut off before; dimensionless."""
+    return _shape(shape).support(share)
 
 
 def coverage(

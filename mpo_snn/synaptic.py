@@ -12,7 +12,7 @@ import snntorch
 import torch
 from torch import Tensor
 
-from mpo_snn.kernels import synapse_scan
+from mpo_snn.kernels.scans import synapse_scan
 from mpo_snn.lif import InputGain, Reset, ResetTiming
 from mpo_snn.neuron_values import (
     check_choices,
@@ -163,16 +163,16 @@ class MPOSynaptic(MPONeuron, snntorch.Synaptic):  # type: ignore[misc]
         input_ = self._in_own_precision(input_)
         before = self._state_like(self.syn if syn is None else syn, input_)
         membrane = self._state_like(self.mem if mem is None else mem, input_)
-        self.syn = synapse_step(input_, before, self._alpha_for(input_), self.input_gain)
+        self.syn = synapse_step(input_, before, self._alpha_for(input_.shape), self.input_gain)
         spk = self._step(self.syn, membrane)
         return spk if self.init_hidden and not self.output else (spk, self.syn, self.mem)
 
     def _membrane_current(self, x: Tensor) -> Tensor:
         x = self._in_own_precision(x)
-        return synapse_scan(x, self._alpha_for(x[0]), self.input_gain, self.backend)
+        return synapse_scan(x, self._alpha_for(x.shape[1:]), self.input_gain, self.backend)
 
-    def _alpha_for(self, step: Tensor) -> Tensor:
-        return for_features(f"alpha of {type(self).__name__}", self.synapse_leak(), step)
+    def _alpha_for(self, shape: torch.Size) -> Tensor:
+        return for_features(f"alpha of {type(self).__name__}", self.synapse_leak(), shape)
 
     def _leaks(self) -> str:
         return f"alpha={short(self.alpha)}, {super()._leaks()}"

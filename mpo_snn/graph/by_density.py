@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mpo_snn.kernels.event_conv import EventConv, is_installed
+from mpo_snn.kernels.event_conv import EventConv, is_available
 from mpo_snn.kernels.event_linear import EventLinear, depths
 
 from .kinds import kind_of
@@ -86,7 +86,7 @@ class ByDensity:
             return y
         y = self.dense(x)
         self._done += products
-        if self._done >= self.worth and is_installed():
+        if self._done >= self.worth and is_available():
             self.is_on_events = density_of(x) < ENTER
             if self.is_on_events and case not in self._same:
                 self._try(x, case)

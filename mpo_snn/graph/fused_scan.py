@@ -9,12 +9,13 @@ says no and the layer goes its own way.
 
 from __future__ import annotations
 
-import importlib.util
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from mpo_snn.kernels import is_installed
 
 from .counts import Counts
 from .layout import features_in_memory, laid_out
@@ -33,7 +34,7 @@ def is_at_hand(drive: Tensor, timesteps: int) -> bool:
         drive.device.type == "cpu"
         and drive.numel() // len(drive) * timesteps >= WORTH
         and torch.get_num_threads() <= MOST_THREADS
-        and _is_installed()
+        and is_installed("numba")
     )
 
 
@@ -68,11 +69,6 @@ def fused_scan(
         sums.driven.numpy(),
         counts is not None,
     )
-
-
-@cache
-def _is_installed() -> bool:
-    return importlib.util.find_spec("numba") is not None
 
 
 @cache

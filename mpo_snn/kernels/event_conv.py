@@ -9,13 +9,13 @@ bit; `mpo_snn.graph.by_density` makes sure of that before it relies on it. Compi
 
 from __future__ import annotations
 
-import importlib.util
 from functools import cache, cached_property
 
 import torch
 from torch import Tensor
 
 from mpo_snn.graph.geometry import Window
+from mpo_snn.kernels import is_installed
 from mpo_snn.kernels.numba_threads import share_out
 
 ORDER = "kernel rows, kernel columns, channels; one rounding for product and sum; bias last"
@@ -119,7 +119,7 @@ def _at_once(window: Window, size: int) -> tuple[int, int]:
 
 
 @cache
-def is_installed() -> bool:
+def is_available() -> bool:
     """Whether numba is there, and the processor can round product and sum at once."""
     has_fma = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
-    return has_fma and importlib.util.find_spec("numba") is not None
+    return has_fma and is_installed("numba")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.graph.geometry import Window
-from mpo_snn.kernels.event_conv import is_installed
+from mpo_snn.kernels.event_conv import is_available
 from mpo_snn.kernels.numba_threads import share_out
 
 CHANNELS, OUTPUTS = 16, 32
@@ -44,7 +44,7 @@ def is_worth(x: Tensor, outputs: int, window: Window) -> bool:
         return False
     if x.shape[1] % CHANNELS or outputs % OUTPUTS or x.shape[2:].numel() > MOST_PIXELS:
         return False
-    if x.numel() * outputs * 9 < LEAST or not is_installed():
+    if x.numel() * outputs * 9 < LEAST or not is_available():
         return False
     if torch.backends.cpu.get_cpu_capability() != "AVX512":
         return False  # the sums of nine taps do not fit the registers of AVX2

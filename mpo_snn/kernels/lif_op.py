@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.kernels.numba_layout import Layout, dense_layout
-from mpo_snn.kernels.numba_scan import prepare, run_backward, run_forward
+from mpo_snn.kernels.numba_scan import Parameters, run_backward, run_forward
 from mpo_snn.kernels.sampled import Given, How
 
 _empty = partial(torch.empty, dtype=torch.float32)
@@ -73,7 +73,7 @@ def lif_scan(
         per_neuron,
         keep_u,
     )
-    found = run_forward(current, prepare(beta, threshold, slope, scale, how), how)
+    found = run_forward(current, Parameters(beta, threshold, slope, scale), how)
     return _all(found)  # type: ignore[return-value]
 
 
@@ -98,7 +98,7 @@ def lif_scan_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients by current, beta and threshold; empty where `needs` says that nobody asked."""
     how = How(reset, reset_timing, input_gain, surrogate, statistic=statistic)
-    p = prepare(beta, threshold, slope, scale, how)
+    p = Parameters(beta, threshold, slope, scale)
     given = Given(by_spk, by_v, by_mean, by_m2)
     found = run_backward(current, p, mean, given, tuple(needs), how)
     return _all(found)  # type: ignore[return-value]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mpo_snn.kernels.numba_bells import TWO, bell
+from mpo_snn.kernels.numba_bells import TWO, bell, fill_peaks
 from mpo_snn.kernels.numba_forward import AHEAD
 from mpo_snn.kernels.numba_history import handed_on, history_of
 from mpo_snn.kernels.numba_memory import (
@@ -31,15 +31,17 @@ from mpo_snn.kernels.numba_rows import (
     BY_THRESHOLD,
     FLOAT,
     GAIN,
-    HEIGHT,
     LINE,
     MEAN,
+    PEAK,
     ROWS,
+    SCALE,
     SLOPE,
     THRESHOLD,
     VALUE,
     at,
     fill,
+    fill_gains,
     varies,
 )
 from mpo_snn.kernels.numba_vectors import (
@@ -65,7 +67,7 @@ def _run(places: Any, block: Any, n: Any, width: Any, how: Any, shape: Any) -> N
         x_from = x_at + n * size
         total, v = history_of((x_from, x_step, steps), kind, past, n, w_at, reset)
         beta, gain, threshold = at(w_at, BETA, n), at(w_at, GAIN, n), at(w_at, THRESHOLD, n)
-        slope, height = at(w_at, SLOPE, n), at(w_at, HEIGHT, n)
+        slope, height = at(w_at, SLOPE, n), at(w_at, PEAK, n) * at(w_at, SCALE, n)
         from_u = splat(ZERO)
         if statistic != 0:
             share = ONE
@@ -165,6 +167,14 @@ def _tail(places: Any, block: Any, whole: Any, width: Any, scratch: Any, how: An
 
 
 @exact
+def _fill(w: Any, table: Any, place: Any, width: Any, how: Any) -> None:
+    """Rows of parameters, and of what follows from them."""
+    fill(w, table, place, width)
+    fill_gains(w, width, how[3])
+    fill_peaks(w, width, how[1])
+
+
+@exact
 def backward(
     tensors: Any,
     kind: Any,
@@ -185,7 +195,7 @@ def backward(
         times: as in `forward`.
         first: as in `forward`.
         last: as in `forward`.
-        table: (address, d, m) of the parameters BETA to MEAN.
+        table: (address, d, m) of the parameters BETA to SCALE, and to MEAN for statistics.
         how: codes of reset, shape and statistic; whether the current is multiplied by 1 - beta,
             whether it is constant in time, and whether its gradient goes past the caches.
         spikes: from one timestep to the next, and from one run to the next, in the gradient by
@@ -196,7 +206,7 @@ def backward(
     steps, run, block, x_step, x_run, step, stride = times
     w = np.zeros(ROWS * BLOCK, np.float32)
     changes = varies(table)
-    fill(w, table, 0, BLOCK)
+    _fill(w, table, 0, BLOCK, how)
     w_at, size = w.ctypes.data, kind.itemsize
     constant = how[4]
     many = steps * LANES
@@ -211,7 +221,7 @@ def backward(
         width = min(block, run - start)
         place, to = r * run + start, r * stride + start
         if changes:
-            fill(w, table, place, width)
+            _fill(w, table, place, width, how)
         sent_to = place if constant != 0 else to
         places = (
             x_at + (r * x_run + start) * size,

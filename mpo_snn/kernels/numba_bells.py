@@ -1,4 +1,4 @@
-"""The surrogate, for the compiled loops: a bell of peak 1 times HEIGHT."""
+"""The surrogate, for the compiled loops: at membranes, its peak, and half its support."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from mpo_snn.kernels.numba_memory import ONE, ZERO, within
+from mpo_snn.kernels.numba_memory import ONE, ZERO, exact, within
+from mpo_snn.kernels.numba_rows import PEAK, SLOPE, SUPPORT
 from mpo_snn.kernels.numba_vectors import choose, fma, larger, magnitude, splat, times_two_to
-from mpo_snn.surrogate import TANH_REACH
+from mpo_snn.surrogate import TANH_REACH, support_factor
 
 SHAPES = {"sigmoid": 0, "arctan": 1, "piecewise_linear": 2, "triangle": 3, "tanh": 4}
+HALF, PI = np.float32(0.5), np.float32(math.pi)
 TWO, FOUR = np.float32(2.0), np.float32(4.0)
 REACH = np.float32(TANH_REACH)
+SUPPORTS = np.array([support_factor(shape) for shape in SHAPES], np.float32)
+"""Half the support times the slope, by code."""
 LOG2_E = np.float32(math.log2(math.e))
 FURTHEST = np.float32(-86.0)
 """Where the tail of the surrogate ends, 2^-86: beyond, subnormal numbers would slow it down."""
@@ -68,3 +72,29 @@ def bell(v: Any, threshold: Any, slope: Any, height: Any, shape: Any) -> Any:
         return height * choose(rest > ZERO, rest, splat(ZERO))
     value = _logistic(x * (slope * TWO * LOG2_E), height)
     return choose(magnitude(x) <= REACH, value, splat(ZERO))
+
+
+@exact
+def fill_peaks(w: Any, width: Any, shape: Any) -> None:
+    """The row PEAK, the surrogate at the threshold, from SLOPE."""
+    for n in range(width):
+        slope = w[SLOPE + n]
+        if shape == 0:
+            peak = HALF * HALF * slope
+        elif shape == 1:
+            peak = slope / PI
+        elif shape == 2:
+            peak = HALF * slope
+        elif shape == 3:
+            peak = slope
+        else:
+            peak = REACH * slope / np.tanh(REACH * slope)
+        w[PEAK + n] = peak
+
+
+@exact
+def fill_supports(w: Any, width: Any, shape: Any) -> None:
+    """The row SUPPORT, half the effective support in volt, from SLOPE."""
+    for n in range(width):
+        half = SUPPORTS[shape] * (ONE / w[SLOPE + n])
+        w[SUPPORT + n] = min(half, REACH) if shape == 4 else half

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mpo_snn.kernels.numba_bells import bell
+from mpo_snn.kernels.numba_bells import bell, fill_peaks, fill_supports
 from mpo_snn.kernels.numba_memory import (
     ONE,
     ZERO,
@@ -32,7 +32,7 @@ from mpo_snn.kernels.numba_rows import (
     FIRED,
     FLOAT,
     GAIN,
-    HEIGHT,
+    PEAK,
     POWER,
     ROWS,
     SLOPE,
@@ -42,6 +42,7 @@ from mpo_snn.kernels.numba_rows import (
     U,
     at,
     fill,
+    fill_gains,
     varies,
 )
 from mpo_snn.kernels.numba_vectors import (
@@ -112,7 +113,7 @@ def _run(places: Any, kind: Any, n: Any, width: Any, w_at: Any, how: Any, reset:
                 covered = covered + choose(near, splat(ONE), splat(ZERO))
                 fired = fired + spike
             if power != 0:
-                value = bell(v, threshold, at(w_at, SLOPE, n), at(w_at, HEIGHT, n), shape)
+                value = bell(v, threshold, at(w_at, SLOPE, n), at(w_at, PEAK, n), shape)
                 square = square + value * value
             if statistic == 2:
                 total = v
@@ -209,8 +210,27 @@ def _sum_up(part: Any, u_at: Any, w_at: Any, width: Any, power: Any) -> None:
 
 
 @exact
+def _fill(w: Any, table: Any, place: Any, width: Any, how: Any, decay: Any) -> None:
+    """Rows of parameters, and of what is wanted that follows from them."""
+    fill(w, table, place, width)
+    fill_gains(w, width, decay)
+    if how[2] != 0:
+        fill_supports(w, width, how[1])
+    if how[3] != 0:
+        fill_peaks(w, width, how[1])
+
+
+@exact
 def forward(
-    tensors: Any, kind: Any, times: Any, first: Any, last: Any, table: Any, how: Any, parts: Any
+    tensors: Any,
+    kind: Any,
+    times: Any,
+    first: Any,
+    last: Any,
+    table: Any,
+    how: Any,
+    decay: Any,
+    parts: Any,
 ) -> None:
     """Spikes of the blocks `first` to `last`; membranes and statistics where they are wanted.
 
@@ -221,16 +241,17 @@ def forward(
             run to the next in the current, and in what is written.
         first: block.
         last: block, which is not done any more.
-        table: (address, d, m) of the parameters BETA to SUPPORT.
+        table: (address, d, m) of the parameters BETA and THRESHOLD, and SLOPE for statistics.
         how: codes of reset, shape of the surrogate and statistic; whether its square is wanted,
             and whether spikes go past the caches (float32, each row on a line of its own).
+        decay: whether the current is multiplied by 1 - beta.
         parts: takes what `PARTS` says of each block.
     """
     x_at, spk_at, v_at, u_at = tensors
     steps, run, block, x_step, x_run, step, stride = times
     w = np.zeros(ROWS * BLOCK, np.float32)
     changes = varies(table)
-    fill(w, table, 0, BLOCK)
+    _fill(w, table, 0, BLOCK, how, decay)
     w_at, size = w.ctypes.data, kind.itemsize
     xs, spikes = np.zeros(steps * LANES, kind.dtype), np.zeros(steps * LANES, kind.dtype)
     scratch = (xs, spikes, np.zeros(steps * LANES, np.float32))
@@ -240,7 +261,7 @@ def forward(
         width = min(block, run - start)
         place = r * run + start
         if changes:
-            fill(w, table, place, width)
+            _fill(w, table, place, width, how, decay)
         to = r * stride + start
         own_v = 0 if v_at == 0 else v_at + to * VALUE
         at_once = (x_at + (r * x_run + start) * size, spk_at + to * size, own_v)

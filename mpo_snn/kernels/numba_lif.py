@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mpo_snn.kernels.numba_layout import layout_of
-from mpo_snn.kernels.numba_scan import KINDS, Prepared, prepare, run_backward, run_forward
+from mpo_snn.kernels.numba_scan import KINDS, Parameters, run_backward, run_forward
 from mpo_snn.kernels.sampled import Found, Given, How, without_gradient
 from mpo_snn.lif import LIFParameters
 
@@ -55,7 +55,7 @@ class _Scan(torch.autograd.Function):
         how: How,
     ) -> Found:
         ctx.set_materialize_grads(False)
-        p = prepare(beta, threshold, slope, scale, how)
+        p = Parameters(beta, threshold, slope, scale)
         found = run_forward(current, p, how)
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(current, found.mean, *p)
@@ -69,5 +69,5 @@ class _Scan(torch.autograd.Function):
         current, mean, *p = ctx.saved_tensors
         given = Given(*grads[:4])
         needs = ctx.needs_input_grad[:3]
-        found = run_backward(current, Prepared(*p), mean, given, needs, ctx.how)
+        found = run_backward(current, Parameters(*p), mean, given, needs, ctx.how)
         return *found, None, None, None

@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from mpo_snn.kernels.numba_memory import copy, exact, set_to, values_at, within
+from mpo_snn.kernels.numba_memory import ONE, copy, exact, set_to, values_at, within
 from mpo_snn.kernels.numba_vectors import load
 
 BLOCK = 512
-# Rows of w: nine that are filled from parameters, in this order, and what is worked with.
-BETA, GAIN, THRESHOLD, SLOPE, HEIGHT, SUPPORT, BY_MEAN, BY_M2, MEAN = (BLOCK * i for i in range(9))
-U, POWER, BY_BETA, BY_THRESHOLD, COVERED, FIRED = (BLOCK * i for i in range(9, 15))
-ROWS = 15
+# Rows of w: seven that are filled from parameters, in this order, three that follow from them, and
+# what is worked with.
+BETA, THRESHOLD, SLOPE, SCALE, BY_MEAN, BY_M2, MEAN = (BLOCK * i for i in range(7))
+GAIN, PEAK, SUPPORT = (BLOCK * i for i in range(7, 10))
+U, POWER, BY_BETA, BY_THRESHOLD, COVERED, FIRED = (BLOCK * i for i in range(10, 16))
+ROWS = 16
 VALUE, LINE = 4, 64
 """Bytes of a float32, and of a line of the cache."""
 FLOAT = np.empty(0, np.float32)
@@ -40,6 +42,13 @@ def fill(w: Any, table: Any, place: Any, width: Any) -> None:
                 set_to(target, values[index], length)
                 index = index + 1 if index + 1 < m else 0
             left, n = d, n + length
+
+
+@exact
+def fill_gains(w: Any, width: Any, decay: Any) -> None:
+    """The row GAIN, what the current is multiplied by: 1 - beta, or 1."""
+    for n in range(width):
+        w[GAIN + n] = ONE - w[BETA + n] if decay != 0 else ONE
 
 
 @exact

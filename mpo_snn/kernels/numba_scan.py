@@ -13,7 +13,7 @@ in an order that does not depend on the threads.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,44 +23,34 @@ from mpo_snn.kernels.numba_backward import backward
 from mpo_snn.kernels.numba_bells import SHAPES
 from mpo_snn.kernels.numba_forward import PARTS, RESETS, STATISTICS, forward
 from mpo_snn.kernels.numba_layout import Layout, as_steps, dense_layout, indexed, laid_out_as
-from mpo_snn.kernels.numba_rows import BLOCK, FLOAT
+from mpo_snn.kernels.numba_rows import BLOCK, FLOAT, VALUE
 from mpo_snn.kernels.numba_statistics import count_inside, merge, moments_of_groups
 from mpo_snn.kernels.numba_threads import share_out
 from mpo_snn.kernels.sampled import Found, Given, How
 from mpo_snn.moments import moments
-from mpo_snn.surrogate import SUPPORT_SHARE, Shape, half_support, surrogate_derivative
 
 LARGE = 2**22
 """Bytes of a result that has left the caches before anybody reads it."""
 KINDS = {torch.float32: FLOAT, torch.bfloat16: np.empty(0, np.uint16)}
-_ONE = torch.tensor(1.0, dtype=torch.float32)
 
 
-class Prepared(NamedTuple):
-    """Parameters as the loops want them.
+class Parameters(NamedTuple):
+    """Of a layer; see `LIFParameters`.
 
     Attributes:
         beta: leak.
-        gain: what the current is multiplied by.
         threshold: of the neurons.
         slope: of the surrogate.
-        height: the surrogate at the threshold, times scale.
+        scale: of the surrogate.
     """
 
     beta: Tensor
-    gain: Tensor
     threshold: Tensor
     slope: Tensor
-    height: Tensor
+    scale: Tensor
 
 
-def prepare(beta: Tensor, threshold: Tensor, slope: Tensor, scale: Tensor, how: How) -> Prepared:
-    """The parameters of a layer."""
-    gain = 1.0 - beta if how.input_gain == "decay" else _ONE
-    return Prepared(beta, gain, threshold, slope, _peak(slope, how) * scale)
-
-
-def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
+def run_forward(current: Tensor, p: Parameters, how: How) -> Found:
     """Spikes and what else is wanted."""
     layout = dense_layout(current)
     spk = layout.over_time(current.dtype)
@@ -69,18 +59,17 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
     times, blocks = _times(layout)
     past_caches = _goes_past_caches(spk, layout)
     kind, codes = KINDS[current.dtype], (*_codes(how, how.statistic), int(how.power), past_caches)
+    decay = int(how.input_gain == "decay")
     if how.statistic == "none":
-        table, _kept = _table(p[:3], layout)
-        run = _of_blocks(forward, tuple(tensors), kind, times, table, codes, _NO_PARTS)
+        table, _kept = _table(p[:2], layout)
+        run = _of_blocks(forward, tuple(tensors), kind, times, table, codes, decay, _NO_PARTS)
         share_out(run, blocks, spk.numel())
         return Found(spk, v)
     u = layout.one_step(torch.float32)
     tensors[3] = u.data_ptr()
-    peak = _peak(p.slope, how) if how.power else p.height
-    support = half_support(p.slope, SUPPORT_SHARE, cast(Shape, how.surrogate))
-    table, _kept = _table((*p[:4], peak, support), layout)
+    table, _kept = _table(p[:3], layout)
     parts = np.empty((blocks, PARTS))
-    run = _of_blocks(forward, tuple(tensors), kind, times, table, codes, parts)
+    run = _of_blocks(forward, tuple(tensors), kind, times, table, codes, decay, parts)
     share_out(run, blocks, spk.numel())
     groups = (layout.shape[2],) if how.per_channel else ()
     # What a stride of a single channel is, nobody says.
@@ -104,7 +93,7 @@ def run_forward(current: Tensor, p: Prepared, how: How) -> Found:
 
 def run_backward(
     current: Tensor,
-    p: Prepared,
+    p: Parameters,
     mean: Tensor | None,
     given: Given,
     needs: tuple[bool, ...],
@@ -118,7 +107,7 @@ def run_backward(
         assert mean is not None, "gradients by moments are of a scan that took them"
         by_mean, by_m2 = (torch.zeros_like(mean) if x is None else x for x in given[2:])
         rows = (by_mean, by_m2, mean)
-        parameters += (p.threshold, *(_per_channel(row, layout) for row in rows))
+        parameters += tuple(_per_channel(row, layout) for row in rows)
     table, _kept = _table(parameters, layout)
     by_spk, by_v, step, stride = given.spk, given.v, 0, 0
     if by_spk is not None:
@@ -186,26 +175,20 @@ def _codes(how: How, statistic: str) -> tuple[int, int, int]:
     return reset, SHAPES[how.surrogate], STATISTICS[statistic]
 
 
-def _peak(slope: Tensor, how: How) -> Tensor:
-    """The surrogate at the threshold."""
-    if how.surrogate == "sigmoid":
-        return 0.25 * slope
-    return surrogate_derivative(torch.zeros_like(slope), slope, cast(Shape, how.surrogate))
-
-
 def _per_channel(row: Tensor, layout: Layout) -> Tensor:
     return row.reshape(-1, *[1] * (len(layout.shape) - 3)) if row.dim() else row
 
 
 def _moments_of_neurons(u: Tensor, layout: Layout) -> Tensor:
     """Over the batch, (2, *features)."""
-    features = u[0].numel()
+    features = layout.neurons // layout.shape[1]
     if layout.strides[0] != features:
         found = moments(u, (0,))
         return torch.stack((found.mean, found.m2))
     strides = (features, *layout.strides[1:])
     result = torch.empty_strided((2, *u.shape[1:]), strides, dtype=torch.float32)
-    at = (result[0].data_ptr(), result[1].data_ptr())
+    start = result.data_ptr()
+    at = (start, start + VALUE * features)
     moments_of_groups(u.data_ptr(), layout.neurons, 1, features, at)
     return result
 

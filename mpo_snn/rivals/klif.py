@@ -91,7 +91,7 @@ class KLIF(MPOLeaky):
         self.k = nn.Parameter(torch.tensor(float(k)))
 
     def _step(self, current: Tensor, mem: Tensor) -> Tensor:
-        p = self.parameters_for(current)
+        p = self.parameters_for(current.shape)
         spk, v, self.mem = klif_step(current, mem, self.k, p)
         if self._is_recording():
             self.record.add_step(v, spk, p)  # type: ignore[union-attr]

@@ -55,7 +55,7 @@ class RecDis(Rival):
 
     def observe(self, name: str, spk: Tensor, v: Tensor) -> None:
         """Take the penalties of a layer."""
-        p = self.unrolled.neurons[name].parameters_for(v[0])
+        p = self.unrolled.neurons[name].parameters_for(v.shape[1:])
         reach = half_support(p.slope, surrogate=p.surrogate)
         z = (v - p.threshold.detach()) / reach
         self.collected.append(distribution_loss(z, self.settings.recdis_margin))

@@ -73,7 +73,7 @@ class MembraneHistogram(EpochTable):
         epoch = str(trainer.current_epoch + 1)
 
         def look(name: str, spk: Tensor, v: Tensor) -> None:
-            threshold = unrolled.neurons[name].parameters_for(v[0]).threshold
+            threshold = unrolled.neurons[name].parameters_for(v.shape[1:]).threshold
             for edge, share in histogram(v, threshold):
                 rows.append([epoch, name, f"{edge:g}", f"{share:.8f}"])
 

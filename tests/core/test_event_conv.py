@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from mpo_snn.graph.geometry import Window
 from mpo_snn.graph.ops import operation
-from mpo_snn.kernels.event_conv import EventConv, is_installed
+from mpo_snn.kernels.event_conv import EventConv, is_available
 from tests.core.sparse_values import sparse
 
 pytest.importorskip("numba", reason="numba is optional: pip install 'mpo-snn[fast]'")
-if not is_installed():
+if not is_available():
     pytest.skip("this processor has no fused multiply-add", allow_module_level=True)
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from mpo_snn.graph.geometry import Window
 from mpo_snn.kernels import event_gradient
-from mpo_snn.kernels.event_conv import is_installed
+from mpo_snn.kernels.event_conv import is_available
 from mpo_snn.kernels.event_gradient import BELOW, is_worth, weight_gradient
 
-if not is_installed():
+if not is_available():
     pytest.skip("numba is not installed, or the processor has no FMA", allow_module_level=True)
 
 

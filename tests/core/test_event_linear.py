@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mpo_snn.kernels.event_conv import is_installed
+from mpo_snn.kernels.event_conv import is_available
 from mpo_snn.kernels.event_linear import EventLinear, depths
 from tests.core.sparse_values import sparse
 
 pytest.importorskip("numba", reason="numba is optional: pip install 'mpo-snn[fast]'")
-if not is_installed():
+if not is_available():
     pytest.skip("this processor has no fused multiply-add", allow_module_level=True)
 
 

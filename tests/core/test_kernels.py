@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mpo_snn.errors import RecipeError
-from mpo_snn.kernels import lif_scan
+from mpo_snn.kernels.scans import lif_scan
 from mpo_snn.lif import LIFParameters
 from mpo_snn.surrogate import Shape, Surrogate
 

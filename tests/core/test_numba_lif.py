@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mpo_snn.errors import RecipeError
-from mpo_snn.kernels import BACKENDS, default_backend, lif_scan, lif_scan_sampled, lif_spikes
+from mpo_snn.kernels import BACKENDS, default_backend
+from mpo_snn.kernels.scans import lif_scan, lif_scan_sampled, lif_spikes
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import LIFParameters
 from mpo_snn.membrane import Sample

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from mpo_snn import spiking_convolution
 from mpo_snn.errors import RecipeError
 from mpo_snn.kernels import event_gradient
-from mpo_snn.kernels.event_conv import is_installed
+from mpo_snn.kernels.event_conv import is_available
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.spiking_convolution import SpikingConvolution
 from mpo_snn.unroll import Unrolled
 
-if not is_installed():
+if not is_available():
     pytest.skip("numba is not installed, or the processor has no FMA", allow_module_level=True)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError, RecipeError, ShapeError
-from mpo_snn.kernels import synapse_scan
+from mpo_snn.kernels.scans import synapse_scan
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.mpo import MPO
 from mpo_snn.neurons import neurons_of, reset_hidden

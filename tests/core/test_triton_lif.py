@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mpo_snn.errors import RecipeError
-from mpo_snn.kernels import lif_scan, lif_scan_sampled
+from mpo_snn.kernels.scans import lif_scan, lif_scan_sampled
 from mpo_snn.lif import LIFParameters
 from mpo_snn.membrane import Granularity, Sample, take_sample
 from mpo_snn.membrane_record import MembraneRecord

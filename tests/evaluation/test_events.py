@@ -14,7 +14,7 @@ from mpo_snn.evaluation.evaluate import evaluate_graph
 from mpo_snn.evaluation.setting import Setting
 from mpo_snn.graph import by_density, simulate
 from mpo_snn.graph.freed_memory import keep_freed_memory
-from mpo_snn.kernels.event_conv import is_installed
+from mpo_snn.kernels.event_conv import is_available
 
 SETTING = Setting("noise", 3, 1e-4, "direct", "mean", batch_size=8)
 
@@ -44,7 +44,7 @@ def figures(evaluation):
     return activity.correct, [tensor.tolist() for tensor in counted], evaluation.synapses
 
 
-@pytest.mark.skipif(not is_installed(), reason="numba is optional: pip install 'mpo-snn[fast]'")
+@pytest.mark.skipif(not is_available(), reason="numba is optional: pip install 'mpo-snn[fast]'")
 def test_events_change_no_figure(graph, make_dataset, monkeypatch):
     monkeypatch.setattr(by_density, "WORTH", 0)
     dataset = make_dataset(40, (32, 6, 6))

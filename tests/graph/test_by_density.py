@@ -16,7 +16,7 @@ from mpo_snn.graph.counts import Counts
 from mpo_snn.graph.layout import features_in_memory, laid_out
 from mpo_snn.graph.neurons import layer
 from mpo_snn.graph.simulate import Simulator
-from mpo_snn.kernels.event_conv import is_installed
+from mpo_snn.kernels.event_conv import is_available
 
 CPU = torch.device("cpu")
 
@@ -42,7 +42,7 @@ def at_density(share, samples=8):
 
 def made(events, monkeypatch, worth=0):
     monkeypatch.setattr(by_density, "WORTH", worth)
-    monkeypatch.setattr(by_density, "is_installed", lambda: True)
+    monkeypatch.setattr(by_density, "is_available", lambda: True)
     return ByDensity(lambda x: 2 * x, [events], products=1)
 
 
@@ -84,7 +84,7 @@ def test_nothing_is_tried_before_it_can_pay(monkeypatch):
         assert events.calls == expected
 
 
-@pytest.mark.skipif(not is_installed(), reason="numba is optional: pip install 'mpo-snn[fast]'")
+@pytest.mark.skipif(not is_available(), reason="numba is optional: pip install 'mpo-snn[fast]'")
 @pytest.mark.parametrize("loop", [False, True])
 def test_graphs_give_the_same_bits_on_events(monkeypatch, loop):
     monkeypatch.setattr(by_density, "WORTH", 0)
@@ -101,7 +101,7 @@ def test_graphs_give_the_same_bits_on_events(monkeypatch, loop):
     assert 0 < float(expected.counts["lif"].sum()) / expected.spikes["lif"].numel() < ENTER
 
 
-@pytest.mark.skipif(not is_installed(), reason="numba is optional: pip install 'mpo-snn[fast]'")
+@pytest.mark.skipif(not is_available(), reason="numba is optional: pip install 'mpo-snn[fast]'")
 @pytest.mark.parametrize("kind", ["Affine", "Linear"])
 def test_products_give_the_same_bits_on_events(monkeypatch, kind):
     """Where the library adds up in an order that is known; elsewhere they stay dense."""
