@@ -1,6 +1,6 @@
 """The backward loops of the LIF scan that numba compiles; see `numba_forward`.
 
-Membranes of sixteen neurons are computed anew (`numba_history`); then the gradient goes back
+Membranes of a vector of neurons are computed anew (`numba_history`); then the gradient goes back
 through them.
 """
 
@@ -18,7 +18,6 @@ from mpo_snn.kernels.numba_memory import (
     ZERO,
     copy,
     exact,
-    prefetch_line,
     values_at,
     within,
 )
@@ -46,6 +45,7 @@ from mpo_snn.kernels.numba_rows import (
 )
 from mpo_snn.kernels.numba_vectors import (
     LANES,
+    ask_for,
     choose,
     finish_streams,
     fma,
@@ -58,16 +58,16 @@ from mpo_snn.kernels.numba_vectors import (
 
 @within
 def _run(places: Any, block: Any, n: Any, width: Any, how: Any, shape: Any) -> None:
-    """The neurons n to width of a block, sixteen at a time, back through all timesteps."""
+    """The neurons n to width of a block, a vector of them at a time, back through all timesteps."""
     x_at, spk_at, v_at, dx_at, wants_beta, wants_threshold, x_step, spk_step, step, steps = places
     reset, statistic, decay, constant, past_caches = how
-    kind, past, w_at, part = block
-    size = kind.itemsize
+    kind, past, w, part = block
+    size, w_at = kind.itemsize, w[0]
     while n < width:
         x_from = x_at + n * size
-        total, v = history_of((x_from, x_step, steps), kind, past, n, w_at, reset)
-        beta, gain, threshold = at(w_at, BETA, n), at(w_at, GAIN, n), at(w_at, THRESHOLD, n)
-        slope, height = at(w_at, SLOPE, n), at(w_at, PEAK, n) * at(w_at, SCALE, n)
+        total, v = history_of((x_from, x_step, steps), kind, past, n, w, reset)
+        beta, gain, threshold = at(w, BETA, n), at(w, GAIN, n), at(w, THRESHOLD, n)
+        slope, height = at(w, SLOPE, n), at(w, PEAK, n) * at(w, SCALE, n)
         from_u = splat(ZERO)
         if statistic != 0:
             share = ONE
@@ -75,8 +75,8 @@ def _run(places: Any, block: Any, n: Any, width: Any, how: Any, shape: Any) -> N
                 share = np.float32(steps)
             else:
                 total = v
-            deviation = total / share - at(w_at, MEAN, n)
-            pulled = at(w_at, BY_MEAN, n) * part + at(w_at, BY_M2, n) * deviation * TWO
+            deviation = total / share - at(w, MEAN, n)
+            pulled = at(w, BY_MEAN, n) * part + at(w, BY_M2, n) * deviation * TWO
             from_u = pulled / share
         grad, sent = splat(ZERO), splat(ZERO)
         by_beta, by_threshold = splat(ZERO), splat(ZERO)
@@ -95,7 +95,7 @@ def _run(places: Any, block: Any, n: Any, width: Any, how: Any, shape: Any) -> N
                 from_u = splat(ZERO)
             if spk_at != 0:
                 ds_from = spk_at + n * size + t * spk_step
-                prefetch_line(ds_from + AHEAD)
+                ask_for(ds_from + AHEAD, kind)
                 pulled = load(ds_from, kind) * bell(v, threshold, slope, height, shape)
                 grad = grad + pulled
                 if wants_threshold:
@@ -137,7 +137,7 @@ def _run_of(places: Any, block: Any, n: Any, width: Any, how: Any) -> None:
 
 @exact
 def _tail(places: Any, block: Any, whole: Any, width: Any, scratch: Any, how: Any) -> None:
-    """The last neurons of a block, fewer than sixteen, in memory of their own."""
+    """The last neurons of a block, fewer than a vector holds, in memory of their own."""
     x_at, spk_at, v_at, dx_at, wants_beta, wants_threshold, x_step, spk_step, step, steps = places
     xs, spikes, sent, vs = scratch
     kind = block[0]
@@ -214,7 +214,7 @@ def backward(
     own = (np.zeros(many, kind.dtype), np.zeros(many, kind.dtype), np.zeros(many, kind.dtype))
     scratch = (*own, np.zeros(many, np.float32))
     past = (history.ctypes.data + LINE - 1) // LINE * LINE
-    of_block = (kind, past, w_at, np.float32(1.0 / count))
+    of_block = (kind, past, (w_at, int(changes)), np.float32(1.0 / count))
     in_run = (run + block - 1) // block
     for b in range(first, last):
         r, start = b // in_run, b % in_run * block

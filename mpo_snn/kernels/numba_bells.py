@@ -9,7 +9,7 @@ import numpy as np
 
 from mpo_snn.kernels.numba_memory import ONE, ZERO, exact, within
 from mpo_snn.kernels.numba_rows import PEAK, SLOPE, SUPPORT
-from mpo_snn.kernels.numba_vectors import choose, fma, larger, magnitude, splat, times_two_to
+from mpo_snn.kernels.numba_vectors import choose, fma, magnitude, smaller, splat, times_two_to
 from mpo_snn.surrogate import TANH_REACH, support_factor
 
 SHAPES = {"sigmoid": 0, "arctan": 1, "piecewise_linear": 2, "triangle": 3, "tanh": 4}
@@ -19,7 +19,7 @@ REACH = np.float32(TANH_REACH)
 SUPPORTS = np.array([support_factor(shape) for shape in SHAPES], np.float32)
 """Half the support times the slope, by code."""
 LOG2_E = np.float32(math.log2(math.e))
-FURTHEST = np.float32(-86.0)
+FURTHEST = np.float32(86.0)
 """Where the tail of the surrogate ends, 2^-86: beyond, subnormal numbers would slow it down."""
 ROUND = np.float32(1.5 * 2.0**23)
 """Added and taken away again it leaves the nearest whole number."""
@@ -36,10 +36,10 @@ C0, C1, C2, C3, C4, C5 = _polynomial(np.exp2, -0.5, 0.5, 5)
 
 
 @within
-def _two_to(y: Any) -> Any:
-    """2^y of -126 < y <= 0, good to 3e-7 of the value."""
-    shifted = y + ROUND
-    f = y - (shifted - ROUND)
+def _two_to_minus(y: Any) -> Any:
+    """2^-y of 0 <= y < 126, good to 3e-7 of the value."""
+    shifted = ROUND - y
+    f = (ROUND - shifted) - y
     p = fma(f, splat(C5), splat(C4))
     p = fma(f, p, splat(C3))
     p = fma(f, p, splat(C2))
@@ -51,7 +51,7 @@ def _two_to(y: Any) -> Any:
 @within
 def _logistic(exponent: Any, height: Any) -> Any:
     """With e = 2^-|exponent|: height times 4 e / (1 + e)^2."""
-    tail = _two_to(larger(splat(ZERO) - magnitude(exponent), splat(FURTHEST)))
+    tail = _two_to_minus(smaller(magnitude(exponent), splat(FURTHEST)))
     more = tail + ONE
     return (height * FOUR * tail) / (more * more)
 

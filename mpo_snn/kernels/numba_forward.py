@@ -1,6 +1,6 @@
 """The forward loops of the LIF scan that numba compiles; `numba_scan` says what they compute.
 
-Sixteen neurons run through all timesteps in registers before the next sixteen start. Membranes
+A vector of neurons runs through all timesteps in registers before the next one starts. Membranes
 round as in `lif_step`: no fused multiply-add, no reordering; only the surrogate and the sums of
 statistics may contract and reorder.
 
@@ -20,7 +20,6 @@ from mpo_snn.kernels.numba_memory import (
     ZERO,
     copy,
     exact,
-    prefetch_line,
     quick,
     values_at,
     within,
@@ -39,7 +38,6 @@ from mpo_snn.kernels.numba_rows import (
     SUPPORT,
     THRESHOLD,
     VALUE,
-    U,
     at,
     fill,
     fill_gains,
@@ -47,6 +45,7 @@ from mpo_snn.kernels.numba_rows import (
 )
 from mpo_snn.kernels.numba_vectors import (
     LANES,
+    ask_for,
     choose,
     finish_streams,
     load,
@@ -70,7 +69,7 @@ def advance(x: Any, state: Any, beta: Any, gain: Any, threshold: Any, reset: Any
     """The membrane of a timestep from the state before it."""
     v = beta * state + gain * x
     if reset == 2:
-        v = v - choose(state > threshold, splat(ONE), splat(ZERO)) * threshold
+        v = v - choose(state > threshold, threshold, splat(ZERO))
     return v
 
 
@@ -80,23 +79,24 @@ def carried(v: Any, threshold: Any, reset: Any) -> Any:
     if reset == 0:
         return choose(v > threshold, splat(ZERO), splat(ONE)) * v
     if reset == 1:
-        return v - choose(v > threshold, splat(ONE), splat(ZERO)) * threshold
+        return v - choose(v > threshold, threshold, splat(ZERO))
     return v
 
 
 @within
-def _run(places: Any, kind: Any, n: Any, width: Any, w_at: Any, how: Any, reset: Any) -> None:
-    """The neurons n to width of a block, sixteen at a time, through all timesteps."""
-    x_at, spk_at, v_at, x_step, step, v_step, ahead, steps = places
+def _run(places: Any, kind: Any, n: Any, width: Any, w: Any, how: Any, reset: Any) -> None:
+    """The neurons n to width of a block, a vector of them at a time, through all timesteps."""
+    x_at, spk_at, v_at, u_at, x_step, step, v_step, ahead, steps = places
     shape, statistic, power, past_caches = how
-    size = kind.itemsize
+    size, w_at = kind.itemsize, w[0]
     covered, fired = splat(ZERO), splat(ZERO)  # whole numbers below 2^24: exact in any order
     while n < width:
-        beta, gain, threshold = at(w_at, BETA, n), at(w_at, GAIN, n), at(w_at, THRESHOLD, n)
+        beta, gain, threshold = at(w, BETA, n), at(w, GAIN, n), at(w, THRESHOLD, n)
+        support = at(w, SUPPORT, n)
         state, total, square = splat(ZERO), splat(ZERO), splat(ZERO)
         x_from, to, v_to = x_at + n * size, spk_at + n * size, v_at + n * VALUE
         for _ in range(steps):
-            prefetch_line(x_from + ahead)
+            ask_for(x_from + ahead, kind)
             v = advance(load(x_from, kind), state, beta, gain, threshold, reset)
             spike = choose(v > threshold, splat(ONE), splat(ZERO))
             if past_caches:
@@ -109,11 +109,11 @@ def _run(places: Any, kind: Any, n: Any, width: Any, w_at: Any, how: Any, reset:
             if statistic == 1:
                 total = total + v
             if statistic != 0:
-                near = at(w_at, SUPPORT, n) > magnitude(v - threshold)
-                covered = covered + choose(near, splat(ONE), splat(ZERO))
+                near = support > magnitude(v - threshold)
+                covered = choose(near, covered + ONE, covered)
                 fired = fired + spike
             if power != 0:
-                value = bell(v, threshold, at(w_at, SLOPE, n), at(w_at, PEAK, n), shape)
+                value = bell(v, threshold, at(w, SLOPE, n), at(w, PEAK, n), shape)
                 square = square + value * value
             if statistic == 2:
                 total = v
@@ -123,7 +123,7 @@ def _run(places: Any, kind: Any, n: Any, width: Any, w_at: Any, how: Any, reset:
         if statistic != 0:
             if statistic == 1:
                 total = total / np.float32(steps)
-            store(w_at + (U + n) * VALUE, total, FLOAT)
+            store(u_at + n * VALUE, total, FLOAT)
             if power != 0:
                 store(w_at + (POWER + n) * VALUE, square, FLOAT)
         n += LANES
@@ -132,43 +132,44 @@ def _run(places: Any, kind: Any, n: Any, width: Any, w_at: Any, how: Any, reset:
 
 
 @exact
-def _run_of(places: Any, kind: Any, n: Any, width: Any, w_at: Any, how: Any) -> None:
+def _run_of(places: Any, kind: Any, n: Any, width: Any, w: Any, how: Any) -> None:
     reset, shape, statistic, power, past = how
     rest = (shape, statistic, power, past != 0)
     if reset == 0:
-        _run(places, kind, n, width, w_at, rest, 0)
+        _run(places, kind, n, width, w, rest, 0)
     elif reset == 1:
-        _run(places, kind, n, width, w_at, rest, 1)
+        _run(places, kind, n, width, w, rest, 1)
     elif reset == 2:
-        _run(places, kind, n, width, w_at, rest, 2)
+        _run(places, kind, n, width, w, rest, 2)
     else:
-        _run(places, kind, n, width, w_at, rest, 3)
+        _run(places, kind, n, width, w, rest, 3)
 
 
 @exact
-def _tail(
-    places: Any, kind: Any, whole: Any, width: Any, scratch: Any, w_at: Any, how: Any
-) -> None:
-    """The last neurons of a block, fewer than sixteen, in memory of their own."""
-    x_at, spk_at, v_at, x_step, step, v_step, _, steps = places
-    xs, spikes, vs = scratch
+def _tail(places: Any, kind: Any, whole: Any, width: Any, scratch: Any, w: Any, how: Any) -> None:
+    """The last neurons of a block, fewer than a vector holds, in memory of their own."""
+    x_at, spk_at, v_at, u_at, x_step, step, v_step, _, steps = places
+    xs, spikes, vs, u = scratch
     size, left = kind.itemsize, width - whole
     for t in range(steps):
         source = values_at(x_at + t * x_step, whole, left, kind)
         copy(source, values_at(xs.ctypes.data, t * LANES, left, kind), left)
     own_v = 0 if v_at == 0 else vs.ctypes.data - whole * VALUE
     start = whole * size
-    own = (xs.ctypes.data - start, spikes.ctypes.data - start, own_v)
+    own_u = u.ctypes.data - whole * VALUE
+    own = (xs.ctypes.data - start, spikes.ctypes.data - start, own_v, own_u)
     steps_of_own = (LANES * size, LANES * size, LANES * VALUE, 0, steps)
     reset, shape, statistic, power, _ = how
     how = (reset, shape, statistic, power, 0)
-    _run_of((*own, *steps_of_own), kind, whole, width, w_at, how)
+    _run_of((*own, *steps_of_own), kind, whole, width, w, how)
     for t in range(steps):
         found = values_at(spikes.ctypes.data, t * LANES, left, kind)
         copy(found, values_at(spk_at + t * step, whole, left, kind), left)
         if v_at != 0:
             found_v = values_at(vs.ctypes.data, t * LANES, left, FLOAT)
             copy(found_v, values_at(v_at + t * v_step, whole, left, FLOAT), left)
+    if statistic != 0:
+        copy(u, values_at(u_at, whole, left, FLOAT), left)
 
 
 @quick
@@ -192,16 +193,15 @@ def sum_of_squares_around(mean: Any, values: Any, width: Any) -> Any:
 
 @exact
 def _counted(w_at: Any, lanes: Any) -> Any:
-    """Membranes inside the support and spikes, of as many of the last sixteen sums."""
+    """Membranes inside the support and spikes, of as many of the last sums."""
     covered, fired = values_at(w_at, COVERED, lanes, FLOAT), values_at(w_at, FIRED, lanes, FLOAT)
     return sum_of(covered, lanes), sum_of(fired, lanes)
 
 
 @exact
 def _sum_up(part: Any, u_at: Any, w_at: Any, width: Any, power: Any) -> None:
-    """Write U, and what `PARTS` says of its moments and of the surrogate."""
-    u = values_at(w_at, U, width, FLOAT)
-    copy(u, values_at(u_at, 0, width, FLOAT), width)
+    """What `PARTS` says of the moments of U and of the surrogate."""
+    u = values_at(u_at, 0, width, FLOAT)
     mean = sum_of(u, width) / width
     part[0] = width
     part[1] = mean
@@ -253,8 +253,10 @@ def forward(
     changes = varies(table)
     _fill(w, table, 0, BLOCK, how, decay)
     w_at, size = w.ctypes.data, kind.itemsize
+    own = (w_at, int(changes))
     xs, spikes = np.zeros(steps * LANES, kind.dtype), np.zeros(steps * LANES, kind.dtype)
-    scratch = (xs, spikes, np.zeros(steps * LANES, np.float32))
+    vs, us = np.zeros(steps * LANES, np.float32), np.zeros(LANES, np.float32)
+    scratch = (xs, spikes, vs, us)
     in_run = (run + block - 1) // block
     for b in range(first, last):
         r, start = b // in_run, b % in_run * block
@@ -263,20 +265,20 @@ def forward(
         if changes:
             _fill(w, table, place, width, how, decay)
         to = r * stride + start
-        own_v = 0 if v_at == 0 else v_at + to * VALUE
-        at_once = (x_at + (r * x_run + start) * size, spk_at + to * size, own_v)
+        own_v, own_u = 0 if v_at == 0 else v_at + to * VALUE, u_at + place * VALUE
+        at_once = (x_at + (r * x_run + start) * size, spk_at + to * size, own_v, own_u)
         by_step = (x_step * size, step * size, step * VALUE, AHEAD, steps)
         places = (*at_once, *by_step)
         whole = width // LANES * LANES
-        _run_of(places, kind, 0, whole, w_at, how)
+        _run_of(places, kind, 0, whole, own, how)
         covered, fired = _counted(w_at, LANES)
         if whole < width:
-            _tail(places, kind, whole, width, scratch, w_at, how)
+            _tail(places, kind, whole, width, scratch, own, how)
             more_covered, more_fired = _counted(w_at, width - whole)
             covered += more_covered
             fired += more_fired
         if how[2] != 0:
             parts[b, 3], parts[b, 4] = covered, fired
-            _sum_up(parts[b], u_at + place * VALUE, w_at, width, how[3])
+            _sum_up(parts[b], own_u, w_at, width, how[3])
     if how[4] != 0:
         finish_streams()

@@ -1,22 +1,22 @@
-"""The membranes of sixteen neurons, computed anew and kept for all timesteps, for the way back."""
+"""Membranes of a vector of neurons, computed anew and kept for all timesteps, for the way back."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mpo_snn.kernels.numba_forward import AHEAD, advance, carried
-from mpo_snn.kernels.numba_memory import ZERO, exact, prefetch_line, within
+from mpo_snn.kernels.numba_memory import ZERO, exact, within
 from mpo_snn.kernels.numba_rows import BETA, FLOAT, GAIN, THRESHOLD, VALUE, at
-from mpo_snn.kernels.numba_vectors import LANES, choose, load, splat, store
+from mpo_snn.kernels.numba_vectors import LANES, ask_for, choose, load, splat, store
 
 
 @within
-def _history(source: Any, kind: Any, past: Any, n: Any, w_at: Any, reset: Any) -> Any:
+def _history(source: Any, kind: Any, past: Any, n: Any, w: Any, reset: Any) -> Any:
     x_from, x_step, steps = source
-    beta, gain, threshold = at(w_at, BETA, n), at(w_at, GAIN, n), at(w_at, THRESHOLD, n)
+    beta, gain, threshold = at(w, BETA, n), at(w, GAIN, n), at(w, THRESHOLD, n)
     state, total, v = splat(ZERO), splat(ZERO), splat(ZERO)
     for t in range(steps):
-        prefetch_line(x_from + AHEAD)
+        ask_for(x_from + AHEAD, kind)
         v = advance(load(x_from, kind), state, beta, gain, threshold, reset)
         store(past + t * LANES * VALUE, v, FLOAT)
         total = total + v
@@ -26,7 +26,7 @@ def _history(source: Any, kind: Any, past: Any, n: Any, w_at: Any, reset: Any) -
 
 
 @exact
-def history_of(source: Any, kind: Any, past: Any, n: Any, w_at: Any, reset: Any) -> Any:
+def history_of(source: Any, kind: Any, past: Any, n: Any, w: Any, reset: Any) -> Any:
     """Write the membranes; their sum and the last of them.
 
     Args:
@@ -35,16 +35,16 @@ def history_of(source: Any, kind: Any, past: Any, n: Any, w_at: Any, reset: Any)
         kind: the type of the current.
         past: address of the membranes, a line of the cache for each timestep.
         n: place of the first neuron in its block.
-        w_at: address of the rows of the block.
+        w: the rows of the block, as `at` takes them.
         reset: code of the reset.
     """
     if reset == 0:
-        return _history(source, kind, past, n, w_at, 0)
+        return _history(source, kind, past, n, w, 0)
     if reset == 1:
-        return _history(source, kind, past, n, w_at, 1)
+        return _history(source, kind, past, n, w, 1)
     if reset == 2:
-        return _history(source, kind, past, n, w_at, 2)
-    return _history(source, kind, past, n, w_at, 3)
+        return _history(source, kind, past, n, w, 2)
+    return _history(source, kind, past, n, w, 3)
 
 
 @exact

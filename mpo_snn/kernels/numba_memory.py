@@ -11,7 +11,6 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -48,21 +47,6 @@ def _pointer(typing: Any, address: Any, like: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(pointer))
 
     return pointer(types.int64, like), code
-
-
-@intrinsic
-def prefetch_line(typing: Any, address: Any) -> Any:
-    """Ask for a line of the cache ahead of time; any address will do."""
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-        of_32_bits = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, *[of_32_bits] * 3])
-        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
-        builder.call(prefetch, [pointer, *(of_32_bits(value) for value in (0, 2, 1))])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), code
 
 
 @exact

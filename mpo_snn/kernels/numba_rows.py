@@ -18,8 +18,8 @@ BLOCK = 512
 # what is worked with.
 BETA, THRESHOLD, SLOPE, SCALE, BY_MEAN, BY_M2, MEAN = (BLOCK * i for i in range(7))
 GAIN, PEAK, SUPPORT = (BLOCK * i for i in range(7, 10))
-U, POWER, BY_BETA, BY_THRESHOLD, COVERED, FIRED = (BLOCK * i for i in range(10, 16))
-ROWS = 16
+POWER, BY_BETA, BY_THRESHOLD, COVERED, FIRED = (BLOCK * i for i in range(10, 15))
+ROWS = 15
 VALUE, LINE = 4, 64
 """Bytes of a float32, and of a line of the cache."""
 FLOAT = np.empty(0, np.float32)
@@ -61,6 +61,10 @@ def varies(table: Any) -> bool:
 
 
 @within
-def at(w_at: Any, row: Any, n: Any) -> Any:
-    """Sixteen values of a row, from the neuron n of a block on."""
-    return load(w_at + (row + n) * VALUE, FLOAT)
+def at(w: Any, row: Any, n: Any) -> Any:
+    """As many values of a row of parameters as a vector holds, from the neuron n of a block on.
+
+    w has the address of the rows, and 1; or 0 where all neurons have the same parameters, for which
+    the first values of a row stand, so that the others need not be in the cache.
+    """
+    return load(w[0] + (row + n * w[1]) * VALUE, FLOAT)

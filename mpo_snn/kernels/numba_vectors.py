@@ -1,8 +1,9 @@
-"""Sixteen float32 at once, for the compiled loops: a type of numba's and what is done with it.
+"""Thirty-two float32 at once, for the compiled loops: a type of numba's and what is done with it.
 
-LLVM makes one AVX-512 register of it, or as many smaller ones as the machine wants. Operators round
+LLVM makes two AVX-512 registers of it, whose operations do not wait for each other, or as many
+smaller ones as the machine wants. Operators round
 each value as float32 arithmetic does; nothing is contracted but where `fma` says so. Numbers
-beside vectors stand for sixteen equal ones. Values in memory are float32, or the bits of bfloat16
+beside vectors stand for as many equal ones. Values in memory are float32, or the bits of bfloat16
 (`kind` is an array without values, of float32 or uint16).
 """
 
@@ -16,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-LANES = 16
+LANES = 32
 _FLOATS, _WORDS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(32), LANES)
 _HALVES, _BITS = ir.VectorType(ir.IntType(16), LANES), ir.VectorType(ir.IntType(1), LANES)
 _ONE_IN_BFLOAT16 = 0x3F80
@@ -91,7 +92,7 @@ def _called(name: str) -> Any:
 
 @intrinsic
 def splat(typing: Any, value: Any) -> Any:
-    """Sixteen times a float32."""
+    """As many times a float32."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         first = builder.insert_element(
@@ -134,10 +135,10 @@ choose = _of_vectors(VECTOR, 3, lambda builder, mask, a, b: builder.select(mask,
 fma = _of_vectors(VECTOR, 3, _called("fma"))
 """a times b plus c, rounded once."""
 magnitude = _of_vectors(VECTOR, 1, _called("fabs"))
-larger = _of_vectors(
-    VECTOR, 2, lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b)
+smaller = _of_vectors(
+    VECTOR, 2, lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b)
 )
-"""The larger of two; b where one is no number."""
+"""The smaller of two; b where one is no number."""
 
 
 def _scaled(builder: Any, a: Any, k: Any) -> Any:
@@ -154,8 +155,26 @@ def _pointer(builder: Any, address: Any, vector: Any) -> Any:
 
 
 @intrinsic
+def ask_for(typing: Any, address: Any, kind: Any) -> Any:
+    """Have as many stored values as a vector holds brought to the cache; any address will do."""
+    size = 2 if kind.dtype == types.uint16 else 4
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(32)
+        for line in range(0, LANES * size, 64):
+            there = builder.add(arguments[0], ir.IntType(64)(line))
+            pointer = builder.inttoptr(there, ir.IntType(8).as_pointer())
+            function = ir.FunctionType(ir.VoidType(), [pointer.type, word, word, word])
+            prefetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], function)
+            builder.call(prefetch, [pointer, word(0), word(2), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, kind), code
+
+
+@intrinsic
 def load(typing: Any, address: Any, kind: Any) -> Any:
-    """Sixteen stored values from an address on."""
+    """Stored values from an address on."""
     is_half = kind.dtype == types.uint16
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -169,7 +188,7 @@ def load(typing: Any, address: Any, kind: Any) -> Any:
 
 @intrinsic
 def store(typing: Any, address: Any, value: Any, kind: Any) -> Any:
-    """Store sixteen values; bfloat16 rounds to the nearest, ties to even."""
+    """Store values; bfloat16 rounds to the nearest, ties to even."""
     is_half = kind.dtype == types.uint16
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -189,7 +208,7 @@ def store(typing: Any, address: Any, value: Any, kind: Any) -> Any:
 
 @intrinsic
 def stream(typing: Any, address: Any, value: Any) -> Any:
-    """Store sixteen float32 past the caches; the address is a multiple of 64."""
+    """Store float32 past the caches; the address is a multiple of 64."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         done = builder.store(arguments[1], _pointer(builder, arguments[0], _FLOATS), align=64)

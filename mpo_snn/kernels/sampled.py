@@ -109,6 +109,6 @@ def sample_of(found: Found, current: Tensor, how: How) -> Sample:
     assert mean is not None and m2 is not None and shares is not None
     neurons = None
     if how.per_neuron and found.neurons is not None:
-        neurons = Moments(current.shape[1], found.neurons[0], found.neurons[1])
+        neurons = Moments(current.shape[1], *found.neurons.unbind())
     layer = Moments(current.numel() / current.shape[0] / mean.numel(), mean, m2)
     return Sample(layer, neurons, shares, found.u if how.keep_u else None)
