@@ -27,8 +27,6 @@ from mpo_snn.kernels.numba_memory import (
 from mpo_snn.kernels.numba_rows import (
     BETA,
     BLOCK,
-    COVERED,
-    FIRED,
     FLOAT,
     GAIN,
     PEAK,
@@ -48,6 +46,7 @@ from mpo_snn.kernels.numba_vectors import (
     ask_for,
     choose,
     finish_streams,
+    how_many,
     load,
     magnitude,
     splat,
@@ -84,12 +83,15 @@ def carried(v: Any, threshold: Any, reset: Any) -> Any:
 
 
 @within
-def _run(places: Any, kind: Any, n: Any, width: Any, w: Any, how: Any, reset: Any) -> None:
-    """The neurons n to width of a block, a vector of them at a time, through all timesteps."""
-    x_at, spk_at, v_at, u_at, x_step, step, v_step, ahead, steps = places
+def _run(places: Any, kind: Any, n: Any, width: Any, w: Any, how: Any, reset: Any) -> Any:
+    """The neurons n to width of a block, a vector of them at a time, through all timesteps.
+
+    How many membranes lay inside the support, and spikes, among the neurons of a vector that count.
+    """
+    x_at, spk_at, v_at, u_at, x_step, step, v_step, ahead, steps, among = places
     shape, statistic, power, past_caches = how
     size, w_at = kind.itemsize, w[0]
-    covered, fired = splat(ZERO), splat(ZERO)  # whole numbers below 2^24: exact in any order
+    covered, fired = 0, 0
     while n < width:
         beta, gain, threshold = at(w, BETA, n), at(w, GAIN, n), at(w, THRESHOLD, n)
         support = at(w, SUPPORT, n)
@@ -109,9 +111,8 @@ def _run(places: Any, kind: Any, n: Any, width: Any, w: Any, how: Any, reset: An
             if statistic == 1:
                 total = total + v
             if statistic != 0:
-                near = support > magnitude(v - threshold)
-                covered = choose(near, covered + ONE, covered)
-                fired = fired + spike
+                covered += how_many(support > magnitude(v - threshold), among)
+                fired += how_many(v > threshold, among)
             if power != 0:
                 value = bell(v, threshold, at(w, SLOPE, n), at(w, PEAK, n), shape)
                 square = square + value * value
@@ -127,28 +128,26 @@ def _run(places: Any, kind: Any, n: Any, width: Any, w: Any, how: Any, reset: An
             if power != 0:
                 store(w_at + (POWER + n) * VALUE, square, FLOAT)
         n += LANES
-    store(w_at + COVERED * VALUE, covered, FLOAT)
-    store(w_at + FIRED * VALUE, fired, FLOAT)
+    return covered, fired
 
 
 @exact
-def _run_of(places: Any, kind: Any, n: Any, width: Any, w: Any, how: Any) -> None:
+def _run_of(places: Any, kind: Any, n: Any, width: Any, w: Any, how: Any) -> Any:
     reset, shape, statistic, power, past = how
     rest = (shape, statistic, power, past != 0)
     if reset == 0:
-        _run(places, kind, n, width, w, rest, 0)
-    elif reset == 1:
-        _run(places, kind, n, width, w, rest, 1)
-    elif reset == 2:
-        _run(places, kind, n, width, w, rest, 2)
-    else:
-        _run(places, kind, n, width, w, rest, 3)
+        return _run(places, kind, n, width, w, rest, 0)
+    if reset == 1:
+        return _run(places, kind, n, width, w, rest, 1)
+    if reset == 2:
+        return _run(places, kind, n, width, w, rest, 2)
+    return _run(places, kind, n, width, w, rest, 3)
 
 
 @exact
 def _tail(places: Any, kind: Any, whole: Any, width: Any, scratch: Any, w: Any, how: Any) -> None:
     """The last neurons of a block, fewer than a vector holds, in memory of their own."""
-    x_at, spk_at, v_at, u_at, x_step, step, v_step, _, steps = places
+    x_at, spk_at, v_at, u_at, x_step, step, v_step, _, steps, _ = places
     xs, spikes, vs, u = scratch
     size, left = kind.itemsize, width - whole
     for t in range(steps):
@@ -158,10 +157,10 @@ def _tail(places: Any, kind: Any, whole: Any, width: Any, scratch: Any, w: Any, 
     start = whole * size
     own_u = u.ctypes.data - whole * VALUE
     own = (xs.ctypes.data - start, spikes.ctypes.data - start, own_v, own_u)
-    steps_of_own = (LANES * size, LANES * size, LANES * VALUE, 0, steps)
+    steps_of_own = (LANES * size, LANES * size, LANES * VALUE, 0, steps, (1 << left) - 1)
     reset, shape, statistic, power, _ = how
     how = (reset, shape, statistic, power, 0)
-    _run_of((*own, *steps_of_own), kind, whole, width, w, how)
+    counted = _run_of((*own, *steps_of_own), kind, whole, width, w, how)
     for t in range(steps):
         found = values_at(spikes.ctypes.data, t * LANES, left, kind)
         copy(found, values_at(spk_at + t * step, whole, left, kind), left)
@@ -170,6 +169,7 @@ def _tail(places: Any, kind: Any, whole: Any, width: Any, scratch: Any, w: Any, 
             copy(found_v, values_at(v_at + t * v_step, whole, left, FLOAT), left)
     if statistic != 0:
         copy(u, values_at(u_at, whole, left, FLOAT), left)
+    return counted
 
 
 @quick
@@ -189,13 +189,6 @@ def sum_of_squares_around(mean: Any, values: Any, width: Any) -> Any:
         deviation = values[n] - mean
         total += deviation * deviation
     return total
-
-
-@exact
-def _counted(w_at: Any, lanes: Any) -> Any:
-    """Membranes inside the support and spikes, of as many of the last sums."""
-    covered, fired = values_at(w_at, COVERED, lanes, FLOAT), values_at(w_at, FIRED, lanes, FLOAT)
-    return sum_of(covered, lanes), sum_of(fired, lanes)
 
 
 @exact
@@ -267,14 +260,12 @@ def forward(
         to = r * stride + start
         own_v, own_u = 0 if v_at == 0 else v_at + to * VALUE, u_at + place * VALUE
         at_once = (x_at + (r * x_run + start) * size, spk_at + to * size, own_v, own_u)
-        by_step = (x_step * size, step * size, step * VALUE, AHEAD, steps)
+        by_step = (x_step * size, step * size, step * VALUE, AHEAD, steps, -1)
         places = (*at_once, *by_step)
         whole = width // LANES * LANES
-        _run_of(places, kind, 0, whole, own, how)
-        covered, fired = _counted(w_at, LANES)
+        covered, fired = _run_of(places, kind, 0, whole, own, how)
         if whole < width:
-            _tail(places, kind, whole, width, scratch, own, how)
-            more_covered, more_fired = _counted(w_at, width - whole)
+            more_covered, more_fired = _tail(places, kind, whole, width, scratch, own, how)
             covered += more_covered
             fired += more_fired
         if how[2] != 0:

@@ -18,8 +18,8 @@ BLOCK = 512
 # what is worked with.
 BETA, THRESHOLD, SLOPE, SCALE, BY_MEAN, BY_M2, MEAN = (BLOCK * i for i in range(7))
 GAIN, PEAK, SUPPORT = (BLOCK * i for i in range(7, 10))
-POWER, BY_BETA, BY_THRESHOLD, COVERED, FIRED = (BLOCK * i for i in range(10, 15))
-ROWS = 15
+POWER, BY_BETA, BY_THRESHOLD = (BLOCK * i for i in range(10, 13))
+ROWS = 13
 VALUE, LINE = 4, 64
 """Bytes of a float32, and of a line of the cache."""
 FLOAT = np.empty(0, np.float32)

@@ -150,6 +150,19 @@ times_two_to = _of_vectors(VECTOR, 2, _scaled)
 """a times 2^k, normal; k are whole numbers, to which 1.5 times 2^23 was added."""
 
 
+@intrinsic
+def how_many(typing: Any, mask: Any, among: Any) -> Any:
+    """How many of a mask are set, of those whose bits are set in a whole number."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word, long = ir.IntType(LANES), ir.IntType(64)
+        bits = builder.bitcast(arguments[0], word)
+        found = builder.ctpop(builder.and_(bits, builder.trunc(arguments[1], word)))
+        return builder.zext(found, long)
+
+    return types.int64(MASK, types.int64), code
+
+
 def _pointer(builder: Any, address: Any, vector: Any) -> Any:
     return builder.inttoptr(address, vector.as_pointer())
 
