@@ -145,8 +145,8 @@ def _run_of(places: Any, kind: Any, n: Any, width: Any, w: Any, how: Any) -> Any
 
 
 @exact
-def _tail(places: Any, kind: Any, whole: Any, width: Any, scratch: Any, w: Any, how: Any) -> None:
-    """The last neurons of a block, fewer than a vector holds, in memory of their own."""
+def _tail(places: Any, kind: Any, whole: Any, width: Any, scratch: Any, w: Any, how: Any) -> Any:
+    """The last neurons of a block, fewer than a vector holds, in memory of their own; as `_run`."""
     x_at, spk_at, v_at, u_at, x_step, step, v_step, _, steps, _ = places
     xs, spikes, vs, u = scratch
     size, left = kind.itemsize, width - whole
