@@ -150,7 +150,7 @@ class MPONeuron(nn.Module):
     @property
     def slope(self) -> Tensor:
         """Slope of the surrogate, 1/volt; a number or one per channel."""
-        width = self.width.clamp(min=WIDTH_FLOOR)
+        width = self.width.detach().clamp(min=WIDTH_FLOOR)
         return slope_of_width(width, self.width_form, self.surrogate_shape)
 
     @property

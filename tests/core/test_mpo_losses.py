@@ -148,3 +148,4 @@ def test_the_forward_gives_the_width_no_gradient() -> None:
     MPO(network, only(adapt_width=True, width_update="gradient"))
     Unrolled(network, 3)(normal(3, 7, 6)).sum().backward()
     assert network.lif1.width.grad is None
+    assert not network.lif1.slope.requires_grad, "so that no loss of a rival's does either"
