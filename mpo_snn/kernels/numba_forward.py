@@ -20,7 +20,6 @@ from mpo_snn.kernels.numba_memory import (
     ZERO,
     copy,
     exact,
-    quick,
     values_at,
     within,
 )
@@ -41,6 +40,7 @@ from mpo_snn.kernels.numba_rows import (
     fill_gains,
     varies,
 )
+from mpo_snn.kernels.numba_statistics import sum_up
 from mpo_snn.kernels.numba_vectors import (
     LANES,
     ask_for,
@@ -59,8 +59,6 @@ RESETS |= {("subtract", "next"): 2, ("none", "step"): 3, ("none", "next"): 3}
 STATISTICS = {"none": 0, "mean": 1, "final": 2}
 AHEAD = 2048
 """Bytes from what is read to what is asked for."""
-PARTS = 6
-"""Of a block: neurons, mean and squared deviations of U, and sums of the shares (3)."""
 
 
 @within
@@ -172,36 +170,6 @@ def _tail(places: Any, kind: Any, whole: Any, width: Any, scratch: Any, w: Any, 
     return counted
 
 
-@quick
-def sum_of(values: Any, width: Any) -> Any:
-    """Sum in float64."""
-    total = 0.0
-    for n in range(width):
-        total += values[n]
-    return total
-
-
-@quick
-def sum_of_squares_around(mean: Any, values: Any, width: Any) -> Any:
-    """Sum of squared deviations in float64."""
-    total = 0.0
-    for n in range(width):
-        deviation = values[n] - mean
-        total += deviation * deviation
-    return total
-
-
-@exact
-def _sum_up(part: Any, u_at: Any, w_at: Any, width: Any, power: Any) -> None:
-    """What `PARTS` says of the moments of U and of the surrogate."""
-    u = values_at(u_at, 0, width, FLOAT)
-    mean = sum_of(u, width) / width
-    part[0] = width
-    part[1] = mean
-    part[2] = sum_of_squares_around(mean, u, width)
-    part[5] = sum_of(values_at(w_at, POWER, width, FLOAT), width) if power != 0 else 0.0
-
-
 @exact
 def _fill(w: Any, table: Any, place: Any, width: Any, how: Any, decay: Any) -> None:
     """Rows of parameters, and of what is wanted that follows from them."""
@@ -238,7 +206,7 @@ def forward(
         how: codes of reset, shape of the surrogate and statistic; whether its square is wanted,
             and whether spikes go past the caches (float32, each row on a line of its own).
         decay: whether the current is multiplied by 1 - beta.
-        parts: takes what `PARTS` says of each block.
+        parts: takes what `numba_statistics.PARTS` says of each block.
     """
     x_at, spk_at, v_at, u_at = tensors
     steps, run, block, x_step, x_run, step, stride = times
@@ -270,6 +238,6 @@ def forward(
             fired += more_fired
         if how[2] != 0:
             parts[b, 3], parts[b, 4] = covered, fired
-            _sum_up(parts[b], own_u, w_at, width, how[3])
+            sum_up(parts[b], own_u, w_at, width, how[3])
     if how[4] != 0:
         finish_streams()

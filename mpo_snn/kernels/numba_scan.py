@@ -21,10 +21,10 @@ from torch import Tensor
 
 from mpo_snn.kernels.numba_backward import backward
 from mpo_snn.kernels.numba_bells import SHAPES
-from mpo_snn.kernels.numba_forward import PARTS, RESETS, STATISTICS, forward
+from mpo_snn.kernels.numba_forward import RESETS, STATISTICS, forward
 from mpo_snn.kernels.numba_layout import Layout, as_steps, dense_layout, indexed, laid_out_as
 from mpo_snn.kernels.numba_rows import BLOCK, FLOAT, VALUE
-from mpo_snn.kernels.numba_statistics import count_inside, merge, moments_of_groups
+from mpo_snn.kernels.numba_statistics import PARTS, count_inside, merge, moments_of_groups
 from mpo_snn.kernels.numba_threads import share_out
 from mpo_snn.kernels.sampled import Found, Given, How
 from mpo_snn.moments import moments

@@ -10,14 +10,45 @@ from typing import Any
 
 import numpy as np
 
-from mpo_snn.kernels.numba_forward import sum_of, sum_of_squares_around
 from mpo_snn.kernels.numba_memory import ONE, ZERO, copy, exact, quick, values_at, within
-from mpo_snn.kernels.numba_rows import BLOCK, FLOAT, fill, varies
+from mpo_snn.kernels.numba_rows import BLOCK, FLOAT, POWER, fill, varies
 from mpo_snn.moments import VARIANCE_FLOOR
 
+PARTS = 6
+"""Of a block: neurons, mean and squared deviations of U, and sums of the shares (3)."""
 LEAST = np.float32(VARIANCE_FLOOR)
 TOGETHER = 64
 """Groups whose moments are summed up at once, where their values lie side by side."""
+
+
+@quick
+def sum_of(values: Any, width: Any) -> Any:
+    """Sum in float64."""
+    total = 0.0
+    for n in range(width):
+        total += values[n]
+    return total
+
+
+@quick
+def sum_of_squares_around(mean: Any, values: Any, width: Any) -> Any:
+    """Sum of squared deviations in float64."""
+    total = 0.0
+    for n in range(width):
+        deviation = values[n] - mean
+        total += deviation * deviation
+    return total
+
+
+@exact
+def sum_up(part: Any, u_at: Any, w_at: Any, width: Any, power: Any) -> None:
+    """What `PARTS` says of the moments of U and of the surrogate."""
+    u = values_at(u_at, 0, width, FLOAT)
+    mean = sum_of(u, width) / width
+    part[0] = width
+    part[1] = mean
+    part[2] = sum_of_squares_around(mean, u, width)
+    part[5] = sum_of(values_at(w_at, POWER, width, FLOAT), width) if power != 0 else 0.0
 
 
 @exact
@@ -25,7 +56,7 @@ def merge(parts: Any, values: Any, moments: Any, shares: Any) -> None:
     """All blocks together.
 
     Args:
-        parts: of each block, as `numba_forward.PARTS` says.
+        parts: of each block, as `PARTS` says.
         values: of which the shares are.
         moments: address of a mean and one of squared deviations, which are written; or 0.
         shares: address of three.
