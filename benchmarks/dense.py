@@ -2,7 +2,7 @@
 
     python -m benchmarks.dense --data FOLDER
 
-Network and training are those published for 94.0 % (mean of 200 runs) on CIFAR-10's original images
+Network and training are those published for 94.0 % on average on CIFAR-10's original images
 after 9.9 epochs (K. Jordan, arXiv:2404.00498, "airbench94"), written anew: a whitening convolution
 and three blocks of two, SGD with Nesterov's momentum, a rate that rises and falls, lookahead, label
 smoothing 0.2, translations by two pixels, every image mirrored in every second epoch. What falls
