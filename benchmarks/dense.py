@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from benchmarks.gpu.images import Images, batches, load_split
 from benchmarks.measure import Results, add_common_options
+from mpo_snn.errors import DataError
 from mpo_snn.files import make_folder
 from mpo_snn.training.precision import has_bfloat16
 
@@ -47,6 +48,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--limit", type=int, help="take only the first images of each split")
     options = parser.parse_args(argv)
+    if not (0.0 < options.epochs < math.inf and options.batch > 0 and options.threads > 0):
+        parser.error("--epochs, --batch and --threads are above 0")
+    if options.limit is not None and options.limit < 1:
+        parser.error(f"--limit is {options.limit}, allowed is 1 or more")
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     half = has_bfloat16(options.device)
@@ -62,10 +67,15 @@ def main(argv: list[str] | None = None) -> int:
     if not results.is_wanted(case):
         return 0
     folder = make_folder(options.work)
-    train, test = (
-        load_split(options.data, split, folder, options.device, options.limit)
-        for split in ("train", "test")
-    )
+    try:
+        train, test = (
+            load_split(options.data, split, folder, options.device, options.limit)
+            for split in ("train", "test")
+        )
+    except DataError as error:
+        parser.error(str(error))
+    if len(train.labels) < options.batch:
+        parser.error(f"--batch is {options.batch}, there are {len(train.labels)} training images")
     start = time.monotonic()
     network, accuracy = train_network(train, options.epochs, options.batch, half)
     row = {

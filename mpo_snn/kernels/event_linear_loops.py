@@ -11,7 +11,7 @@ import numpy as np
 
 from mpo_snn.kernels.event_loops import BYTES, find_events
 from mpo_snn.kernels.event_vectors import add_rows
-from mpo_snn.kernels.numba_memory import exact
+from mpo_snn.kernels.numba_memory import exact, keep
 
 
 @exact
@@ -56,4 +56,5 @@ def multiply(lines: Any, weights: Any, bias: Any, out: Any, depth: Any) -> Any:
                 added_to = bias_at if first == 0 else to
                 addresses = (nothing_at, to, weights_at, added_to, rows_at, values_at)
                 add_rows(block, is_unit, (*addresses, number))
+    keep(nothing)
     return total

@@ -18,6 +18,7 @@ from mpo_snn.kernels.numba_memory import (
     ZERO,
     copy,
     exact,
+    keep,
     values_at,
     within,
 )
@@ -245,5 +246,6 @@ def backward(
         if by_threshold_at != 0:
             found = values_at(w_at, BY_THRESHOLD, width, FLOAT)
             copy(found, values_at(by_threshold_at, place, width, FLOAT), width)
+    keep(history)
     if how[5] != 0:
         finish_streams()

@@ -67,3 +67,11 @@ def copy(source: Any, target: Any, width: Any) -> None:
     """Copy values."""
     for n in range(width):
         target[n] = source[n]
+
+
+@exact
+def keep(array: Any) -> None:
+    """Hold an array of a compiled function until here.
+
+    numba frees one behind the line that names it last, whoever still works with its address.
+    """

@@ -37,7 +37,7 @@ class _Mask(_Type):
     pass
 
 
-VECTOR, MASK = _Vector("float32x16", _FLOATS), _Mask("boolx16", _BITS)
+VECTOR, MASK = _Vector(f"float32x{LANES}", _FLOATS), _Mask(f"boolx{LANES}", _BITS)
 
 
 @register_model(_Vector)
