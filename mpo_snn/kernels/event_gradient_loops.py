@@ -21,10 +21,10 @@ from mpo_snn.kernels.numba_vectors import LANES, load, store
 
 SIDE = 3
 """Rows and columns of a kernel."""
-REGISTER = 16
-"""Values of one."""
-OUTPUTS = 2 * REGISTER
+OUTPUTS = LANES
 """That are summed up at once."""
+REGISTER = OUTPUTS // 2
+"""Values of one."""
 PIXEL = OUTPUTS * VALUE
 """Bytes of them."""
 BIT, FOUR = np.uint64(1), np.uint64(VALUE)
@@ -160,8 +160,7 @@ def _pad(grads: Any, start: Any, before: Any, padded: Any) -> None:
             for x in range(width):
                 pixel = source + ((i * height + y) * width + x) * outputs * VALUE
                 there = to + (line + x) * PIXEL
-                for part in range(0, PIXEL, LANES * VALUE):
-                    store(there + part, load(pixel + part, FLOAT), FLOAT)
+                store(there, load(pixel, FLOAT), FLOAT)
 
 
 @exact

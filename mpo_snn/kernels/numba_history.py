@@ -33,7 +33,7 @@ def history_of(source: Any, kind: Any, past: Any, n: Any, w: Any, reset: Any) ->
         source: address of the current of the first neuron, step from one timestep to the
             next, timesteps.
         kind: the type of the current.
-        past: address of the membranes, a line of the cache for each timestep.
+        past: address of the membranes, a vector for each timestep.
         n: place of the first neuron in its block.
         w: the rows of the block, as `at` takes them.
         reset: code of the reset.
