@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mpo_snn.kernels.numba_bells import TWO, bell, fill_peaks
+from mpo_snn.kernels.numba_bells import TWO, bell, fill_all
 from mpo_snn.kernels.numba_forward import AHEAD
 from mpo_snn.kernels.numba_history import handed_on, history_of
 from mpo_snn.kernels.numba_memory import (
@@ -40,8 +40,6 @@ from mpo_snn.kernels.numba_rows import (
     THRESHOLD,
     VALUE,
     at,
-    fill,
-    fill_gains,
     varies,
 )
 from mpo_snn.kernels.numba_vectors import (
@@ -168,14 +166,6 @@ def _tail(places: Any, block: Any, whole: Any, width: Any, scratch: Any, how: An
 
 
 @exact
-def _fill(w: Any, table: Any, place: Any, width: Any, how: Any) -> None:
-    """Rows of parameters, and of what follows from them."""
-    fill(w, table, place, width)
-    fill_gains(w, width, how[3])
-    fill_peaks(w, width, how[1])
-
-
-@exact
 def backward(
     tensors: Any,
     kind: Any,
@@ -206,8 +196,8 @@ def backward(
     x_at, spk_at, v_at, dx_at, by_beta_at, by_threshold_at = tensors
     steps, run, block, x_step, x_run, step, stride = times
     w = np.zeros(ROWS * BLOCK, np.float32)
-    changes = varies(table)
-    _fill(w, table, 0, BLOCK, how)
+    changes, derived = varies(table), (False, True)
+    fill_all(w, table, 0, BLOCK, how[3], how[1], derived)
     w_at, size = w.ctypes.data, kind.itemsize
     constant = how[4]
     many = steps * LANES
@@ -222,7 +212,7 @@ def backward(
         width = min(block, run - start)
         place, to = r * run + start, r * stride + start
         if changes:
-            _fill(w, table, place, width, how)
+            fill_all(w, table, place, width, how[3], how[1], derived)
         sent_to = place if constant != 0 else to
         places = (
             x_at + (r * x_run + start) * size,

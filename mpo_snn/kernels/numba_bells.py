@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mpo_snn.kernels.numba_memory import ONE, ZERO, exact, within
-from mpo_snn.kernels.numba_rows import PEAK, SLOPE, SUPPORT
+from mpo_snn.kernels.numba_rows import PEAK, SLOPE, SUPPORT, fill, fill_gains
 from mpo_snn.kernels.numba_vectors import choose, fma, magnitude, smaller, splat, times_two_to
 from mpo_snn.surrogate import TANH_REACH, support_factor
 
@@ -75,7 +75,28 @@ def bell(v: Any, threshold: Any, slope: Any, height: Any, shape: Any) -> Any:
 
 
 @exact
-def fill_peaks(w: Any, width: Any, shape: Any) -> None:
+def fill_all(w: Any, table: Any, place: Any, width: Any, decay: Any, shape: Any, of: Any) -> None:
+    """Rows of parameters and of what follows from them.
+
+    Args:
+        w: the rows.
+        table: as `fill` takes it, like place and width.
+        place: likewise.
+        width: likewise.
+        decay: whether the current is multiplied by 1 - beta.
+        shape: code of the surrogate's.
+        of: whether supports, and whether peaks, are wanted.
+    """
+    fill(w, table, place, width)
+    fill_gains(w, width, decay)
+    if of[0]:
+        _fill_supports(w, width, shape)
+    if of[1]:
+        _fill_peaks(w, width, shape)
+
+
+@exact
+def _fill_peaks(w: Any, width: Any, shape: Any) -> None:
     """The row PEAK, the surrogate at the threshold, from SLOPE."""
     for n in range(width):
         slope = w[SLOPE + n]
@@ -93,7 +114,7 @@ def fill_peaks(w: Any, width: Any, shape: Any) -> None:
 
 
 @exact
-def fill_supports(w: Any, width: Any, shape: Any) -> None:
+def _fill_supports(w: Any, width: Any, shape: Any) -> None:
     """The row SUPPORT, half the effective support in volt, from SLOPE."""
     for n in range(width):
         half = SUPPORTS[shape] * (ONE / w[SLOPE + n])

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mpo_snn.kernels.numba_bells import bell, fill_peaks, fill_supports
+from mpo_snn.kernels.numba_bells import bell, fill_all
 from mpo_snn.kernels.numba_memory import (
     ONE,
     ZERO,
@@ -36,8 +36,6 @@ from mpo_snn.kernels.numba_rows import (
     THRESHOLD,
     VALUE,
     at,
-    fill,
-    fill_gains,
     varies,
 )
 from mpo_snn.kernels.numba_statistics import sum_up
@@ -171,17 +169,6 @@ def _tail(places: Any, kind: Any, whole: Any, width: Any, scratch: Any, w: Any, 
 
 
 @exact
-def _fill(w: Any, table: Any, place: Any, width: Any, how: Any, decay: Any) -> None:
-    """Rows of parameters, and of what is wanted that follows from them."""
-    fill(w, table, place, width)
-    fill_gains(w, width, decay)
-    if how[2] != 0:
-        fill_supports(w, width, how[1])
-    if how[3] != 0:
-        fill_peaks(w, width, how[1])
-
-
-@exact
 def forward(
     tensors: Any,
     kind: Any,
@@ -211,8 +198,8 @@ def forward(
     x_at, spk_at, v_at, u_at = tensors
     steps, run, block, x_step, x_run, step, stride = times
     w = np.zeros(ROWS * BLOCK, np.float32)
-    changes = varies(table)
-    _fill(w, table, 0, BLOCK, how, decay)
+    changes, derived = varies(table), (how[2] != 0, how[3] != 0)
+    fill_all(w, table, 0, BLOCK, decay, how[1], derived)
     w_at, size = w.ctypes.data, kind.itemsize
     own = (w_at, int(changes))
     xs, spikes = np.zeros(steps * LANES, kind.dtype), np.zeros(steps * LANES, kind.dtype)
@@ -224,7 +211,7 @@ def forward(
         width = min(block, run - start)
         place = r * run + start
         if changes:
-            _fill(w, table, place, width, how, decay)
+            fill_all(w, table, place, width, decay, how[1], derived)
         to = r * stride + start
         own_v, own_u = 0 if v_at == 0 else v_at + to * VALUE, u_at + place * VALUE
         at_once = (x_at + (r * x_run + start) * size, spk_at + to * size, own_v, own_u)
