@@ -40,7 +40,7 @@ MEASURING = (
     "gpu.evaluate --network convnet --samples 8 --batch 4 --compared 4",
     "input --data FOLDER/images.tar --workers 1 --repetitions 1",
     "gpu.cifar10 --data FOLDER --work FOLDER/work --epochs 1 --batch 16 --channels 4 4",
-    "dense --data FOLDER --work FOLDER/dense --epochs 1 --batch 16",
+    "dense --data FOLDER --epochs 1 --batch 16",
 )
 """Modules below `benchmarks` with their options; FOLDER is the one of the results.
 

@@ -21,10 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.gpu.images import Images, batches, load_split
+from benchmarks.gpu.images import PARTS, Images, batches, load_split
 from benchmarks.measure import Results, add_common_options
 from mpo_snn.errors import DataError
-from mpo_snn.files import make_folder
 from mpo_snn.training.precision import has_bfloat16
 
 WIDTHS, CLASSES = (64, 256, 256), 10
@@ -43,7 +42,6 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.dense", description=__doc__)
     add_common_options(parser)
     parser.add_argument("--data", type=Path, required=True, help="as for benchmarks.gpu.cifar10")
-    parser.add_argument("--work", type=Path, default=Path("runs/cifar10"), help="for pixels")
     parser.add_argument("--epochs", type=float, default=9.9)
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--limit", type=int, help="take only the first images of each split")
@@ -55,31 +53,29 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     half = has_bfloat16(options.device)
+    results = Results("dense", options)
+    try:
+        train, test = (
+            load_split(options.data, part, options.device, options.limit) for part in PARTS
+        )
+    except DataError as error:
+        parser.error(str(error))
     case = {
         "network": "airbench94",
+        "data": train.title,
         "epochs": options.epochs,
         "batch": options.batch,
         "limit": options.limit,
         "seed": options.seed,
         "precision": "bf16" if half else "fp32",
     }
-    results = Results("dense", options)
     if not results.is_wanted(case):
         return 0
-    folder = make_folder(options.work)
-    try:
-        train, test = (
-            load_split(options.data, split, folder, options.device, options.limit)
-            for split in ("train", "test")
-        )
-    except DataError as error:
-        parser.error(str(error))
     if len(train.labels) < options.batch:
         parser.error(f"--batch is {options.batch}, there are {len(train.labels)} training images")
     start = time.monotonic()
     network, accuracy = train_network(train, options.epochs, options.batch, half)
     row = {
-        "data": "CIFAR-10 (JPEG q75)",
         "train_accuracy_of_last_epoch": accuracy,
         "test_accuracy": accuracy_of(network, test, half),
         "seconds": time.monotonic() - start,

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.images import load_split
+from benchmarks.gpu.images import PARTS, load_split
 from benchmarks.gpu.training import Training
 from benchmarks.measure import Results, add_common_options, on_own_stream
 from mpo_snn.errors import DataError
@@ -25,7 +25,6 @@ from mpo_snn.files import make_folder
 from mpo_snn.kernels import BACKENDS
 from mpo_snn.networks import network_names
 
-DATA = "CIFAR-10 (JPEG q75)"
 OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
@@ -37,14 +36,13 @@ def main(argv: list[str] | None = None) -> int:
         options.graph = options.device == "cuda"
     on_own_stream(options.device)
     results = Results("cifar10", options)
-    case = _case(options)
+    sets = {
+        split: load_split(options.data, split, options.device, options.limit) for split in PARTS
+    }
+    case = _case(options) | {"data": sets["train"].title}
     if not results.is_wanted(case):
         return 0
     folder = make_folder(options.work)
-    sets = {
-        split: load_split(options.data, split, folder, options.device, options.limit)
-        for split in ("train", "test")
-    }
     if len(sets["train"].labels) < options.batch:
         raise DataError(f"{len(sets['train'].labels)} images fill no batch of {options.batch}.")
     training = Training(options, case, len(sets["train"].labels) // options.batch)
@@ -62,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"  epoch {training.epoch:3} {_line(training.history[-1])}", flush=True)
         if training.layers and training.epoch in (1, options.epochs):
             print(_table(training.layers), flush=True)
-    results.add(case, {"data": DATA, **training.summary(sets["test"])})
+    results.add(case, training.summary(sets["test"]))
     training.write_run(folder / options.name)
     return 0
 
@@ -71,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="benchmarks.gpu.cifar10", description=__doc__)
     add_common_options(parser)
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder with train.parquet and test.parquet")
-    add("--work", type=Path, default=Path("runs/cifar10"), help="for checkpoint and decoded pixels")
+    add("--data", type=Path, required=True, help="folder of CIFAR-10, as for mpo-train")
+    add("--work", type=Path, default=Path("runs/cifar10"), help="for checkpoint and run")
     add("--name", default="cifar10", help="name of checkpoint and run, one for each case")
     add("--method", choices=("mpo", "fixed"), default="mpo")
     add("--network", choices=network_names(), default="convnet")

@@ -1,10 +1,8 @@
-"""CIFAR-10 from Parquet files of JPEG bytes: decoded once, kept on the device, augmented there."""
+"""CIFAR-10, kept on the device as bytes, augmented there."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +11,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from mpo_snn.data.known import KNOWN
+from mpo_snn.data.part_name import PartName
 from mpo_snn.data.scaling import Scaling
+from mpo_snn.data.settings import DataSettings
+from mpo_snn.data.source import find_source
 from mpo_snn.device_constants import constant
 from mpo_snn.errors import DataError
-from mpo_snn.files import replace_file
 from mpo_snn.operators import declare_torchvision_operators
 
 CIFAR10 = KNOWN["cifar10"]
 SCALING = Scaling(255.0, CIFAR10.mean, CIFAR10.std)
 SIZE, PADDING = 32, 4
+PARTS: tuple[PartName, ...] = ("train", "test")
 POLICY_GROUP = 100
 """Neighbours in the file, to which AutoAugment does the same in an epoch."""
 
@@ -33,54 +34,32 @@ class Images:
     Attributes:
         pixels: (N, height, width, 3) uint8.
         labels: (N,) int64.
+        title: what was read, e.g. `CIFAR-10 (JPEG q75)`.
     """
 
     pixels: Tensor
     labels: Tensor
+    title: str
 
 
-def load_split(folder: Path, split: str, cache: Path, device: str, limit: int | None) -> Images:
-    """The first `limit` images of a split; decoded pixels are kept in `cache` as .npz.
+def load_split(folder: Path, split: PartName, device: str, limit: int | None) -> Images:
+    """The first `limit` images of a split.
 
     Args:
-        folder: has `train.parquet` and `test.parquet`, columns `image` (JPEG bytes) and `label`.
-        split: `train` or `test`.
-        cache: folder for the decoded pixels.
+        folder: what `--data.path` of `mpo-train` takes: the published batches, or Parquet files.
+        split: which.
         device: where the images go.
         limit: None takes all.
 
     Raises:
-        DataError: if the file is absent, or is not such a file.
+        DataError: if there is no such data, or it is damaged.
     """
-    import numpy as np
-
-    kept = cache / f"{split}-{limit or 'all'}.npz"
-    if not kept.exists():
-        pixels, labels = _decode(folder / f"{split}.parquet", limit)
-        with replace_file(kept) as scratch, scratch.open("wb") as stream:
-            np.savez(stream, pixels=pixels, labels=labels)
-    with np.load(kept) as arrays:
-        pixels, labels = torch.from_numpy(arrays["pixels"]), torch.from_numpy(arrays["labels"])
-    return Images(pixels.to(device), labels.long().to(device))
-
-
-def _decode(path: Path, limit: int | None) -> tuple[object, object]:
-    import numpy as np
-    import pyarrow.parquet as parquet
-    from PIL import Image
-
-    def pixels(data: bytes) -> np.ndarray:
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-
-    if not path.exists():
-        raise DataError(f"there is no '{path}': --data needs a folder with train and test.parquet.")
-    table = parquet.read_table(path)
-    if not {"image", "label"} <= set(table.column_names):
-        raise DataError(f"'{path}' has columns {table.column_names}, needed are image and label.")
-    table = table.slice(0, limit)
-    with ThreadPoolExecutor() as pool:
-        decoded = list(pool.map(pixels, table["image"].to_pylist()))
-    return np.stack(decoded), table["label"].to_numpy()
+    found = find_source(DataSettings(name="cifar10", path=str(folder)), CIFAR10, None)(split)
+    if not isinstance(found.x, Tensor):
+        raise DataError(f"'{folder}' holds image files; --data takes CIFAR-10's own few files.")
+    pixels = found.x[:limit].permute(0, 2, 3, 1).contiguous()
+    title = f"{CIFAR10.title} ({found.note})" if found.note else CIFAR10.title
+    return Images(pixels.to(device), found.y[:limit].to(device), title)
 
 
 def batches(images: Images, size: int) -> Iterator[tuple[Tensor, Tensor]]:

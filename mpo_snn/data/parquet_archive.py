@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ def read(folder: Path, part: PartName, lossless: bool) -> Images:
         raise DataError(f"cannot use '{folder}': it has no {' or '.join(_FILES[part])}.")
     table, metadata = _read_table(path)
     encoded, labels = table
-    pixels, first = _decode(path, encoded)
-    note = _jpeg_note(first) if lossless and encoded else ""
+    pixels = _decode(path, encoded)
+    note = _jpeg_note(encoded[0]) if lossless and encoded and encoded[0] else ""
     classes = _classes(path, metadata.get(b"classes", b"[]"))
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
     y = torch.from_numpy(labels.astype(np.int64))
@@ -86,25 +87,21 @@ def _classes(path: Path, text: bytes) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
-def _decode(path: Path, encoded: list[bytes | None]) -> tuple[NDArray[np.uint8], Any]:
-    """All images as (N, height, width, 3), and the first as PIL opened it."""
-    from PIL import Image, UnidentifiedImageError
-
+def _decode(path: Path, encoded: list[bytes | None]) -> NDArray[np.uint8]:
+    """All images as (N, height, width, 3)."""
     pixels: NDArray[np.uint8] | None = None
-    first, broken, other = None, [], []
-    for index, content in enumerate(encoded):
-        try:
-            image = Image.open(io.BytesIO(content or b""))
-            decoded = np.asarray(image.convert("RGB"))
-        except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError):
-            broken.append(index)
-            continue
-        if pixels is None:
-            first, pixels = image, np.zeros((len(encoded), *decoded.shape), np.uint8)
-        if decoded.shape == pixels.shape[1:]:
-            pixels[index] = decoded
-        else:
-            other.append(f"{decoded.shape[0]}x{decoded.shape[1]} (row {index})")
+    broken, other = [], []
+    with ThreadPoolExecutor() as pool:
+        for index, decoded in enumerate(pool.map(_pixels, encoded)):
+            if decoded is None:
+                broken.append(index)
+                continue
+            if pixels is None:
+                pixels = np.zeros((len(encoded), *decoded.shape), np.uint8)
+            if decoded.shape == pixels.shape[1:]:
+                pixels[index] = decoded
+            else:
+                other.append(f"{decoded.shape[0]}x{decoded.shape[1]} (row {index})")
     found = []
     if broken:
         found.append(f"{len(broken)} rows hold no image, the first is row {broken[0]}.")
@@ -115,13 +112,24 @@ def _decode(path: Path, encoded: list[bytes | None]) -> tuple[NDArray[np.uint8],
         )
     if found:
         raise DataError(f"cannot use '{path}'", [f"'{path}': {finding}" for finding in found])
-    return (np.zeros((0, 1, 1, 3), np.uint8) if pixels is None else pixels), first
+    return np.zeros((0, 1, 1, 3), np.uint8) if pixels is None else pixels
 
 
-def _jpeg_note(image: Any) -> str:
+def _pixels(content: bytes | None) -> NDArray[np.uint8] | None:
+    """(height, width, 3), None if the bytes are no image."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return np.asarray(Image.open(io.BytesIO(content or b"")).convert("RGB"))
+    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _jpeg_note(content: bytes) -> str:
     """`JPEG q75` for an image in JPEG: the quality for which libjpeg writes its tables."""
     from PIL import Image
 
+    image: Any = Image.open(io.BytesIO(content))
     if image.format != "JPEG":
         return ""
     for quality in range(1, 101):

@@ -70,7 +70,8 @@ class JointLoss:
         recipe = self.recipe
         scores = read_out(logits, recipe.readout)
         if recipe.loss == "tet":
-            task = tet_loss(logits, y, recipe.tet_lambda, recipe.neuron.threshold)
+            constant = recipe.neuron.threshold
+            task = tet_loss(logits, y, recipe.tet_lambda, constant, recipe.label_smoothing)
         else:
-            task = functional.cross_entropy(scores, y)
+            task = functional.cross_entropy(scores, y, label_smoothing=recipe.label_smoothing)
         return scores, weighted_mean(task, len(y))

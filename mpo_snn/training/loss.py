@@ -11,6 +11,9 @@ r"""The task loss: what the network is trained to do, whatever the method adds.
         + \lambda \frac1T \sum_t \mathrm{MSE}(o_t, \theta)
 
 with :math:`\theta` the firing threshold, as they chose it.
+
+In both, y may be smoothed: a share of it is spread over all classes (C. Szegedy et al., "Rethinking
+the Inception architecture for computer vision", CVPR 2016).
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def tet_loss(logits: Tensor, y: Tensor, weight: float = 0.0, constant: float = 1.0) -> Tensor:
+def tet_loss(
+    logits: Tensor, y: Tensor, weight: float = 0.0, constant: float = 1.0, smoothing: float = 0.0
+) -> Tensor:
     """TET of the outputs of all timesteps, 0-d.
 
     Args:
@@ -28,9 +33,12 @@ def tet_loss(logits: Tensor, y: Tensor, weight: float = 0.0, constant: float = 1
         y: classes, (batch,).
         weight: lambda, in [0, 1).
         constant: theta, in the unit of the outputs.
+        smoothing: share of y that is spread over all classes, in [0, 1).
     """
     steps = logits.shape[0]
-    entropy = functional.cross_entropy(logits.flatten(0, 1), y.repeat(steps))
+    entropy = functional.cross_entropy(
+        logits.flatten(0, 1), y.repeat(steps), label_smoothing=smoothing
+    )
     if weight == 0.0:
         return entropy
     pull = functional.mse_loss(logits, torch.full_like(logits, constant))

@@ -81,6 +81,7 @@ class Recipe:
         loss: `ce` is the cross entropy of the scores, `tet` the mean of that of every timestep
             (`mpo_snn.training.loss`).
         tet_lambda: weight of TET's pull towards the threshold, in [0, 1).
+        label_smoothing: share of every target that is spread over all classes, in [0, 1).
         method: `mpo` steers the surrogates, `fixed` leaves them as they are at the start; the
             others are other people's (`mpo_snn.rivals`).
         threads: CPU threads of the training, >= 1; the order of sums and so the last digits of
@@ -108,6 +109,7 @@ class Recipe:
     batchnorm: Literal["folded", "per_step"] = "folded"
     loss: Literal["ce", "tet"] = "ce"
     tet_lambda: float = 0.0
+    label_smoothing: float = 0.0
     method: Method = "mpo"
     threads: int | None = None
     precision: Precision = "float32"
@@ -148,6 +150,10 @@ class Recipe:
             found.append(
                 f"tet_lambda is {self.tet_lambda:g} with loss ce, which has no such term: use"
                 " loss tet."
+            )
+        if not 0.0 <= self.label_smoothing < 1.0:
+            found.append(
+                f"label_smoothing is {self.label_smoothing:g}, allowed is 0 to below 1: a share."
             )
         if 1 <= self.epochs <= self.optimizer.warmup_epochs:
             found.append(

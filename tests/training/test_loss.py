@@ -15,6 +15,7 @@ from mpo_snn.errors import RecipeError
 from mpo_snn.training.checkpoint import read_checkpoint
 from mpo_snn.training.divergence import DivergedError
 from mpo_snn.training.fit import fit
+from mpo_snn.training.joint_loss import JointLoss
 from mpo_snn.training.loss import tet_loss
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.recipe import Recipe
@@ -41,6 +42,17 @@ def test_tet_is_the_cross_entropy_of_the_mean_where_all_steps_agree() -> None:
         float(functional.cross_entropy(same.mean(0), Y)), rel=1e-6
     )
     assert float(tet_loss(LOGITS, Y)) > float(functional.cross_entropy(LOGITS.mean(0), Y))
+
+
+@pytest.mark.parametrize("loss", ("ce", "tet"))
+def test_smoothed_targets_are_shares_of_all_classes(loss: str, tiny: Recipe) -> None:
+    share, steps = 0.3, LOGITS if loss == "tet" else LOGITS.mean(0, keepdim=True)
+    target = torch.full((4, 5), share / 5)
+    target[range(4), Y] += 1.0 - share
+    expected = -(target * steps.log_softmax(-1)).sum(-1).mean()
+    joint = JointLoss(replace(tiny, loss=loss, label_smoothing=share), None, None, None)  # type: ignore[arg-type]
+    _, task = joint.of_task(LOGITS, Y)
+    assert float(task) == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_a_run_with_tet_logs_it_as_its_task_loss(
@@ -90,6 +102,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(
     [
         ({"loss": "tet", "tet_lambda": 1.0}, "tet_lambda is 1, allowed is 0 to below 1"),
         ({"tet_lambda": 0.1}, "tet_lambda is 0.1 with loss ce, which has no such term"),
+        ({"label_smoothing": 1.0}, "label_smoothing is 1, allowed is 0 to below 1"),
     ],
 )
 def test_a_weight_that_means_nothing_is_refused(
