@@ -44,7 +44,7 @@ class Unrolled(nn.Module):
 
     Args:
         network: plain torch.nn with MPO neurons; its forward is one timestep.
-        timesteps: T, at least 1.
+        timesteps: T, at least 1; may be set anew between two calls.
         batchnorm: how batchnorm sees time in training mode.
         events: whether convolutions go over to events while their input is sparse, on a CPU
             (`mpo_snn.spiking_convolution`).

@@ -79,9 +79,12 @@ def _console(quiet: bool, run: Run) -> Console | None:
     from rich.console import Console
 
     console, recipe = Console(), run.recipe
+    steps = f"{recipe.timesteps} timesteps"
+    if recipe.early_timesteps is not None:
+        steps += f" ({recipe.early_timesteps} in the first {recipe.early_epochs} epochs)"
     lines = (
         f"recipe {recipe.name}: {recipe.network.name} on {recipe.data.name},"
-        f" {recipe.epochs} epochs, {recipe.timesteps} timesteps, seed {recipe.seed}",
+        f" {recipe.epochs} epochs, {steps}, seed {recipe.seed}",
         f"run directory {run.path}",
     )
     for line in lines:

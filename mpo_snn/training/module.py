@@ -100,6 +100,10 @@ class TrainingModule(LightningModule):
         """Scale the samples where they are now."""
         return self.shown(batch[0]), batch[1]
 
+    def on_train_epoch_start(self) -> None:
+        """Train with the timesteps of this epoch."""
+        self.unrolled.timesteps = self.recipe.timesteps_in(self.current_epoch)
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make what is drawn in this step depend on the step alone, not on what ran before."""
         if batch_idx == 0:
@@ -171,6 +175,7 @@ class TrainingModule(LightningModule):
 
     def on_validation_start(self) -> None:
         """Measure one network, not one of every process, in memory that no recording holds."""
+        self.unrolled.timesteps = self.recipe.timesteps
         self.running_statistics.share()
         if self._graphs is not None:
             self._graphs.forget()
@@ -231,9 +236,9 @@ class TrainingModule(LightningModule):
 
     def _encoded(self, x: Tensor) -> Tensor:
         """Input of all timesteps; in training, spikes of the encoding are drawn afresh."""
-        recipe = self.recipe
+        steps, kind = self.unrolled.timesteps, self.recipe.encoding
         fresh, trusted = self.unrolled.training, self._is_unit
-        return encode(x, recipe.timesteps, recipe.encoding, fresh=fresh, trusted=trusted)
+        return encode(x, steps, kind, fresh=fresh, trusted=trusted)
 
     def _task_loss(self, unrolled: Unrolled, batch: Batch) -> Tensor:
         """The task loss of a batch, of a network that may be a copy of ours."""

@@ -74,6 +74,9 @@ class Recipe:
         seed: decides weights at the start, order of samples and dropout, >= 0.
         epochs: passes over the training data, >= 1.
         timesteps: T, steps that the network sees a sample, >= 1.
+        early_timesteps: T of the first `early_epochs` epochs, >= 1 (time inheritance training, Deng
+            et al., ICLR 2022): a step costs in proportion to T. It is measured with `timesteps`.
+        early_epochs: how many these are, >= 0 and less than epochs.
         encoding: how a sample becomes the input of every timestep.
         readout: how the outputs of all timesteps become one score per class; for `spike_count`
             the network ends in a layer of neurons.
@@ -104,6 +107,8 @@ class Recipe:
     seed: int = 0
     epochs: int
     timesteps: int = 4
+    early_timesteps: int | None = None
+    early_epochs: int = 0
     encoding: Literal["direct", "rate", "latency", "frames", "counts", "rows"] = "direct"
     readout: Literal["mean", "sum", "last", "spike_count"] = "mean"
     batchnorm: Literal["folded", "per_step"] = "folded"
@@ -132,6 +137,7 @@ class Recipe:
         for key, least in (("seed", 0), ("epochs", 1), ("timesteps", 1)):
             if getattr(self, key) < least:
                 found.append(f"{key} is {getattr(self, key)}, allowed is {least} or more.")
+        found += self._early_findings()
         if (self.encoding == "frames") != self.data.is_framed:
             kind = "frames, one for every timestep" if self.data.is_framed else "images"
             found.append(
@@ -167,6 +173,33 @@ class Recipe:
             )
         found += findings_of(self.method, self.neuron)
         refuse("recipe", found)
+
+    def _early_findings(self) -> list[str]:
+        """What is wrong with the first epochs' own T."""
+        early, epochs = self.early_timesteps, self.early_epochs
+        if early is None:
+            absent = f"early_epochs is {epochs}, but there is no early_timesteps: give both."
+            return [absent] if epochs else []
+        found = []
+        if early < 1:
+            found.append(f"early_timesteps is {early}, allowed is 1 or more.")
+        if not 1 <= epochs < self.epochs:
+            found.append(
+                f"early_epochs is {epochs} with early_timesteps, allowed is 1 to less than epochs,"
+                f" {self.epochs}."
+            )
+        if self.encoding in ("frames", "rows"):
+            found.append(
+                f"early_timesteps is {early} with encoding {self.encoding}, whose samples have"
+                " their own timesteps: leave it out."
+            )
+        return found
+
+    def timesteps_in(self, epoch: int) -> int:
+        """T of an epoch of the training, counted from 0."""
+        if self.early_timesteps is None or epoch >= self.early_epochs:
+            return self.timesteps
+        return self.early_timesteps
 
     @property
     def trained_neuron(self) -> NeuronSettings:
