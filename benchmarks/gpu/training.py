@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import shutil
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +40,6 @@ from mpo_snn.unroll import Unrolled
 TEST_BATCH = 500
 
 
-def early_timesteps(options: argparse.Namespace) -> int:
-    """T of the first epochs."""
-    steps: int = options.early_timesteps or options.timesteps
-    return steps
-
-
 def recipe_of(options: argparse.Namespace) -> Recipe:
     """What is trained, as near as a recipe can say it."""
     mpo = MPOSettings()
@@ -64,6 +57,9 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         seed=options.seed,
         epochs=options.epochs,
         timesteps=options.timesteps,
+        early_timesteps=options.early_timesteps,
+        early_epochs=options.early_epochs,
+        label_smoothing=options.smoothing,
         method=options.method,
         data=DataSettings(
             name="cifar10",
@@ -118,24 +114,19 @@ class Training:
             )
         network.to(options.device, memory_format=torch.channels_last)
         self.network = network
-        self.unrolled = {
-            steps: Unrolled(network, steps)
-            for steps in (options.timesteps, early_timesteps(options))
-        }
-        self.graphs = {
-            steps: StepGraphs(partial(self._loss, steps=steps), network) for steps in self.unrolled
-        }
+        self.unrolled = Unrolled(network, recipe.timesteps)
+        self.graphs = StepGraphs(self._loss, network)
         self.mpo = MPO(network, recipe.mpo) if options.method == "mpo" else None
         self.optimizer = build_optimizer(network, recipe.optimizer)
         self.schedule = build_schedule(
             self.optimizer, recipe.optimizer, options.epochs, steps_per_epoch
         )
 
-    def scores(self, x: Tensor, steps: int, observe: Any = None) -> Tensor:
+    def scores(self, x: Tensor, observe: Any = None) -> Tensor:
         """Mean logits over time, float32, (batch, classes)."""
         autocast = torch.autocast(self.options.device, torch.bfloat16)
         with autocast if self.options.precision == "bf16" else contextlib.nullcontext():
-            logits = self.unrolled[steps](encode(x, steps), observe)
+            logits = self.unrolled(encode(x, self.unrolled.timesteps), observe)
         mean: Tensor = logits.float().mean(0)
         return mean
 
@@ -145,26 +136,26 @@ class Training:
         generator = torch.Generator().manual_seed(options.seed * 100_003 + self.epoch)
         torch.manual_seed(options.seed * 100_003 + self.epoch)
         self.network.train()
-        steps = early_timesteps(options) if self.epoch < options.early_epochs else options.timesteps
+        self.unrolled.timesteps = self.recipe.timesteps_in(self.epoch)
         self.loss_sum = torch.zeros((), device=options.device)
         self.correct = torch.zeros((), device=options.device)
         count = 0
         strong = self.epoch < options.epochs - options.refine
         cutout, autoaugment = (options.cutout, options.autoaugment) if strong else (0, False)
         for x, label in augmented_batches(images, options.batch, generator, cutout, autoaugment):
-            self._learn(x, label, steps)
+            self._learn(x, label)
             self.optimizer.step()
             self.schedule.step()
             if self.mpo is not None:
                 done = self.epoch * self.steps_per_epoch + count // options.batch
                 self.mpo.step(progress=done / (options.epochs * self.steps_per_epoch))
             count += len(label)
-        self.graphs[steps].forget()
+        self.graphs.forget()
         loss = float(self.loss_sum) / count  # waits for the device
         self.history.append(
             {
                 "train_seconds": time.monotonic() - start,
-                "timesteps": steps,
+                "timesteps": self.unrolled.timesteps,
                 "train_loss": loss,
                 "train_accuracy": float(self.correct) / count,
             }
@@ -172,21 +163,21 @@ class Training:
         self.layers = {} if self.mpo is None else self.mpo.statistics()
         return loss == loss and abs(loss) != float("inf")
 
-    def _learn(self, x: Tensor, label: Tensor, steps: int) -> None:
+    def _learn(self, x: Tensor, label: Tensor) -> None:
         """Loss and gradients of a batch; nothing in it waits for the device."""
-        found = self.graphs[steps](x, label) if self.options.graph else None
+        found = self.graphs(x, label) if self.options.graph else None
         if found is None:
             self.optimizer.zero_grad(set_to_none=True)
-            loss, found = self._loss(x, label, steps)
+            loss, found = self._loss(x, label)
             loss.backward()
         task, scores = found
         self.loss_sum += task * len(label)
         self.correct += (scores.argmax(1) == label).sum()
 
-    def _loss(self, x: Tensor, label: Tensor, steps: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def _loss(self, x: Tensor, label: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """The joint loss, and that of the task with the scores, both without a graph."""
-        scores = self.scores(x, steps)
-        task = functional.cross_entropy(scores, label, label_smoothing=self.options.smoothing)
+        scores = self.scores(x)
+        task = functional.cross_entropy(scores, label, label_smoothing=self.recipe.label_smoothing)
         loss = task if self.mpo is None else task + self.mpo.regularizer()
         return loss, (task.detach(), scores.detach())
 
@@ -199,9 +190,9 @@ class Training:
     def test(self, images: Images, observe: Any = None) -> float:
         """Accuracy on a split; put beside the epoch that has just run."""
         self.network.eval()
+        self.unrolled.timesteps = self.recipe.timesteps
         correct = sum(
-            (self.scores(x, self.options.timesteps, observe).argmax(1) == y).sum()
-            for x, y in batches(images, TEST_BATCH)
+            (self.scores(x, observe).argmax(1) == y).sum() for x, y in batches(images, TEST_BATCH)
         )
         accuracy = float(correct) / len(images.labels)
         self.history[-1]["test_accuracy"] = accuracy
