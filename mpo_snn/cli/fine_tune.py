@@ -31,6 +31,8 @@ MAY_DIFFER = (
     "data.",
     "loss",
     "tet_",
+    "label_",
+    "early_",
 )
 """Keys, or their beginnings, that a run need not share with the one that it starts from."""
 
@@ -38,14 +40,21 @@ MAY_DIFFER = (
 def fine_tuning_recipe(recipe: Recipe) -> Recipe:
     """The recipe of a finished run for a second, shorter training with a smaller rate.
 
-    Surrogates stay as narrow as they were at the end of the first.
+    Surrogates stay as narrow as they were at the end of the first, and timesteps as many.
     """
     mpo = recipe.mpo
     if mpo.width_scale_end is not None:
         mpo = replace(mpo, width_scale=mpo.width_scale_end, width_scale_end=None)
     optimizer = replace(recipe.optimizer, lr=recipe.optimizer.lr * SHARE_OF_RATE, warmup_epochs=0.0)
     epochs = max(1, round(recipe.epochs * SHARE_OF_EPOCHS))
-    return replace(recipe, epochs=epochs, optimizer=optimizer, mpo=mpo)
+    return replace(
+        recipe,
+        epochs=epochs,
+        early_timesteps=None,
+        early_epochs=0,
+        optimizer=optimizer,
+        mpo=mpo,
+    )
 
 
 def check_same_network(first: Recipe, second: Recipe) -> None:
