@@ -20,7 +20,7 @@ import torch
 from benchmarks.gpu.images import PARTS, load_split
 from benchmarks.gpu.training import Training
 from benchmarks.measure import Results, add_common_options, on_own_stream
-from mpo_snn.errors import DataError
+from mpo_snn.errors import DataError, MpoError
 from mpo_snn.files import make_folder
 from mpo_snn.kernels import BACKENDS
 from mpo_snn.networks import network_names
@@ -30,7 +30,15 @@ OPTIMIZERS = ("sgd", "adam", "adamw")
 
 def main(argv: list[str] | None = None) -> int:
     """Train until the epochs are done or the time is up; 1 if the loss is no longer finite."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    try:
+        return _train(options)
+    except MpoError as error:
+        parser.error(str(error))
+
+
+def _train(options: argparse.Namespace) -> int:
     torch.set_num_threads(options.threads)
     if options.graph is None:
         options.graph = options.device == "cuda"

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mpo_snn.data.images import load
 from mpo_snn.data.known import KNOWN
 from mpo_snn.data.part_name import PartName
 from mpo_snn.data.scaling import Scaling
 from mpo_snn.data.settings import DataSettings
-from mpo_snn.data.source import find_source
 from mpo_snn.device_constants import constant
-from mpo_snn.errors import DataError
 from mpo_snn.operators import declare_torchvision_operators
 
 CIFAR10 = KNOWN["cifar10"]
@@ -52,14 +51,12 @@ def load_split(folder: Path, split: PartName, device: str, limit: int | None) ->
         limit: None takes all.
 
     Raises:
-        DataError: if there is no such data, or it is damaged.
+        DataError: if there is no such data, or it is damaged, or not CIFAR-10.
     """
-    found = find_source(DataSettings(name="cifar10", path=str(folder)), CIFAR10, None)(split)
-    if not isinstance(found.x, Tensor):
-        raise DataError(f"'{folder}' holds image files; --data takes CIFAR-10's own few files.")
-    pixels = found.x[:limit].permute(0, 2, 3, 1).contiguous()
-    title = f"{CIFAR10.title} ({found.note})" if found.note else CIFAR10.title
-    return Images(pixels.to(device), found.y[:limit].to(device), title)
+    part = load(DataSettings(name="cifar10", path=str(folder)), 1, split)
+    assert isinstance(part.x, Tensor), "CIFAR-10 is never read from image files"
+    pixels = part.x[:limit].permute(0, 2, 3, 1).contiguous()
+    return Images(pixels.to(device), part.y[:limit].to(device), part.title)
 
 
 def batches(images: Images, size: int) -> Iterator[tuple[Tensor, Tensor]]:
