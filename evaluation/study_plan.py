@@ -9,7 +9,8 @@ from typing import Any
 
 from mpo_snn.errors import RecipeError, StudyError
 from mpo_snn.settings import LARGEST
-from mpo_snn.training.recipe import Recipe, recipe_from
+from mpo_snn.training.recipe import Recipe
+from mpo_snn.training.recipe_values import recipe_from
 
 STUDIES = {
     "ablation": "the method without each of its parts, against a fixed and a tuned surrogate",

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Callable
 
 from mpo_snn.cli.command import CommandParser
-from mpo_snn.training.recipe import Recipe, recipe_from
+from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.recipe_file import flat_values
+from mpo_snn.training.recipe_values import recipe_from
 
 
 def add_recipe_options(parser: CommandParser, recipe: Recipe) -> None:

@@ -19,8 +19,9 @@ from mpo_snn.inference import Inference
 from mpo_snn.networks import build_network
 from mpo_snn.profiles.chip import ChipProfile
 from mpo_snn.training.ranks import rank
-from mpo_snn.training.recipe import Recipe, recipe_from
+from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.recipe_file import flat_values
+from mpo_snn.training.recipe_values import recipe_from
 
 TIMESTEPS_PER_ROW = 2
 """Of images that are shown row by row: one for the row, one for what it leaves behind."""

@@ -1,23 +1,20 @@
 """A recipe: everything that decides what a training run computes, as plain values.
 
-The dataclasses are frozen and check themselves. `recipe_from` builds a recipe from nested plain
-values and reports what is wrong in all groups at once.
+The dataclasses are frozen and check themselves; `mpo_snn.training.recipe_values` builds a recipe
+from nested plain values.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from mpo_snn.data.settings import DataSettings
-from mpo_snn.errors import RecipeError
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.rivals import Method, findings_of, neuron_for
 from mpo_snn.rivals.settings import RivalSettings
 from mpo_snn.settings import MPOSettings, NeuronSettings, refuse
-from mpo_snn.training.typed import typed
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -172,7 +169,7 @@ class Recipe:
                 " whose output has no neurons: use readout spike_count, or leave it out."
             )
         found += findings_of(self.method, self.neuron)
-        refuse("recipe", found)
+        refuse("recipe settings", found)
 
     def _early_findings(self) -> list[str]:
         """What is wrong with the first epochs' own T."""
@@ -217,54 +214,3 @@ class Recipe:
         for key in ("channels", "hidden"):
             values["network"][key] = list(values["network"][key])
         return values
-
-
-GROUPS: dict[str, type] = {
-    "data": DataSettings,
-    "network": NetworkSettings,
-    "neuron": NeuronSettings,
-    "mpo": MPOSettings,
-    "rival": RivalSettings,
-    "optimizer": OptimizerSettings,
-}
-
-
-def recipe_from(values: Mapping[str, Any], what: str = "recipe") -> Recipe:
-    """A recipe from nested plain values, as `Recipe.values` gives them or a file holds them.
-
-    Args:
-        values: a key that has a default may be absent.
-        what: what the values are called in an error, e.g. `recipe 'digits'`.
-
-    Raises:
-        RecipeError: with all findings: unknown and missing keys, wrong types, or, where there is
-            nothing of these, values out of range.
-    """
-    given, findings = typed(values, Recipe)
-    if findings:
-        raise RecipeError(f"cannot use {what}", findings)
-    for name, kind in GROUPS.items():
-        try:
-            given[name] = kind(**given.get(name, {}))
-        except RecipeError as error:
-            findings += error.findings
-            given[name] = kind(**_usable(kind, given.get(name, {})))
-    try:
-        recipe = Recipe(**given)
-    except RecipeError as error:
-        findings += error.findings
-    if findings:
-        raise RecipeError(f"cannot use {what}", findings)
-    return recipe
-
-
-def _usable(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a group that hold by themselves, so that the others are found fault with."""
-    usable: dict[str, Any] = {}
-    for key, value in values.items():
-        try:
-            kind(**usable, **{key: value})
-        except RecipeError:
-            continue
-        usable[key] = value
-    return usable

@@ -12,7 +12,8 @@ import yaml
 
 from mpo_snn import recipes
 from mpo_snn.errors import RecipeError
-from mpo_snn.training.recipe import Recipe, recipe_from
+from mpo_snn.training.recipe import Recipe
+from mpo_snn.training.recipe_values import recipe_from
 
 SHIPPED = Path(recipes.__file__).parent
 _SUFFIXES = (".yaml", ".yml")

@@ -11,7 +11,7 @@ from mpo_snn.training.recipe_file import load_recipe
 
 ROOT = Path(__file__).parents[2]
 FILES = (
-    *sorted((ROOT / "mpo_snn/deploy").glob("*.py")),
+    *sorted((ROOT / "deploy").glob("*.py")),
     *sorted((ROOT / "mpo_snn/cli").glob("deploy*.py")),
     ROOT / "mpo_snn/cli/target_recipe.py",
     ROOT / "mpo_snn/cli/fine_tune.py",

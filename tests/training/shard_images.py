@@ -8,7 +8,8 @@ from typing import Any
 from PIL import Image
 
 from mpo_snn.data.settings import DataSettings
-from mpo_snn.training.recipe import Recipe, recipe_from
+from mpo_snn.training.recipe import Recipe
+from mpo_snn.training.recipe_values import recipe_from
 
 CLASSES, SIZE = ("cat", "dog", "owl"), 16
 

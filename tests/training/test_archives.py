@@ -20,7 +20,7 @@ from mpo_snn.data.part import stratified_order
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.errors import DataError, MpoError
 from mpo_snn.training.fit import fit
-from mpo_snn.training.recipe import recipe_from
+from mpo_snn.training.recipe_values import recipe_from
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 

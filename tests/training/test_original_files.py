@@ -24,7 +24,7 @@ from mpo_snn.data.known import KNOWN
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.errors import DataError, RecipeError
 from mpo_snn.training.fit import fit
-from mpo_snn.training.recipe import recipe_from
+from mpo_snn.training.recipe_values import recipe_from
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data"
 events = pytest.mark.filterwarnings("default::DeprecationWarning")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mpo_snn.errors import RecipeError
 from mpo_snn.settings import MPOSettings, NeuronSettings
-from mpo_snn.training.recipe import OptimizerSettings, Recipe, recipe_from
+from mpo_snn.training.recipe import OptimizerSettings, Recipe
 from mpo_snn.training.recipe_file import (
     SHIPPED,
     load_recipe,
@@ -19,6 +19,7 @@ from mpo_snn.training.recipe_file import (
     recipe_text,
     recipe_titles,
 )
+from mpo_snn.training.recipe_values import recipe_from
 
 LEAST: dict[str, Any] = {
     "name": "least",
