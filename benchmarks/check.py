@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.small_images import write_parquet, write_tar
+from mpo_snn.files import make_folder
 
 MINUTES = 5.0
 """After which a command counts as failed."""
@@ -39,8 +40,8 @@ MEASURING = (
     "growth --axis timesteps width depth batch --values 1 2 --repetitions 1",
     "gpu.evaluate --network convnet --samples 8 --batch 4 --compared 4",
     "input --data FOLDER/images.tar --workers 1 --repetitions 1",
-    "gpu.cifar10 --data FOLDER --work FOLDER/work --epochs 1 --batch 16 --channels 4 4",
-    "dense --data FOLDER --epochs 1 --batch 16",
+    "gpu.cifar10 --data FOLDER/cifar10 --work FOLDER/work --epochs 1 --batch 16 --channels 4 4",
+    "dense --data FOLDER/cifar10 --epochs 1 --batch 16",
 )
 """Modules below `benchmarks` with their options; FOLDER is the one of the results.
 
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     write_tar(folder / "images.tar", 64)
-    write_parquet(folder, 32)
+    write_parquet(make_folder(folder / "cifar10"), 32)
     with ThreadPoolExecutor(2) as pool:
         passed = list(pool.map(lambda words: run(words, folder, measures=True), MEASURING))
     passed += [run(words, folder, measures=False) for words in SHOWING]
