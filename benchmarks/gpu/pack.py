@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,10 +38,10 @@ def main(argv: list[str] | None = None) -> int:
             with ThreadPoolExecutor() as pool:
                 packed = list(pool.map(_webp, images.pixels))
             table = pyarrow.table({"image": packed, "label": images.labels.numpy()})
-            table = table.replace_schema_metadata({"classes": json.dumps(CIFAR10.classes)})
-            with replace_file(folder / f"{part}.parquet") as scratch:
+            path = folder / f"{part}.parquet"
+            with replace_file(path) as scratch:
                 parquet.write_table(table, scratch, compression="none")
-            print(f"{folder / part}.parquet: {len(packed)} images, {sum(map(len, packed))} bytes")
+            print(f"{path}: {len(packed)} images, {sum(map(len, packed))} bytes")
     except MpoError as error:
         parser.error(str(error))
     return 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ def bytes_at(path: Path, train: int = 40) -> str:
     labels = np.arange(train) % 10
     np.savez(path, x_train=pixels, y_train=labels, x_test=pixels[:20], y_test=labels[:20])
     return str(path)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """Of a table that a run leaves behind."""
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
 
 
 def interrupted_and_resumed(recipe: Recipe, path: Path, step: int) -> Run:

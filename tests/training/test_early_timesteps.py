@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,24 +10,22 @@ import pytest
 from mpo_snn.errors import RecipeError
 from mpo_snn.training.fit import fit
 from mpo_snn.training.recipe import Recipe
-from mpo_snn.training.rundir import METRICS, Run
-from tests.training.conftest import interrupted_and_resumed
+from mpo_snn.training.rundir import METRICS, WEIGHTS
+
+from .conftest import interrupted_and_resumed, rows
 
 ONE_THEN_THREE = {"timesteps": 3, "early_timesteps": 1, "early_epochs": 1, "epochs": 2}
-
-
-def rows(run: Run) -> list[dict[str, str]]:
-    with (run.path / METRICS).open() as lines:
-        return list(csv.DictReader(lines))
 
 
 def test_the_first_epochs_are_those_of_a_run_with_their_timesteps(
     tiny: Recipe, tmp_path: Path
 ) -> None:
     """Until they end, nothing else is computed in training; what is measured is the last T."""
-    changed = rows(fit(replace(tiny, **ONE_THEN_THREE), tmp_path / "changed", device="cpu"))
-    short = rows(fit(replace(tiny, timesteps=1, epochs=2), tmp_path / "short", device="cpu"))
-    long = rows(fit(replace(tiny, timesteps=3, epochs=2), tmp_path / "long", device="cpu"))
+    kinds = (ONE_THEN_THREE, {"timesteps": 1, "epochs": 2}, {"timesteps": 3, "epochs": 2})
+    changed, short, long = (
+        rows(fit(replace(tiny, **kind), tmp_path / str(number), device="cpu").path / METRICS)
+        for number, kind in enumerate(kinds)
+    )
     assert changed[0]["train_loss"] == short[0]["train_loss"] != long[0]["train_loss"]
     assert changed[0]["test_loss"] != short[0]["test_loss"]
     assert changed[1]["train_loss"] not in (short[1]["train_loss"], long[1]["train_loss"])
@@ -41,9 +38,7 @@ def test_resumed_on_either_side_it_ends_with_the_same_bytes(
     recipe = replace(tiny, **ONE_THEN_THREE)
     whole = fit(recipe, tmp_path / "whole", device="cpu")
     resumed = interrupted_and_resumed(recipe, tmp_path / "resumed", step)
-    assert (resumed.path / "model.safetensors").read_bytes() == (
-        whole.path / "model.safetensors"
-    ).read_bytes()
+    assert (resumed.path / WEIGHTS).read_bytes() == (whole.path / WEIGHTS).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import math
@@ -27,10 +26,7 @@ from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.rundir import Run, open_run
 
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as lines:
-        return list(csv.DictReader(lines))
+from .conftest import rows
 
 
 def test_run_directory_is_complete(finished: Run) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,9 @@ from mpo_snn.training.joint_loss import JointLoss
 from mpo_snn.training.loss import tet_loss
 from mpo_snn.training.module import TrainingModule
 from mpo_snn.training.recipe import Recipe
-from mpo_snn.training.rundir import CHECKPOINT
+from mpo_snn.training.rundir import CHECKPOINT, METRICS
+
+from .conftest import rows
 
 LOGITS = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
 Y = torch.tensor([0, 3, 4, 1])
@@ -67,8 +68,7 @@ def test_a_run_with_tet_logs_it_as_its_task_loss(
     monkeypatch.setattr("mpo_snn.training.joint_loss.tet_loss", watched)
     recipe = replace(tiny, loss="tet", tet_lambda=0.05, epochs=1)
     run = fit(recipe, tmp_path / "run", device="cpu")
-    with (run.path / "metrics.csv").open() as lines:
-        row = next(csv.DictReader(lines))
+    row = rows(run.path / METRICS)[0]
     assert len(seen) == 3
     assert float(row["task_loss"]) == pytest.approx(
         float(torch.stack(seen).mean().detach()), abs=1e-5

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +13,7 @@ from mpo_snn.training.probe import GRADIENTS, HISTOGRAM, histogram, probes
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.rundir import Run, create_run
 
-
-def lines(run: Run, name: str) -> list[dict[str, str]]:
-    with (run.path / name).open(encoding="utf-8", newline="") as text:
-        return list(csv.DictReader(text))
+from .conftest import rows
 
 
 def test_histogram_by_hand() -> None:
@@ -46,7 +42,7 @@ def test_a_watched_run_ends_with_the_same_weights(
     resume(run, device="cpu", callbacks=probes(run))
     for name in ("model.safetensors", "metrics.csv", "membrane.csv"):
         assert (run.path / name).read_bytes() == (finished.path / name).read_bytes()
-    bins, gradients = lines(run, HISTOGRAM), lines(run, GRADIENTS)
+    bins, gradients = rows(run.path / HISTOGRAM), rows(run.path / GRADIENTS)
     assert [row["epoch"] for row in gradients] == [str(e) for e in (1, 2, 3, 4) for _ in range(3)]
     for epoch in (1, 2, 3, 4):
         for layer in {row["layer"] for row in bins}:
@@ -74,6 +70,6 @@ def test_gradient_norms_against_a_step_by_hand(tiny: Recipe, tmp_path: Path) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TrainingModule, "on_after_backward", look)
         start(run, device="cpu", callbacks=probes(run))
-    found = {row["weight"]: float(row["gradient_norm"]) for row in lines(run, GRADIENTS)}
+    found = {row["weight"]: float(row["gradient_norm"]) for row in rows(run.path / GRADIENTS)}
     assert found == pytest.approx({name: seen[name] for name in found}, rel=1e-4)
     assert len(found) == 3
