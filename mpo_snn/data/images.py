@@ -35,6 +35,8 @@ def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"])
     images = find_source(settings, known, SOURCES.get(settings.name))(part)
     where = f"{images.where}, {part} split"
     classes = images.classes or (known.classes if known else _numbered(images.y))
+    if known is not None:
+        classes = known.spelling(classes)
     findings = _findings(settings, images, classes, known)
     if findings:
         raise DataError(f"cannot use {where}", [f"{where}: {finding}" for finding in findings])

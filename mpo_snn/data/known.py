@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 _CIFAR100 = """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge
 bus butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab
@@ -24,6 +25,7 @@ class Known:
         shape: (channels, height, width) of every image.
         mean: of each channel of the training split, pixels in [0, 1].
         std: likewise.
+        spelt: names that copies of it have for some classes, to those here.
     """
 
     title: str
@@ -31,6 +33,17 @@ class Known:
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    spelt: Mapping[str, str] = field(default_factory=dict)
+
+    def spelling(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The names of an archive's classes as they are spelt here, where it means the same."""
+        same = {_letters(name): name for name in self.classes}
+        return tuple(self.spelt.get(name, same.get(_letters(name), name)) for name in names)
+
+
+def _letters(name: str) -> str:
+    """Letters and digits alone: copies differ in blanks, dashes and capitals."""
+    return "".join(filter(str.isalnum, name)).casefold()
 
 
 KNOWN = {
@@ -66,6 +79,7 @@ KNOWN = {
         (3, 32, 32),
         (0.5071, 0.4865, 0.4409),
         (0.2673, 0.2564, 0.2762),
+        {"cra": "crab"},  # on the Hugging Face Hub
     ),
 }
 

@@ -1,10 +1,16 @@
-"""Encoded images in Parquet files: train.parquet and test.parquet, columns `image` and `label`."""
+"""Encoded images in Parquet files, each row an image with its label.
+
+Columns are `image` and `label`, or `img` and `fine_label` as the Hugging Face Hub has them for
+CIFAR; its structs of bytes and path are taken as images too.
+"""
 
 from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,117 +18,174 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mpo_snn.data.parquet_files import files_of
 from mpo_snn.data.part_name import PartName
 from mpo_snn.data.source import Images
 from mpo_snn.errors import DataError
 
-_FILES: dict[PartName, tuple[str, ...]] = {
-    "train": ("train.parquet",),
-    "test": ("test.parquet", "val.parquet", "validation.parquet"),
-}
+_IMAGE, _LABEL = ("image", "img"), ("label", "fine_label")
+_NONE = "hold no image"
+_GREY = ("1", "L", "LA")
+_EIGHT_BITS = (*_GREY, "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB")
+
+
+@dataclass(frozen=True)
+class _File:
+    """What one file holds: encoded images, None where a row has none; labels; names of classes."""
+
+    path: Path
+    encoded: list[bytes | None]
+    labels: NDArray[np.generic]
+    classes: tuple[str, ...]
 
 
 def read(folder: Path, part: PartName, lossless: bool) -> Images:
-    """One split; class names may stand in the schema's metadata, key `classes`, as JSON.
+    """One split; images are grey, of one channel, where all of them are.
+
+    Class names may stand in the schema's metadata: key `classes`, a list in JSON, or those of a
+    ClassLabel in `huggingface`.
 
     Args:
         folder: holds the files.
-        part: which split; val.parquet is a test split where there is no test.parquet.
+        part: which split (`mpo_snn.data.parquet_files`).
         lossless: whether the published data is lossless, so that JPEG images must be named so.
 
     Raises:
         DataError: if a file is absent or damaged, an image cannot be decoded, or sizes differ.
     """
-    path = next((folder / name for name in _FILES[part] if (folder / name).is_file()), None)
-    if path is None:
-        raise DataError(f"cannot use '{folder}': it has no {' or '.join(_FILES[part])}.")
-    table, metadata = _read_table(path)
-    encoded, labels = table
-    pixels = _decode(path, encoded)
+    paths = files_of(folder, part)
+    files = [_read(path) for path in paths]
+    encoded = [row for file in files for row in file.encoded]
+    pixels = _decode(files)
     note = _jpeg_note(encoded[0]) if lossless and encoded and encoded[0] else ""
-    classes = _classes(path, metadata.get(b"classes", b"[]"))
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
-    y = torch.from_numpy(labels.astype(np.int64))
-    return Images(x, y, classes, folder.resolve().name, f"'{path}'", note)
+    y = torch.from_numpy(np.concatenate([file.labels.astype(np.int64) for file in files]))
+    where = f"'{paths[0]}'" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+    return Images(x, y, files[0].classes, folder.resolve().name, where, note)
 
 
-def _read_table(
-    path: Path,
-) -> tuple[tuple[list[bytes | None], NDArray[np.generic]], dict[bytes, bytes]]:
+def _read(path: Path) -> _File:
     import pyarrow
     import pyarrow.parquet
 
     try:
         schema = pyarrow.parquet.read_schema(path)
-        missing = [name for name in ("image", "label") if name not in schema.names]
+        columns = [_column(schema.names, names) for names in (_IMAGE, _LABEL)]
+        wanted = [name for name in columns if name is not None]
+        missing = [
+            " or ".join(names)
+            for names, column in zip((_IMAGE, _LABEL), columns, strict=True)
+            if column is None
+        ]
         if missing:
             raise DataError(
-                f"cannot use '{path}': it has no column {', '.join(missing)}; it has"
+                f"cannot use '{path}': it has no column {', nor '.join(missing)}; it has"
                 f" {', '.join(schema.names)}."
             )
-        table = pyarrow.parquet.read_table(path, columns=["image", "label"])
-        labels = table["label"].to_numpy()
+        table = pyarrow.parquet.read_table(path, columns=wanted)
+        labels = table[wanted[1]].to_numpy()
     except (OSError, pyarrow.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"cannot read '{path}': it is damaged ({reason[:120]}).") from error
     if labels.dtype.kind not in "iu":
-        raise DataError(f"cannot use '{path}': column label is {labels.dtype}, not whole numbers.")
-    images = table["image"].to_pylist()
+        raise DataError(
+            f"cannot use '{path}': column {wanted[1]} is {labels.dtype}, not whole numbers."
+        )
+    images = table[wanted[0]].to_pylist()
     images = [row.get("bytes") if isinstance(row, dict) else row for row in images]
     encoded = [row if isinstance(row, bytes) else None for row in images]
-    return (encoded, labels), schema.metadata or {}
+    return _File(path, encoded, labels, _classes(path, schema.metadata or {}, wanted[1]))
 
 
-def _classes(path: Path, text: bytes) -> tuple[str, ...]:
-    """The names in the metadata of a schema."""
+def _column(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+    return next((name for name in wanted if name in names), None)
+
+
+def _classes(path: Path, metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:
+    """The names in the metadata of a schema; empty where it has none."""
+    if b"classes" in metadata:
+        names = _json(metadata[b"classes"])
+        if not isinstance(names, list):
+            raise DataError(
+                f"cannot use '{path}': key classes of its schema's metadata is no list of names in"
+                ' JSON, such as ["cat", "dog"].'
+            )
+        return tuple(map(str, names))
+    found = _json(metadata.get(b"huggingface", b"{}"))
+    for key in ("info", "features", label, "names"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def _json(text: bytes) -> Any:
+    """The value, None where the text is no JSON."""
     try:
-        names = json.loads(text)
+        return json.loads(text)
     except ValueError:
-        names = None
-    if not isinstance(names, list):
-        raise DataError(
-            f"cannot use '{path}': key classes of its schema's metadata is no list of names in"
-            ' JSON, such as ["cat", "dog"].'
-        )
-    return tuple(map(str, names))
+        return None
 
 
-def _decode(path: Path, encoded: list[bytes | None]) -> NDArray[np.uint8]:
-    """All images as (N, height, width, 3)."""
+def _decode(files: Sequence[_File]) -> NDArray[np.uint8]:
+    """All images as (N, height, width, channels), whatever is wrong with them told at once."""
+    encoded = [row for file in files for row in file.encoded]
+    rows = [
+        f"row {row} of '{file.path.name}'" for file in files for row in range(len(file.encoded))
+    ]
+    channels = 1 if all(_mode(row) in (*_GREY, None) for row in encoded) else 3
     pixels: NDArray[np.uint8] | None = None
-    broken, other = [], []
+    wrong: dict[str, list[str]] = {}
     with ThreadPoolExecutor() as pool:
-        for index, decoded in enumerate(pool.map(_pixels, encoded)):
-            if decoded is None:
-                broken.append(index)
+        decoded = pool.map(lambda row: _pixels(row, channels), encoded)
+        for index, (row, image) in enumerate(zip(rows, decoded, strict=True)):
+            if isinstance(image, str):
+                wrong.setdefault(image, []).append(row)
                 continue
             if pixels is None:
-                pixels = np.zeros((len(encoded), *decoded.shape), np.uint8)
-            if decoded.shape == pixels.shape[1:]:
-                pixels[index] = decoded
+                pixels = np.zeros((len(encoded), *image.shape), np.uint8)
+            if image.shape == pixels.shape[1:]:
+                pixels[index] = image
             else:
-                other.append(f"{decoded.shape[0]}x{decoded.shape[1]} (row {index})")
-    found = []
-    if broken:
-        found.append(f"{len(broken)} rows hold no image, the first is row {broken[0]}.")
-    if other and pixels is not None:
-        found.append(
-            f"{len(other)} images are not {pixels.shape[1]}x{pixels.shape[2]} as the first is:"
-            f" {', '.join(other[:3])}."
+                size = f"are not {pixels.shape[1]}x{pixels.shape[2]} as the first image is"
+                wrong.setdefault(size, []).append(f"{row}, {image.shape[0]}x{image.shape[1]}")
+    if wrong:
+        where = f"'{files[0].path if len(files) == 1 else files[0].path.parent}'"
+        raise DataError(
+            f"cannot use {where}",
+            [
+                f"{where}: {len(found)} rows {what}, the first is {found[0]}."
+                for what, found in wrong.items()
+            ],
         )
-    if found:
-        raise DataError(f"cannot use '{path}'", [f"'{path}': {finding}" for finding in found])
-    return np.zeros((0, 1, 1, 3), np.uint8) if pixels is None else pixels
+    return np.zeros((0, 1, 1, channels), np.uint8) if pixels is None else pixels
 
 
-def _pixels(content: bytes | None) -> NDArray[np.uint8] | None:
-    """(height, width, 3), None if the bytes are no image."""
+def _open(content: bytes | None) -> Any:
+    """The image, of which only the head is read; None if the bytes are none."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        return np.asarray(Image.open(io.BytesIO(content or b"")).convert("RGB"))
+        return Image.open(io.BytesIO(content or b""))
     except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError):
         return None
+
+
+def _mode(content: bytes | None) -> str | None:
+    image = _open(content)
+    return None if image is None else str(image.mode)
+
+
+def _pixels(content: bytes | None, channels: int) -> NDArray[np.uint8] | str:
+    """(height, width, channels), or what is wrong with the image."""
+    image = _open(content)
+    if image is None:
+        return _NONE
+    if image.mode not in _EIGHT_BITS:
+        return f"have more than 8 bits a channel ({image.mode})"
+    try:
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    except (OSError, SyntaxError, ValueError):
+        return _NONE
+    return pixels.reshape(*pixels.shape[:2], channels)
 
 
 def _jpeg_note(content: bytes) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 from mpo_snn.data.download import can_fetch, fetch_data
 from mpo_snn.data.image_files import ImageFiles, read_split
 from mpo_snn.data.known import Known
+from mpo_snn.data.parquet_files import has_parquet
 from mpo_snn.data.part_name import PartName
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.data.shard_index import ShardIndex, find_index
@@ -69,7 +70,7 @@ def find_source(
         return lambda part: _files(path, part)
     if zipfile.is_zipfile(path):
         return lambda part: npz_archive.read(path, part)
-    if path.is_dir() and any(path.glob("*.parquet")):
+    if path.is_dir() and has_parquet(path):
         return lambda part: parquet_archive.read(path, part, lossless=known is not None)
     npz = sorted(path.glob("*.npz")) if path.is_dir() else []
     if len(npz) == 1:
@@ -82,9 +83,10 @@ def find_source(
     what = "the folder holds" if path.is_dir() else "the file is"
     raise DataError(
         f"cannot use data set '{settings.name}' from '{path}': {what} none of: a .npz archive with"
-        " x_train, y_train, x_test, y_test; train.parquet and test.parquet with columns image and"
-        " label; the published files; a folder or tar with train/CLASS/* and val/CLASS/*; a"
-        " shards.json with its shards. If it should be one, it is damaged."
+        " x_train, y_train, x_test, y_test; train.parquet and test.parquet, or their numbered"
+        " parts, with columns image and label; the published files; a folder or tar with"
+        " train/CLASS/* and val/CLASS/*; a shards.json with its shards. If it should be one, it is"
+        " damaged."
     )
 
 

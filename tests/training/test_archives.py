@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 import pytest
 import torch
-from PIL import Image
 
 from mpo_snn.data import load_dataset
 from mpo_snn.data.framing import Events, frame
@@ -44,31 +40,6 @@ def write_npz(folder: Path, **changed: Any) -> str:
     return str(path)
 
 
-def encoded(pixels: Any, kind: str) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, kind, **({"quality": 75} if kind == "JPEG" else {}))
-    return stream.getvalue()
-
-
-def write_parquet(
-    folder: Path, kind: str = "PNG", classes: list[str] | None = None, **rows: list[Any]
-) -> str:
-    """Two files of ten classes, 32x32; `rows` replaces the images or labels of the test split."""
-    for seed, name in enumerate(("train", "test")):
-        pixels = images(20, (32, 32, 3), seed)
-        table: dict[str, Any] = {
-            "image": [encoded(p, kind) for p in pixels],
-            "label": [k % 10 for k in range(20)],
-        }
-        if name == "test":
-            table |= rows
-        arrow = pyarrow.table(table)
-        if classes is not None:
-            arrow = arrow.replace_schema_metadata({"classes": json.dumps(classes)})
-        pyarrow.parquet.write_table(arrow, folder / f"{name}.parquet")
-    return str(folder)
-
-
 def refused(**settings: Any) -> str:
     with pytest.raises(DataError) as caught:
         load_dataset(DataSettings(**settings), 4)
@@ -98,24 +69,6 @@ def test_an_archive_of_its_own_is_normalized_by_its_own_statistics(tmp_path: Pat
     data = load_dataset(DataSettings("archive", write_npz(tmp_path), normalize=True))
     assert data.train_x[:].mean().abs() < 1e-3
     assert abs(data.train_x[:].std() - 1) < 1e-3
-
-
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_parquet_images_and_their_honest_name(kind: str, tmp_path: Path) -> None:
-    data = load_dataset(DataSettings("cifar10", write_parquet(tmp_path, kind)))
-    assert data.title == ("CIFAR-10" if kind == "PNG" else "CIFAR-10 (JPEG q75)")
-    pixels = images(20, (32, 32, 3), 1)[4].transpose(2, 0, 1) / 255
-    difference = (data.test_x[[4]][0] - torch.from_numpy(pixels).float()).abs()
-    assert difference.max() == 0 if kind == "PNG" else 0 < difference.mean() < 0.3
-
-
-def test_own_archive_has_the_name_of_its_folder_and_its_classes(tmp_path: Path) -> None:
-    folder = tmp_path / "faces"
-    folder.mkdir()
-    names = [f"face {k}" for k in range(10)]
-    data = load_dataset(DataSettings("archive", write_parquet(folder, "JPEG", names)))
-    assert data.description == "faces, test split"
-    assert data.class_names == tuple(names)
 
 
 def test_limits_keep_the_share_of_every_class(tmp_path: Path) -> None:
@@ -198,46 +151,6 @@ def test_damaged_files(tmp_path: Path) -> None:
     for damaged in (content[: len(content) // 2], content[:3000] + bytes(900) + content[3900:]):
         path.write_bytes(damaged)
         assert "damaged" in refused(name="mnist", path=str(path))
-    folder = tmp_path / "parquet"
-    folder.mkdir()
-    test = Path(write_parquet(folder)) / "test.parquet"
-    test.write_bytes(test.read_bytes()[:-200])
-    assert "test.parquet': it is damaged" in refused(name="cifar10", path=str(folder))
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ({"image": [b"no image"] * 20}, "20 rows hold no image, the first is row 0"),
-        ({"image": [None] * 20}, "20 rows hold no image"),
-        ({"label": [10] + [0] * 19}, "1 labels are out of range"),
-        (
-            {"image": [encoded(images(1, (32, 40, 3))[0], "PNG")] * 20},
-            "images have shape (3, 32, 40)",
-        ),
-        ({"label": ["cat"] * 20}, "not whole numbers"),
-    ],
-)
-def test_parquet_that_does_not_fit(
-    rows: dict[str, list[Any]], message: str, tmp_path: Path
-) -> None:
-    assert message in refused(name="cifar10", path=write_parquet(tmp_path, **rows))
-
-
-def test_images_that_differ_in_size_among_themselves(tmp_path: Path) -> None:
-    odd = [encoded(images(1, (32, 32 + k, 3))[0], "PNG") for k in (0, 0, 3)] * 6
-    path = write_parquet(tmp_path, image=odd, label=[0] * 18)
-    assert "6 images are not 32x32 as the first is: 32x35 (row 2)" in refused(
-        name="archive", path=path
-    )
-
-
-def test_other_classes_than_the_name_says(tmp_path: Path) -> None:
-    for classes, message in (
-        ([f"face {k}" for k in range(10)], "class 0 is 'face 0', in CIFAR-10 it is 'airplane'"),
-        ([str(k) for k in range(12)], "it has 12 classes, CIFAR-10 has 10"),
-    ):
-        assert message in refused(name="cifar10", path=write_parquet(tmp_path, "PNG", classes))
 
 
 def test_paths_without_data(tmp_path: Path) -> None:

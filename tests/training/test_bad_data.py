@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 import pytest
 import torch
 from PIL import Image
@@ -102,23 +100,6 @@ def test_a_folder_of_several_archives(tmp_path: Path) -> None:
     for name in ("b", "a"):
         np.savez(tmp_path / f"{name}.npz", **arrays())
     assert f"2 .npz files; give the path of one, such as '{tmp_path}/a.npz'" in refused(tmp_path)
-
-
-@pytest.mark.parametrize("classes", ("{no", "3", "null", '"ab"', '{"0": "a"}', b"\xff\xfe"))
-def test_class_names_that_are_no_list(classes: str | bytes, tmp_path: Path) -> None:
-    table = pyarrow.table({"image": [picture(4, 4)] * 4, "label": [0, 1] * 2})
-    for part in ("train", "test"):
-        found = table.replace_schema_metadata({"classes": classes} if part == "train" else {})
-        pyarrow.parquet.write_table(found, tmp_path / f"{part}.parquet")
-    assert "key classes of its schema's metadata is no list of names" in refused(tmp_path)
-
-
-def test_the_row_without_an_image_is_named(tmp_path: Path) -> None:
-    good = pyarrow.table({"image": [picture(4, 4)] * 4, "label": [0, 1] * 2})
-    bad = pyarrow.table({"image": [None, *[picture(4, 4)] * 3], "label": [0, 1] * 2})
-    pyarrow.parquet.write_table(bad, tmp_path / "train.parquet")
-    pyarrow.parquet.write_table(good, tmp_path / "test.parquet")
-    assert "1 rows hold no image, the first is row 0." in refused(tmp_path)
 
 
 def test_classes_that_differ_between_the_splits(tmp_path: Path) -> None:
