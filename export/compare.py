@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,6 +66,10 @@ def compare(
         ExportError: if the two do not have the same layers and shapes, there are no samples, or no
             precision in which both run.
     """
+    if not hasattr(samples, "shape") or isinstance(samples, np.ndarray):
+        raise ExportError(
+            f"cannot compare on {type(samples).__name__}: samples are a tensor, (N, *features)."
+        )
     if not len(samples):
         raise ExportError("cannot compare on no samples at all.")
     layers = first.layers()

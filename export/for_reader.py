@@ -30,11 +30,13 @@ class ReaderExport(Export):
         reader: for whom.
         dt: timestep in seconds that the graph is written for.
         after: code to run after loading; "" where none is needed.
+        stands_for: when plain LIF and IF subtract the threshold, where they stand for that.
     """
 
     reader: Reader
     dt: float
     after: str
+    stands_for: Timing | None = None
 
 
 def reader_named(name: str) -> Reader:
@@ -72,6 +74,7 @@ def export_for_reader(export: Export, reader: Reader, dt: float) -> ReaderExport
         reader=reader,
         dt=flow.dt,
         after=after,
+        stands_for=flow.stands_for,
     )
 
 

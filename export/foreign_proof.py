@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import nir
-import torch
 
 from mpo_snn.errors import RecipeError
 from mpo_snn.graph.metadata import known_timestep
 from mpo_snn.training.rundir import Run
 
 from .compare import compare
+from .float32_files import single_note
 from .pairing import PairedSource, RelativeSource, pair_layers
 from .parameters import has_float32_weights, have_same_form, parameter_differences
 from .proof import Proof, export_run, load_test_split
-from .replay import TOLERANCE
+from .replay import SINGLE, TOLERANCE
 from .sources import GraphSource, NetworkSource
 
 
@@ -63,12 +63,9 @@ def prove_foreign(
         encoding=recipe.encoding,
         readout=recipe.readout,
         data=dataset.description,
-        tolerance=dict.fromkeys(TOLERANCE, TOLERANCE[torch.float32]) if rounded else TOLERANCE,
+        tolerance=SINGLE if rounded else TOLERANCE,
     )
     told = [f"{line} The spikes decide." for line in differences]
     if rounded:
-        told.append(
-            f"the weights of {title} are numbers of float32, so its membranes are held to"
-            f" {TOLERANCE[torch.float32]:g} of the threshold in float64 too."
-        )
+        told.append(single_note(title))
     return Proof(equivalence, (), (*pairing.notes, *told))

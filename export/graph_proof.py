@@ -15,10 +15,12 @@ from mpo_snn.inference import Inference, resolve_inference
 
 from .compare import compare
 from .equivalence import Equivalence
+from .float32_files import Tolerance, allowed
 from .for_reader import meaning_of
 from .pairing import PairedSource, pair_layers
 from .parameters import have_same_form, parameter_differences
 from .proof import Proof
+from .replay import TOLERANCE
 from .sources import GraphSource, Replayable
 
 
@@ -54,7 +56,8 @@ def prove_graph(
 ) -> Proof:
     """Compare two graphs: layers that belong together (`pairing`), outputs, and parameters.
 
-    A file that was written for a reader is compared as that reader runs it.
+    A file that was written for a reader is compared as that reader runs it; one that was rounded to
+    float32 is held to what that precision explains (`float32_files`).
 
     Args:
         first: what is true.
@@ -78,7 +81,9 @@ def prove_graph(
         graph_source(graph, dt, title)
         for graph, dt, title in zip((first, second), steps, titles, strict=True)
     )
-    equivalence, notes = compare_paired(one, other, inference, dataset)
+    tolerance, rounded = allowed(first, second, titles)
+    equivalence, notes = compare_paired(one, other, inference, dataset, tolerance)
+    notes = (*notes, *rounded)
     same_form = have_same_form(first, second)
     differences = parameter_differences(first, second) if same_form else []
     if metadata is not None and _same_dialect(metadata, read_metadata(second)):
@@ -129,7 +134,11 @@ def load_input(
 
 
 def compare_paired(
-    one: Replayable, other: Replayable, inference: Inference, dataset: Dataset
+    one: Replayable,
+    other: Replayable,
+    inference: Inference,
+    dataset: Dataset,
+    tolerance: Tolerance = TOLERANCE,
 ) -> tuple[Equivalence, tuple[str, ...]]:
     """Compare the layers that belong together; returns what the pairing has to say, too."""
     pairing = pair_layers(one.shapes(), other.shapes())
@@ -142,6 +151,7 @@ def compare_paired(
         encoding=inference.encoding,
         readout=inference.readout,
         data=f"{dataset.description} ({dataset.input_scaling})",
+        tolerance=tolerance,
     )
     return equivalence, pairing.notes
 

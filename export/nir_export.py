@@ -14,6 +14,7 @@ import numpy as np
 from torch import nn
 
 from mpo_snn.errors import ExportError
+from mpo_snn.graph.metadata import PENDING
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 
 from . import draft as d
@@ -34,7 +35,8 @@ class Export:
     """A network in NIR.
 
     Attributes:
-        graph: the NIR graph, type-checked, without metadata.
+        graph: the NIR graph, type-checked, without metadata; `write_nir` refuses one whose neurons
+            do what NIR cannot state (`behaviour`) until `write_metadata` has said it.
         spiking: neuron layer of the network -> node of the graph that spikes.
         folds: what the passes did, one line each.
         notes: what the user must know of the form that was chosen, one line each.
@@ -93,6 +95,8 @@ def export_nir(
         else:
             expressed[name] = express_neuron(name, neuron, dt, plain_reset)
     graph = _assemble(draft, expressed, type_check=not keep_convolutions)
+    if not all(one.is_plain for one in behaviour.values()):
+        graph.metadata[PENDING] = True
     return Export(
         graph=graph,
         spiking={name: e.spikes for name, e in expressed.items()},

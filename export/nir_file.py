@@ -16,6 +16,7 @@ import numpy as np
 
 from mpo_snn.errors import ExportError
 from mpo_snn.files import write_file
+from mpo_snn.graph.metadata import PENDING
 
 NIR_VERSIONS = ("1.0.8", "1.0.4")
 
@@ -24,12 +25,19 @@ def write_nir(path: str | Path, graph: nir.NIRGraph, nir_version: str = "1.0.8")
     """Write a graph as a whole or not at all.
 
     Raises:
-        ExportError: if the version is unknown or cannot state the graph.
+        ExportError: if the version is unknown or cannot state the graph; if it was made for chips
+            and has no metadata, without which it would be another network.
         OutputError: if the disk refuses.
     """
     if nir_version not in NIR_VERSIONS:
         raise ExportError(
             f"cannot write for nir {nir_version}: choose one of {', '.join(NIR_VERSIONS)}."
+        )
+    if PENDING in graph.metadata:
+        raise ExportError(
+            f"cannot write '{path}': its neurons subtract within the step, fire several times in it"
+            " or have a lowest membrane, which NIR cannot state and the file would lose."
+            " export_network(network, path, data, chip=True) writes it with what is needed."
         )
     buffer = io.BytesIO()
     nir.write(buffer, graph)

@@ -10,7 +10,6 @@ from typing import Any
 import nir
 from torch import Tensor
 
-import mpo_snn
 from mpo_snn.data import load_dataset
 from mpo_snn.data.dataset import Dataset
 from mpo_snn.data.settings import DataSettings
@@ -21,6 +20,7 @@ from mpo_snn.training.rundir import Run
 
 from .compare import compare
 from .equivalence import Equivalence
+from .file_metadata import Told, file_metadata
 from .for_reader import (
     ReaderExport,
     export_for_reader,
@@ -30,7 +30,7 @@ from .for_reader import (
     units_between,
 )
 from .nir_export import DEFAULT_DT, Export, export_nir
-from .nir_file import legacy_note, write_nir
+from .nir_file import write_nir
 from .parameters import have_same_form, parameter_differences
 from .sources import GraphSource, NetworkSource
 
@@ -82,39 +82,20 @@ def export_run_for_chip(run: Run, dt: float = DEFAULT_DT) -> Export:
 def metadata_of(
     run: Run, export: Export, dt: float, nir_version: str, reader: str | None = None
 ) -> GraphMetadata:
-    """What the graph cannot say itself: timestep, T, input, read-out, reset, classes, folds.
-
-    Args:
-        run: what was trained.
-        export: what is written.
-        dt: timestep in seconds that it is written for.
-        nir_version: of the nir package that reads it.
-        reader: name of the reader that it is for; None for NIR itself.
-    """
+    """What the graph of a run cannot say itself; arguments as in `file_metadata`."""
     about, recipe = run.about, run.recipe
-    resets = any(hasattr(node, "v_reset") for node in export.graph.nodes.values())
-    legacy = nir_version == "1.0.4" and resets
-    notes = (*export.notes, legacy_note(recipe.neuron.reset)) if legacy else export.notes
-    return GraphMetadata(
-        dt=dt,
+    told = Told(
         timesteps=recipe.timesteps,
         encoding=recipe.encoding,
         readout=recipe.readout,
         dataset=recipe.data.name,
+        data=recipe.data.shown,
         input_scaling=about.input_scaling,
+        class_names=about.class_names,
         reset=recipe.neuron.reset,
         reset_timing=recipe.neuron.reset_timing,
-        class_names=about.class_names,
-        spiking=export.spiking,
-        folds=export.folds,
-        notes=notes,
-        writer=f"mpo-snn {mpo_snn.__version__}",
-        nir_version=nir_version,
-        equivalence=None,
-        data=recipe.data.shown,
-        reader=reader,
-        neurons={name: asdict(one) for name, one in export.behaviour.items()} or None,
     )
+    return file_metadata(export, dt, nir_version, told, reader)
 
 
 def prove_export(
@@ -131,14 +112,24 @@ def prove_export(
     Returns:
         the proof, and the metadata with its summary.
     """
-    write_metadata(export.graph, metadata)
+    graph = as_read(export.graph, metadata)
+    proof = prove_run(run, graph, title_of(export), samples=samples)
+    return proof, replace(metadata, equivalence=proof.summary())
+
+
+def as_read(graph: nir.NIRGraph, metadata: GraphMetadata) -> nir.NIRGraph:
+    """A graph with its metadata, as it comes back from a file."""
+    write_metadata(graph, metadata)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.nir"
-        write_nir(path, export.graph, metadata.nir_version)
-        whose = "" if export.reader.name == "nir" else f", as run by {export.reader.title}"
-        title = f"exported graph{whose}"
-        proof = prove_run(run, read_graph(path), title, samples=samples)
-    return proof, replace(metadata, equivalence=proof.summary())
+        write_nir(path, graph, metadata.nir_version)
+        return read_graph(path)
+
+
+def title_of(export: ReaderExport) -> str:
+    """What to call an export that is proved."""
+    whose = "" if export.reader.name == "nir" else f", as run by {export.reader.title}"
+    return f"exported graph{whose}"
 
 
 def prove_run(

@@ -19,6 +19,8 @@ from .sources import Recording, Replayable
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 """Distance from threshold, relative to it, that rounding explains without further proof."""
+SINGLE = dict.fromkeys(TOLERANCE, TOLERANCE[torch.float32])
+"""The same for a file whose numbers are float32's: it was rounded before anything was run."""
 LISTED_ROOTS = 20
 CLOSEST, FARTHEST = 1e-17, 1e3
 """Distances outside count as these."""

@@ -95,10 +95,19 @@ class Replayable(Source, Protocol):
 
 
 class NetworkSource:
-    """A trained network, in eval mode, run by `Unrolled`."""
+    """A trained network, in eval mode, run by `Unrolled`.
+
+    Raises:
+        ExportError: if it is not unrolled; in `run`, if it does not take such samples.
+    """
 
     def __init__(self, network: Unrolled, title: str = "network") -> None:
         """Keep copies in each precision; the network is not touched."""
+        if not isinstance(network, Unrolled):
+            raise ExportError(
+                f"cannot compare {type(network).__name__}: it runs one timestep; give"
+                " NetworkSource(Unrolled(network, timesteps))."
+            )
         self.title = title
         self._network = network
         self._copies: dict[torch.dtype, Unrolled] = {}
@@ -126,7 +135,14 @@ class NetworkSource:
             kind = torch.int16 if neurons[name].most_spikes > 1 else torch.bool
             spikes[name], v[name] = spk.to(kind), neurons[name].in_units_of_nir(membrane)
 
-        output = network(_cast(x, dtype), observe=observe)
+        try:
+            output = network(_cast(x, dtype), observe=observe)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise ExportError(
+                f"cannot run {self.title} on samples that are {tuple(x.shape[2:])} at one timestep:"
+                f" {reason}."
+            ) from error
         return Recording(spikes, v, output)
 
 

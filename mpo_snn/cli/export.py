@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
+from mpo_snn.cli.input_options import INPUT, add_data_options, add_input_options
 from mpo_snn.cli.whole_number import check_whole
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ mpo-export runs/digits --format nir
 mpo-export runs/digits --reader norse
 mpo-export runs/digits --reader all
 mpo-export --explain foreign.nir --dt 1e-4
+mpo-export own.nir --reader norse --data digits --timesteps 8 --dt 1e-4 --encoding direct
 mpo-export runs/cifar10 --samples 200
 mpo-export runs/digits --format onnx
 mpo-export runs/digits --format onnx --unrolled 4"""
@@ -55,10 +57,12 @@ def _body(argv: list[str] | None) -> int:
     if args.run is None:
         raise UsageError("which run? mpo-export RUN --format nir; --help has an example.")
     if Path(args.run).is_file():
-        raise UsageError(
-            f"'{args.run}' is a file, and mpo-export writes the files of runs; what readers do with"
-            f" this one: mpo-export --explain {args.run}"
-        )
+        from mpo_snn.cli.export_file import export_file
+
+        return export_file(args, parser)
+    given = parser.given(args, but=vars(args).keys() - set(INPUT))
+    if given:
+        raise UsageError(f"the run '{args.run}' says how it is run: leave out {', '.join(given)}.")
     if args.format not in FORMATS:
         raise UsageError(f"unknown format '{args.format}': choose one of {', '.join(FORMATS)}.")
     check_whole("samples", args.samples, 1)
@@ -125,8 +129,14 @@ def _refused() -> int:
 
 
 def _export_nir(args: Any) -> int:
-    from mpo_snn.cli.export_readers import export_all, print_loading, print_next, prove_and_write
-    from mpo_snn.cli.proof_table import print_proof
+    from mpo_snn.cli.export_readers import (
+        export_all,
+        print_loading,
+        print_next,
+        prove_and_write,
+        tell_written,
+        write_for,
+    )
     from mpo_snn.export.nir_file import NIR_VERSIONS
     from mpo_snn.training.rundir import open_run
 
@@ -148,18 +158,13 @@ def _export_nir(args: Any) -> int:
                 f"{option} is for one plain file, and readers have their own: not with"
                 " --reader all."
             )
-        return export_all(run, args, output)
-    export = _for_reader(run, args)
-    proof, metadata, is_written = prove_and_write(run, export, args, output)
-    print_proof(proof)
-    for note in metadata.notes:
-        print(f"note: {note}")
-    if not is_written:
-        return _refused()
-    print(f"\nwrote  {output}\n       {output.with_suffix('.equivalence.json')}")
+        return export_all(write_for(run, args), output, run.recipe.timesteps)
+    made = prove_and_write(run, _for_reader(run, args), args, output)
+    if not tell_written(made, output):
+        return ANSWER_IS_NO
     print_next(run, output)
-    print_loading(run, export, output)
-    return OK if proof.is_equal else ANSWER_IS_NO
+    print_loading(made.export, output, run.recipe.timesteps)
+    return OK if made.proof.is_equal else ANSWER_IS_NO
 
 
 def _for_reader(run: Run, args: Any) -> ReaderExport:
@@ -194,13 +199,17 @@ def _for_reader(run: Run, args: Any) -> ReaderExport:
 def _parser() -> CommandParser:
     parser = CommandParser(
         "mpo-export",
-        "RUN [--format nir|onnx] [--reader NAME] [--output FILE] [--samples N] [--unrolled T]",
+        "RUN|FILE [--format nir|onnx] [--reader NAME] [--output FILE] [--samples N]",
         "Fold batchnorm, leak and gain into a NIR graph or an ONNX model, prove that it fires the\n"
         "same spikes as the network on the whole test split, and write it. Exit code 1 if it does"
         " not.",
         _EXAMPLE,
     )
-    parser.add_argument("run", nargs="?", help="run directory that mpo-train finished")
+    parser.add_argument(
+        "run",
+        nargs="?",
+        help="run directory that mpo-train finished, or any NIR file, for another --reader",
+    )
     parser.add_argument("--format", default="nir", help="format of the file: nir (default) or onnx")
     parser.add_argument(
         "--reader",
@@ -248,6 +257,9 @@ def _parser() -> CommandParser:
         "--allow-different", action="store_true", help="write the file even if it is not equal"
     )
     parser.add_argument("--list", action="store_true", help="list the formats and readers")
+    add = parser.add_argument_group("a NIR file in the place of a run").add_argument
+    add_data_options(add)
+    add_input_options(add)
     return parser
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -75,7 +77,8 @@ def _verdict(proof: Proof) -> str:
         return f"[bold green]equal[/]: {why}."
     place = proof.equivalence.first_divergence
     if place is not None:
-        return f"[bold red]NOT equal[/]: first divergence in {escape(_place(place))}."
+        what = _of_membranes(proof.equivalence.results)
+        return f"[bold red]NOT equal[/]: first divergence in {escape(_place(place))}{what}."
     if any(result.unattributed for result in proof.equivalence.results):
         return "[bold red]NOT equal[/]: the free runs differ although every layer replays the same."
     if any(result.predictions_unexplained for result in proof.equivalence.results):
@@ -83,6 +86,19 @@ def _verdict(proof: Proof) -> str:
     return (
         "[bold red]NOT equal[/]: no timestep of this data shows it, but settings or parameters"
         " differ."
+    )
+
+
+def _of_membranes(results: Sequence[PrecisionResult]) -> str:
+    """That spikes are all the same where they are; "" where they are not."""
+    layers = [layer for result in results for layer in result.layers]
+    if any(layer.differing or layer.replay.unexplained for layer in layers):
+        return ""
+    gaps = [layer.replay.membrane_difference for layer in layers]
+    gap = max([*gaps, *(result.output_difference for result in results)])
+    return (
+        "; no spike differs on this data, but membranes or outputs do, by up to"
+        f" {gap:.1e} of threshold or largest output"
     )
 
 

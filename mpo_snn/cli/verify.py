@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
-from mpo_snn.cli.scaling_options import add_scaling_options
+from mpo_snn.cli.input_options import add_data_options, add_input_options, graph_input
 
 if TYPE_CHECKING:
-    from mpo_snn.export.graph_proof import GraphInput
     from mpo_snn.export.proof import Proof
-    from mpo_snn.graph.metadata import GraphMetadata
 
 _RECORDS = (".json", ".html", ".htm")
 _OF_ANY_PAIR = ("first", "second", "data", "data_path", "samples", "output")
@@ -105,7 +103,7 @@ def _prove_nir(first: Path, second: Path, args: Any) -> Proof:
             return prove_foreign(run, graph, title, *on, args.dt)
         return prove_run(run, graph, title, *on)
     graph = read_graph(first)
-    given = _given(first, read_metadata(graph), args)
+    given = graph_input(first, read_metadata(graph), args)
     return prove_graph(graph, read_graph(second), (str(first), str(second)), given)
 
 
@@ -124,27 +122,8 @@ def _prove_onnx(first: Path, second: Path, args: Any) -> Proof:
         return prove_onnx(run, file, str(second), args.data, args.data_path, args.samples)
     one: Any = read_onnx(first) if first.suffix == ".onnx" else read_graph(first)
     metadata = one.metadata if first.suffix == ".onnx" else read_metadata(one)
-    titles, given = (str(first), str(second)), _given(first, metadata, args)
+    titles, given = (str(first), str(second)), graph_input(first, metadata, args)
     return prove_onnx_pair(one, read_onnx(second), titles, given)
-
-
-def _given(first: Path, metadata: GraphMetadata | None, args: Any) -> GraphInput:
-    """What two files are run on, as far as the command line says it."""
-    from mpo_snn.export.graph_proof import GraphInput
-    from mpo_snn.training.rundir import data_path_beside
-
-    made_for = args.data or getattr(metadata, "dataset", None)
-    return GraphInput(
-        args.data,
-        args.data_path or data_path_beside(first, made_for),
-        args.samples,
-        timesteps=args.timesteps,
-        dt=args.dt,
-        encoding=args.encoding,
-        readout=args.readout,
-        normalize=args.data_normalize,
-        scale=args.input_scale,
-    )
 
 
 def _parser() -> CommandParser:
@@ -158,25 +137,16 @@ def _parser() -> CommandParser:
     )
     parser.add_argument("first", nargs="?", help="run directory or file, taken as the truth")
     parser.add_argument("second", nargs="?", help="NIR or ONNX file to test")
-    parser.add_argument("--data", help="data set; default is the one that the run or file names")
-    parser.add_argument(
-        "--data_path",
-        "--data.path",
-        metavar="FILE_OR_FOLDER",
-        help="where it is; default is where the run found it",
-    )
     parser.add_argument(
         "--samples",
         type=int,
         metavar="N",
         help="compare on this many test samples, every class in its share; default all",
     )
+    add_data_options(parser.add_argument)
     add = parser.add_argument_group("NIR files of other programs").add_argument
-    add("--timesteps", type=int, metavar="N", help="timesteps of one inference")
     add("--dt", type=float, metavar="SECONDS", help="timestep of files that do not state theirs")
-    add("--encoding", metavar="NAME", help="input over time, e.g. direct or counts (docs/data.md)")
-    add("--readout", metavar="NAME", help="outputs to a prediction: mean, sum, last, spike_count")
-    add_scaling_options(add)
+    add_input_options(add)
     parser.add_argument(
         "--output", help="write the whole record: FILE.json, or FILE.html with pictures"
     )

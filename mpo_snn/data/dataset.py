@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mpo_snn.data.augment import Augment
 from mpo_snn.data.scaling import Scaling
+from mpo_snn.data.settings import DataSettings
 
 
 class Samples(Protocol):
@@ -107,6 +108,7 @@ class Dataset:
         evaluated_on: what test_x is: the `test` split, or the `validation` part that was held out
             of the training data.
         is_framed: whether samples have a time axis.
+        settings: what it was loaded by.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Dataset:
     title: str = ""
     evaluated_on: Literal["test", "validation"] = "test"
     is_framed: bool = False
+    settings: DataSettings | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:

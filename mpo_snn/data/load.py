@@ -57,6 +57,7 @@ def load(
         title=evaluated.title,
         evaluated_on=settings.evaluated_on,
         is_framed=settings.is_framed,
+        settings=settings,
     )
 
 

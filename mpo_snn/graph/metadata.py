@@ -22,6 +22,8 @@ from mpo_snn.readout import READOUTS
 from .neuron_behaviour import NeuronBehaviour
 
 KEY: Final = "mpo_snn"
+PENDING: Final = "mpo_snn_beyond_nir"
+"""Marks a graph whose neurons do what NIR cannot state, until its metadata says it."""
 OWN_TIME_CONSTANTS: Final = frozenset({"sinabs", "rockpool"})
 """Readers whose files state time constants that are not those of an Euler step."""
 
@@ -88,6 +90,7 @@ class GraphMetadata:
 
 def write_metadata(graph: nir.NIRGraph, metadata: GraphMetadata) -> None:
     """Put the metadata into the graph, in place of what stood under the same keys."""
+    graph.metadata.pop(PENDING, None)
     graph.metadata["dt"] = float(metadata.dt)
     graph.metadata["timesteps"] = int(metadata.timesteps)
     graph.metadata[KEY] = json.dumps(asdict(metadata), allow_nan=False)
