@@ -38,6 +38,7 @@ MEASURING = (
     "shares --network vgg11 --channel-scale 0.125 --batch 2 --precision fp32",
     "counting --network convnet --batch 2 --timesteps 2 --repetitions 2",
     "growth --axis timesteps width depth batch --values 1 2 --repetitions 1",
+    "gradient_growth --network mlp resnet19 --scale 0.5 --batch 4",
     "gpu.evaluate --network convnet --samples 8 --batch 4 --compared 4",
     "input --data FOLDER/images.tar --workers 1 --repetitions 1",
     "gpu.cifar10 --data FOLDER/cifar10 --work FOLDER/work --epochs 1 --batch 16 --channels 4 4",

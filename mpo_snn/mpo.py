@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError
+from mpo_snn.gradient_growth import growth_of
 from mpo_snn.gradient_scale import adjust_heights, neuron_gain
 from mpo_snn.joint_layers import JointLayers, joint_layers
 from mpo_snn.membrane import Sample
@@ -213,14 +214,15 @@ class MPO:
         """Per layer, the mean over the steps since the last clearing call.
 
         Keys: mu, sigma (volt), width (volt), height, rho, coverage, density, rails (share of
-        steps that left the height on a rail). Where mu, sigma and width are per channel, the mean
-        over the channels; coverage is NaN where the surrogate is a function (`spike_grad`). A
-        layer whose membrane never moved is named in a warning. Values reach the host here, never
-        in `step`.
+        steps that left the height on a rail), gradient_growth (`mpo_snn.gradient_growth`). Where
+        mu, sigma and width are per channel, the mean over the channels; coverage and
+        gradient_growth are NaN where the surrogate is a function (`spike_grad`). A layer whose
+        membrane never moved is named in a warning. Values reach the host here, never in `step`.
         """
         table = {}
         for name, means in zip(self.layers, self.totals.means(), strict=False):
-            table[name] = means
+            growth = growth_of(self.layers[name].neuron, means)
+            table[name] = {**means, "gradient_growth": growth}
             if means["sigma"] == 0.0:
                 warnings.warn(
                     f"the membrane of layer '{name}' does not move (sigma = 0): its input is"

@@ -43,6 +43,7 @@ MEMBRANE_COLUMNS = (
     "coverage",
     "density",
     "rails",
+    "gradient_growth",
 )
 
 

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
-from mpo_snn.gradient_scale import (
-    neuron_gain,
-)
+from mpo_snn.gradient_growth import gradient_growth
+from mpo_snn.gradient_scale import neuron_gain
 from mpo_snn.moments import moments
 from mpo_snn.mpo import MPO
 from mpo_snn.neurons import neurons_of, reset_hidden
@@ -43,6 +42,9 @@ def test_statistics_by_hand(statistic: str) -> None:
         "coverage": float(((x - 1.0).abs() < half).float().mean()),
         "density": float((x > 1.0).float().mean()),
         "rails": 0.0,
+        "gradient_growth": gradient_growth(
+            mu, sigma, 1.0, math.pi / (math.sqrt(3) * 0.7), "sigmoid"
+        ),
     }
     assert mpo.statistics()["0"] == pytest.approx(expected, rel=1e-5)
 
