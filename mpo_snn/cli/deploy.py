@@ -172,7 +172,11 @@ def _parser() -> CommandParser:
     add("source", nargs="?", metavar="RUN_OR_FILE", help="run directory or NIR file")
     add("--target", metavar="NAME", help="chip (--list shows them), or a .toml file of your own")
     add("--check", action="store_true", help="check only: findings and resources, nothing written")
-    add("--output", metavar="DIR", help="where it goes; default: deploy-TARGET beside the graph")
+    add(
+        "--output",
+        metavar="DIR",
+        help="where it goes; default: deploy-TARGET in the run, beside own.nir own.deploy-TARGET",
+    )
     add("--samples", type=int, metavar="N", help="measure on this many test samples; default all")
     add(
         "--calibration",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import UsageError
+from mpo_snn.cli.left_beside import prefix_of
 from mpo_snn.deploy.read_layers import EVENTS
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Source:
     def folder(self, target: str) -> Path:
         """Where a deployment goes unless somebody says."""
         home = self.path if self.path.is_dir() else self.path.parent
-        return home / f"deploy-{target}"
+        return home / f"{prefix_of(self.path)}deploy-{target}"
 
 
 def read_source(args: Any) -> Source:

@@ -137,6 +137,16 @@ def test_a_deployment_is_deployed_again_and_its_files_are_read(work, monkeypatch
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_deployments_of_two_files_in_a_folder_stand_side_by_side(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("one", "two")):
+        write_foreign(tmp_path / f"{name}.nir", factor=1.0 + number)
+        line = f"{name}.nir --target loihi-1 FOREIGN --samples 10 --calibration 4"
+        assert deploy.main(words(line)) == 0
+    folders = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
+    assert folders == ["one.deploy-loihi-1", "two.deploy-loihi-1"]
+
+
 def test_the_next_line_of_a_check_can_be_copied(work, monkeypatch, capsys) -> None:
     monkeypatch.chdir(work)
     line = words("foreign.nir --target loihi-1 FOREIGN --samples 20 --output copied")
