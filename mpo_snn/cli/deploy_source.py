@@ -37,6 +37,7 @@ class Source:
         inference: how it is run.
         data_path: where its data is; None where nobody said.
         missing: options that a deployment needs and a check does not, which nobody gave.
+        is_of_run: whether a recipe stands behind it, so that settings of recipes are advice.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Source:
     inference: Inference
     data_path: str | None
     missing: tuple[str, ...] = ()
+    is_of_run: bool = True
 
     def folder(self, target: str) -> Path:
         """Where a deployment goes unless somebody says."""
@@ -89,7 +91,7 @@ def _from_file(path: Path, args: Any) -> Source:
     from mpo_snn.graph.metadata import behaviour_of, known_timestep, read_metadata
     from mpo_snn.graph.read import read_graph
     from mpo_snn.inference import resolve_inference
-    from mpo_snn.training.rundir import data_path_beside
+    from mpo_snn.training.rundir import RECIPE, data_path_beside
 
     graph = read_graph(path)
     metadata = read_metadata(graph)
@@ -111,7 +113,8 @@ def _from_file(path: Path, args: Any) -> Source:
     graph = meaning_of(graph)
     if args.reset is not None:
         behaviour = _all_reset(graph, args.reset)
-    return Source(path, graph, metadata, behaviour, inference, where, tuple(missing))
+    of_run = any((home / RECIPE).is_file() for home in path.resolve().parents[:2])
+    return Source(path, graph, metadata, behaviour, inference, where, tuple(missing), of_run)
 
 
 def _missing(args: Any, metadata: GraphMetadata | None, dt: float | None) -> list[str]:
