@@ -105,7 +105,10 @@ def _checked(source: Source, profile: ChipProfile, argv: list[str]) -> ChipGraph
         return checked.graph
     print()
     if not checked.is_whole:
-        print("note   no chip has such layers; rules of this one are checked once they can be read")
+        print(
+            "note   no chip has such layers; what this one asks of connections and sizes is checked"
+            " once they can be read"
+        )
     again = f"change the network, train and export it, {shlex.join([NAME, *argv])}"
     recipe = f"mpo-train RECIPE --target {shlex.quote(profile.name)} trains inside what it can do"
     print(f"next   {recipe if source.is_of_run else again}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,7 @@ def _prove_nir(first: Path, second: Path, args: Any) -> Proof:
     from mpo_snn.export.foreign_proof import prove_foreign
     from mpo_snn.export.graph_proof import prove_graph
     from mpo_snn.export.proof import prove_run
-    from mpo_snn.graph.metadata import read_metadata
+    from mpo_snn.graph.metadata import known_timesteps, read_metadata
     from mpo_snn.graph.read import read_graph
     from mpo_snn.training.rundir import open_run
 
@@ -106,6 +107,8 @@ def _prove_nir(first: Path, second: Path, args: Any) -> Proof:
         return prove_run(run, graph, title, *on)
     graph = read_graph(first)
     given = _given(first, read_metadata(graph), args)
+    if given.timesteps is None:
+        given = replace(given, timesteps=known_timesteps(graph))
     return prove_graph(graph, read_graph(second), (str(first), str(second)), given)
 
 

@@ -276,13 +276,13 @@ def test_a_foreign_file_with_its_timestep_and_its_own_scaling(model, tmp_path, c
     del nodes["flatten"]
     nodes["fc"] = nir.Affine(nodes["fc"].weight / 16, nodes["fc"].bias)
     names = ["input", "fc", "lif", "readout", "output"]
-    flat = nir.NIRGraph(nodes, list(pairwise(names)), metadata={"dt": DT})
-    nir.write(tmp_path / "flat.nir", flat)
-    told = "--data digits --timesteps 3 --encoding direct --readout mean --input-scale 16".split()
+    stated = {"dt": DT, "timesteps": TIMESTEPS}
+    nir.write(tmp_path / "flat.nir", nir.NIRGraph(nodes, list(pairwise(names)), metadata=stated))
+    told = "--data digits --encoding direct --readout mean --input-scale 16".split()
     assert main([str(tmp_path / "flat.nir"), *told]) == 0
     report = json.loads((tmp_path / "flat.report.json").read_text())
     assert report["summary"]["correct"] == model.right
-    assert report["setting"]["dt_s"] == DT
+    assert (report["setting"]["dt_s"], report["setting"]["timesteps"]) == (DT, TIMESTEPS)
     assert report["warnings"][0].endswith("to values in [0, 1]), (1, 8, 8) as (64,).")
     capsys.readouterr()
     refused = error_of(capsys, tmp_path / "flat.nir", *told, "--input-scale", 0)
