@@ -64,7 +64,7 @@ def _warnings(layer: Layer, profile: ChipProfile) -> list[Finding]:
         place = int(off.abs().argmax())
         real, left = float(layer.beta.flatten()[place]), float(rounded.flatten()[place])
         nearest = "1 - 2^-k" if chosen.leak == "shift" else f"m / {2**chosen.leak_bits:,}"
-        leaks = layer.beta.unique().numel()
+        leaks = len(set(layer.beta.flatten().tolist()))
         worst = f", the worst of {leaks:,} leaks from {span(layer.beta)}" if leaks > 1 else ""
         warnings.append(
             Finding(
