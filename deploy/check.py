@@ -37,7 +37,7 @@ class Checked:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the rules of the chip were checked, and not only what no chip has."""
+        """Whether all rules of the chip were checked, and not only those for neurons."""
         return self.layers is not None
 
 
@@ -60,6 +60,7 @@ def check_graph_on_chip(
         GraphError: if the graph does not make sense by itself.
     """
     check_graph(graph, inference.dt)
+    family = family_of(profile)
     read = read_layers(
         graph,
         inference.dt,
@@ -67,8 +68,14 @@ def check_graph_on_chip(
         inference.encoding,
         inference.readout,
         behaviour,
+        family.resets(profile),
     )
     if read.layers is None:
-        return Checked(CheckResult(read.findings, ()), None)
-    result = family_of(profile).check(read.layers, profile)
+        rules = (
+            finding
+            for layer in read.neurons
+            for finding in family.neuron(layer, layer.name == read.output, profile)
+        )
+        return Checked(CheckResult((*read.findings, *rules), ()), None)
+    result = family.check(read.layers, profile)
     return Checked(replace(result, findings=(*read.findings, *result.findings)), read.layers)

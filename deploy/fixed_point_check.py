@@ -10,7 +10,7 @@ from mpo_snn.profiles.chip import ChipProfile
 
 from .finding import CheckResult, Finding, Usage
 from .fixed_point_core import fixed_point_format
-from .fixed_point_rules import arithmetic_findings
+from .fixed_point_rules import arithmetic_findings, span
 from .fixed_point_scale import beta_of, round_leak
 from .layers import ChipGraph, Layer
 
@@ -64,10 +64,12 @@ def _warnings(layer: Layer, profile: ChipProfile) -> list[Finding]:
         place = int(off.abs().argmax())
         real, left = float(layer.beta.flatten()[place]), float(rounded.flatten()[place])
         nearest = "1 - 2^-k" if chosen.leak == "shift" else f"m / {2**chosen.leak_bits:,}"
+        leaks = len(set(layer.beta.flatten().tolist()))
+        worst = f", the worst of {leaks:,} leaks from {span(layer.beta)}" if leaks > 1 else ""
         warnings.append(
             Finding(
                 layer.name,
-                f"leak beta = {real:.4g} becomes {left:.4g}",
+                f"leak beta = {real:.4g} becomes {left:.4g}{worst}",
                 f"beta = {nearest}",
                 f"train with --neuron.beta {left:.4g}",
                 profile.constant("neuron.leak").source,

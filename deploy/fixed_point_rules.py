@@ -79,12 +79,14 @@ def _leak_findings(
             "train with a leak nearer to the middle (--neuron.beta), or give the leak more bits",
             profile.constant("format.leak_bits").source,
         )
-    if leaks and chosen.leak_order == "instead_of_spike" and layer.reset == "subtract":
+    subtracts = layer.reset == chosen.reset == "subtract"  # another reset is told by itself
+    if leaks and chosen.leak_order == "instead_of_spike" and subtracts:
         yield Finding(
             layer.name,
             "reset subtract with a leak in every step",
             "a leak only in steps without a spike",
-            "train with --neuron.reset zero, where it is the same",
+            "train with --neuron.beta 1 --neuron.input_gain unit, which does not leak, or give the"
+            " design another reset or order",
             profile.constant("neuron.leak_order").source,
         )
 

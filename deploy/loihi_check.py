@@ -35,7 +35,7 @@ def check_loihi(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
     """
     loihi_format(profile)
     placement = place_loihi(graph, profile)
-    findings = [finding for layer in graph for finding in _neuron(layer)]
+    findings = [finding for layer in graph for finding in neuron_findings(layer)]
     findings += delay_findings(graph)
     totals = (_neurons(graph, profile), _synapses(graph, profile))
     for usage in totals:
@@ -57,7 +57,8 @@ def check_loihi(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
     )
 
 
-def _neuron(layer: Layer) -> Iterator[Finding]:
+def neuron_findings(layer: Layer) -> Iterator[Finding]:
+    """What the neurons of the chip do not do."""
     if layer.reset != "zero":
         yield Finding(
             layer.name,

@@ -7,7 +7,7 @@ stands in the file's metadata (`mpo_snn.graph.neuron_behaviour`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mpo_snn.graph.inline import inline
 from mpo_snn.graph.kinds import kind_of
-from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
+from mpo_snn.graph.neuron_behaviour import NeuronBehaviour, ResetKind
 from mpo_snn.graph.ops import per_element
 from mpo_snn.graph.shapes import infer_shapes
 from mpo_snn.importer.neurons import NeuronOptions, read_neuron
@@ -33,6 +33,9 @@ from .unit_gain import largest, unit_gain_layer
 Array = NDArray[np.float64]
 EVENTS = ("counts", "rows", "rate", "latency", "frames")
 """Encodings that show whole numbers of events."""
+RESETS: tuple[ResetKind, ...] = ("zero", "subtract")
+"""What neurons of chips do at a spike."""
+_RESET_WORDS: dict[ResetKind, str] = {"zero": "a reset to 0", "subtract": "a reset by subtraction"}
 MOST = 1e30
 """Largest number in a layer: some chips' tools count in float32."""
 
@@ -45,10 +48,15 @@ class ReadGraph:
         layers: all of them, findings or not, so that the rules of a chip can be told along with
             what no chip has; None where one could not be read.
         findings: what no chip has.
+        neurons: every layer whose neurons could be read, in order; without projections and bias
+            where these could not be, so that at least its neurons can be held against a chip.
+        output: name of the layer whose spikes are the answer; None where none is.
     """
 
     layers: ChipGraph | None
     findings: tuple[Finding, ...]
+    neurons: tuple[Layer, ...] = ()
+    output: str | None = None
 
     @property
     def graph(self) -> ChipGraph | None:
@@ -63,6 +71,7 @@ def read_layers(
     encoding: str,
     readout: str = "spike_count",
     behaviour: Mapping[str, NeuronBehaviour] | None = None,
+    resets: Sequence[ResetKind] = RESETS,
 ) -> ReadGraph:
     """Read a checked graph (`mpo_snn.graph.check`).
 
@@ -73,18 +82,25 @@ def read_layers(
         encoding: of the input.
         readout: of the output.
         behaviour: of the nodes that spike, by name; NIR's own for those that are absent.
+        resets: those that the chip has. Where a subtraction is none of them, it is no finding here
+            that one comes late: the chip's rules refuse it as it is.
     """
-    return _Reading(graph, dt, behaviour or {}).read(timesteps, encoding, readout)
+    return _Reading(graph, dt, behaviour or {}, resets).read(timesteps, encoding, readout)
 
 
 class _Reading:
     def __init__(
-        self, graph: nir.NIRGraph, dt: float, behaviour: Mapping[str, NeuronBehaviour]
+        self,
+        graph: nir.NIRGraph,
+        dt: float,
+        behaviour: Mapping[str, NeuronBehaviour],
+        resets: Sequence[ResetKind],
     ) -> None:
         self.flat = inline(graph)
         self.shapes = infer_shapes(self.flat).outputs
         self.wiring = LayerWiring(self.flat)
-        self.behaviour = behaviour
+        self.behaviour, self.resets = behaviour, resets
+        self.neurons: list[Layer] = []
         self.options = NeuronOptions(dt, torch.float64, False, False, "sigmoid", 0.5)
         self.findings = [
             Finding("network", line, "IF, LIF and CubaLIF neurons", "train with such neurons")
@@ -117,7 +133,7 @@ class _Reading:
         if output is not None and len(found) == len(layers):
             shown = encoding if encoding in EVENTS else EVENTS[0]
             whole = ChipGraph(found, self.shapes[self.wiring.start], timesteps, shown)
-        return ReadGraph(whole, tuple(self.findings))
+        return ReadGraph(whole, tuple(self.findings), tuple(self.neurons), output)
 
     def _find(self, where: str, found: str, allowed: str, fix: str) -> None:
         self.findings.append(Finding(where, found, allowed, fix))
@@ -141,9 +157,11 @@ class _Reading:
             )
         bias = read.offset * np.ones(shape)
         projections, has_bias = self._projections(name, bias)
-        if read.layer is None or projections is None:
+        if read.layer is None:
             return None
-        layer = unit_gain_layer(name, shape, projections, read.layer, bias)
+        if projections is None:
+            bias = np.zeros(shape)
+        layer = unit_gain_layer(name, shape, projections or (), read.layer, bias)
         most = largest(layer)
         if most > MOST:
             self._find(
@@ -160,10 +178,15 @@ class _Reading:
                 "no bias: chips add theirs behind the synapse",
                 "train with --network.bias false and --network.normalise false",
             )
-        return self._behaving(layer, read.layer)
+        layer, has_reset = self._behaving(layer, read.layer)
+        self.neurons.append(layer)
+        return layer if has_reset and projections is not None else None
 
-    def _behaving(self, layer: Layer, neuron: MPONeuron) -> Layer | None:
-        """The layer with its reset, number of spikes and lowest membrane; None without a reset."""
+    def _behaving(self, layer: Layer, neuron: MPONeuron) -> tuple[Layer, bool]:
+        """The layer with its reset, number of spikes and lowest membrane; whether it has a reset.
+
+        Without one it is given one of the chip's, for the finding is told here.
+        """
         given = self.behaviour.get(layer.name)
         if given is not None:
             fires_at = per_element(self._fires_at(layer.name), layer.shape)
@@ -178,23 +201,26 @@ class _Reading:
                         "one gain for a layer",
                         "train one leak per layer (--neuron.granularity layer)",
                     )
-            return replace(layer, reset=given.reset, most_spikes=given.most_spikes, lower=lower)
+            layer = replace(layer, reset=given.reset, most_spikes=given.most_spikes, lower=lower)
+            return layer, True
         if neuron.reset_kind == "none" and bool(layer.beta.any()):  # else nothing is left to reset
             self._find(
                 layer.name,
                 "neurons without reset",
-                "reset to 0 or by subtraction",
-                "train with --neuron.reset zero or subtract",
+                " or ".join(_RESET_WORDS[kind] for kind in self.resets),
+                f"train with --neuron.reset {' or '.join(self.resets)}",
             )
-            return None
-        if neuron.reset_kind == "subtract" and neuron.reset_timing == "next":
+            return replace(layer, reset=self.resets[0]), False
+        is_late = neuron.reset_kind == "subtract" and neuron.reset_timing == "next"
+        if is_late and "subtract" in self.resets:
             self._find(
                 layer.name,
                 "a reset one step after the spike",
                 "a reset in the step of the spike",
                 "train with --neuron.reset_timing step",
             )
-        return replace(layer, reset="subtract" if neuron.reset_kind == "subtract" else "zero")
+        kind: ResetKind = "subtract" if neuron.reset_kind == "subtract" else "zero"
+        return replace(layer, reset=kind), True
 
     def _fires_at(self, name: str) -> Any:
         node = self.flat.nodes[name]

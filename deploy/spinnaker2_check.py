@@ -30,7 +30,11 @@ def check_spinnaker2(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
         graph: the layers.
         profile: of the family `spinnaker2`.
     """
-    findings = [finding for layer in graph for finding in _layer_findings(graph, layer)]
+    findings = [
+        finding
+        for layer in graph
+        for finding in (*_convolution_findings(graph, layer), *neuron_findings(layer))
+    ]
     kinds = sorted({layer.reset for layer in graph})
     if len(kinds) > 1:
         findings.append(
@@ -107,8 +111,28 @@ def _rows(projection: Projection, neurons: int) -> int:
     return math.ceil(neurons / math.prod(projection.output_shape[1:]))
 
 
-def _layer_findings(graph: ChipGraph, layer: Layer) -> Iterator[Finding]:
-    """What the converter and its neurons do not have."""
+def neuron_findings(layer: Layer) -> Iterator[Finding]:
+    """What its neurons do not do."""
+    if layer.most_spikes > 1:
+        yield Finding(
+            layer.name,
+            f"up to {layer.most_spikes:,} spikes of a neuron in a step",
+            "one spike of a neuron in a step",
+            "train with --neuron.most_spikes 1, or --target",
+            CONVERTER,
+        )
+    if layer.lower is not None:
+        yield Finding(
+            layer.name,
+            f"a lowest membrane of {layer.lower:.4g}",
+            "membranes without a lowest value",
+            "train with --neuron.lower null, or --target",
+            CONVERTER,
+        )
+
+
+def _convolution_findings(graph: ChipGraph, layer: Layer) -> Iterator[Finding]:
+    """What the converter does not have."""
 
     def finding(found: str, allowed: str, fix: str) -> Finding:
         return Finding(layer.name, found, allowed, fix, CONVERTER)
@@ -120,18 +144,6 @@ def _layer_findings(graph: ChipGraph, layer: Layer) -> Iterator[Finding]:
             "a convolution into neurons with a synapse",
             "convolutions into IF and LIF neurons",
             "train with --neuron.model leaky",
-        )
-    if layer.most_spikes > 1:
-        yield finding(
-            f"up to {layer.most_spikes:,} spikes of a neuron in a step",
-            "one spike of a neuron in a step",
-            "train with --neuron.most_spikes 1, or --target",
-        )
-    if layer.lower is not None:
-        yield finding(
-            f"a lowest membrane of {layer.lower:.4g}",
-            "membranes without a lowest value",
-            "train with --neuron.lower null, or --target",
         )
     for projection in convolutions:
         if projection.source != INPUT and order[projection.source] >= order[layer.name]:

@@ -29,7 +29,11 @@ def check_xylo(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
         profile: of family xylo.
     """
     findings = [
-        *_neuron_findings(graph, profile),
+        *(
+            finding
+            for layer in graph
+            for finding in neuron_findings(layer, layer is graph.output, profile)
+        ),
         *_structure_findings(graph, profile),
         *delay_findings(graph),
     ]
@@ -100,43 +104,43 @@ def dash_of(leak: Tensor, dash_bits: int) -> Tensor:
     return distance.argmin(-1) + 1
 
 
-def _neuron_findings(graph: ChipGraph, profile: ChipProfile) -> list[Finding]:
+def neuron_findings(layer: Layer, is_output: bool, profile: ChipProfile) -> list[Finding]:
+    """What the neurons of the chip do not do, those of its outputs or the hidden ones."""
     dash_bits = int(profile.value("format.dash_bits"))
     source = profile.constant("format.dash_bits").source
     findings = []
-    for layer in graph:
-        if layer.alpha is None or not bool((layer.alpha > 0).all()):
+    if layer.alpha is None or not bool((layer.alpha > 0).all()):
+        findings.append(
+            Finding(
+                layer.name,
+                "neurons without a synapse",
+                "CubaLIF: the synapse decays before it acts, without one an input is lost",
+                "train with --neuron.model synaptic, or --target",
+                source,
+            )
+        )
+    leaks = {"membrane": layer.beta} | ({} if layer.alpha is None else {"synapse": layer.alpha})
+    for name, leak in leaks.items():
+        wrong = (leak - representable(leak, dash_bits)).abs() > NEAR
+        if bool(wrong.any()) and not (name == "synapse" and bool((leak == 0).any())):
+            first = float(leak[wrong].flatten()[0])
+            share = "" if bool(wrong.all()) else f" ({int(wrong.sum())} of {wrong.numel()})"
+            nearest = float(representable(leak[wrong].flatten()[:1], dash_bits))
             findings.append(
                 Finding(
                     layer.name,
-                    "neurons without a synapse",
-                    "CubaLIF: the synapse decays before it acts, without one an input is lost",
-                    "train with --neuron.model synaptic, or --target",
+                    f"leak of the {name} {first:g}{share}",
+                    "1 - 2^-k: 0.5, 0.75, 0.875, 0.9375, ...",
+                    _LEAKS[name].format(nearest),
                     source,
                 )
             )
-        leaks = {"membrane": layer.beta} | ({} if layer.alpha is None else {"synapse": layer.alpha})
-        for name, leak in leaks.items():
-            wrong = (leak - representable(leak, dash_bits)).abs() > NEAR
-            if bool(wrong.any()) and not (name == "synapse" and bool((leak == 0).any())):
-                first = float(leak[wrong].flatten()[0])
-                share = "" if bool(wrong.all()) else f" ({int(wrong.sum())} of {wrong.numel()})"
-                nearest = float(representable(leak[wrong].flatten()[:1], dash_bits))
-                findings.append(
-                    Finding(
-                        layer.name,
-                        f"leak of the {name} {first:g}{share}",
-                        "1 - 2^-k: 0.5, 0.75, 0.875, 0.9375, ...",
-                        _LEAKS[name].format(nearest),
-                        source,
-                    )
-                )
-        findings += _firing_findings(graph, layer, profile)
+    findings += _firing_findings(layer, is_output, profile)
     return findings
 
 
-def _firing_findings(graph: ChipGraph, layer: Layer, profile: ChipProfile) -> list[Finding]:
-    findings, is_output = [], layer is graph.output
+def _firing_findings(layer: Layer, is_output: bool, profile: ChipProfile) -> list[Finding]:
+    findings = []
     key = "neuron.output_spikes" if is_output else "neuron.hidden_spikes"
     most = int(profile.value(key))
     if layer.reset != "subtract":

@@ -17,10 +17,15 @@ from .page import render_page
 _JSON: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False}
 
 
-def write_report(report: dict[str, Any], folder: str | Path) -> tuple[Path, Path]:
+def write_report(report: dict[str, Any], folder: str | Path, prefix: str = "") -> tuple[Path, Path]:
     """Write both files into `folder`, which is made if it is not there.
 
     Both are drawn before the first is written.
+
+    Args:
+        report: what `build_report` gave.
+        folder: where they go.
+        prefix: what their names begin with, e.g. `own.` for `own.report.json`.
 
     Returns:
         the paths of `report.json` and `report.html`.
@@ -28,7 +33,8 @@ def write_report(report: dict[str, Any], folder: str | Path) -> tuple[Path, Path
     Raises:
         OutputError: if the folder or a file cannot be written.
     """
-    return _write_both(folder, "report", json.dumps(report, indent=2, **_JSON), render_page(report))
+    content = json.dumps(report, indent=2, **_JSON)
+    return _write_both(folder, f"{prefix}report", content, render_page(report))
 
 
 def write_comparison(comparison: dict[str, Any], folder: str | Path) -> tuple[Path, Path]:
@@ -77,12 +83,10 @@ def check_output(folder: str | Path, files: Sequence[str]) -> None:
             raise OutputError(f"cannot write '{path}': it is not a file. Name another folder.")
 
 
-def write_neurobench(results: dict[str, Any], folder: Path) -> Path:
+def write_neurobench(results: dict[str, Any], path: Path) -> None:
     """Write `neurobench.json` as NeuroBench writes it, into a folder that is there.
 
     Raises:
         OutputError: if the file cannot be written.
     """
-    path = folder / "neurobench.json"
     write_file(path, json.dumps(results, indent=4) + "\n")
-    return path

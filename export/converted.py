@@ -19,7 +19,7 @@ from .float32_files import allowed
 from .foldings.flow import Flow
 from .foldings.timestep import with_timestep
 from .for_reader import ReaderExport, export_for_reader, meaning_of, reader_named
-from .graph_proof import GraphInput, compare_paired, graph_source, load_input
+from .graph_proof import GraphInput, compare_paired, completed, graph_source, load_input
 from .nir_export import Export
 from .proof import Proof, as_read, title_of
 from .sources import GraphSource
@@ -61,6 +61,7 @@ def convert_graph(
     """
     reader = reader_named(reader_name)
     refuse_beyond_nir(graph, f"cannot write '{title}' for {reader.title}")
+    given = completed(given, graph)
     metadata, dt = read_metadata(graph), known_timestep(graph) or given.dt
     inference, dataset = load_input(metadata, given, dt, input_shape(graph), title)
     source = graph_source(graph, inference.dt, title)

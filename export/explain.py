@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import h5py
 import nir
 
-from mpo_snn.errors import GraphError
+from mpo_snn.errors import ExportError, GraphError
 from mpo_snn.graph.check import check_timestep
 from mpo_snn.graph.kinds import kind_of
 from mpo_snn.graph.metadata import known_timestep, read_metadata, refuse_beyond_nir
@@ -22,7 +22,8 @@ from .nir_export import DEFAULT_DT
 from .readers import READERS, Reader
 from .readers.finding import Finding, merged
 
-Verdict = Literal["exact", "exact after a step", "different", "not at all"]
+Exact = Literal["exact", "exact after a step"]
+Verdict = Literal[Exact, "different", "not at all"]
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,15 @@ class Explanation:
         verdict: against what the file means.
         findings: how it differs or why it fails, and notes.
         after: code to run after loading where the verdict asks for it.
+        own_file: verdict on the file that `mpo-export --reader NAME` writes of the same network,
+            where this one is not exact; None where there is none.
     """
 
     reader: Reader
     verdict: Verdict
     findings: tuple[Finding, ...]
     after: str
+    own_file: Exact | None
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,26 @@ def _explained(
         found = [f for f in found if f.severity == "fails"]
     elif "different" in severities:
         verdict = "different"
-    return Explanation(reader, verdict, tuple(found), after if verdict.startswith("exact") else "")
+    if verdict.startswith("exact"):
+        return Explanation(reader, verdict, tuple(found), after, None)
+    own_file = _own_file(reader, meant)
+    if own_file is not None:
+        step = ", with a step after loading" if own_file == "exact after a step" else ""
+        helps = f"a file of its own: mpo-export --reader {reader.name}, exact{step}"
+        found = [replace(f, help="") for f in found]
+        found[0] = replace(found[0], help=helps)
+    return Explanation(reader, verdict, tuple(found), "", own_file)
+
+
+def _own_file(reader: Reader, meant: Flow) -> Exact | None:
+    """Verdict on the file for this reader that the exporter makes of what the file means."""
+    try:
+        folded = reader.fold(meant)
+    except ExportError:
+        return None
+    if _fault_of_nir(folded):
+        return None
+    return "exact after a step" if reader.after(folded.stands_for) else "exact"
 
 
 def _file_faults(path: str | Path, graph: nir.NIRGraph) -> dict[str, list[Finding]]:
@@ -123,11 +146,9 @@ def _file_faults(path: str | Path, graph: nir.NIRGraph) -> dict[str, list[Findin
         faults["all"].append(
             Finding("", "nested graphs were not measured", "fails", "write it without subgraphs")
         )
-    try:
-        nir.NIRGraph(copy.deepcopy(graph.nodes), list(graph.edges), type_check=True)
-    except Exception as error:  # whatever nir's own check raises stops every reader
-        reason = " ".join(str(error).split()) or type(error).__name__
-        faults["all"].append(Finding("", f"nir refuses to read it: {reason}", "fails"))
+    fault = _fault_of_nir(graph)
+    if fault:
+        faults["all"].append(Finding("", f"nir refuses to read it: {fault}", "fails"))
     with h5py.File(path) as file:
         if _stores_v_reset(file["node"]):
             faults["1.0.4"].append(
@@ -139,6 +160,15 @@ def _file_faults(path: str | Path, graph: nir.NIRGraph) -> dict[str, list[Findin
                 )
             )
     return faults
+
+
+def _fault_of_nir(graph: nir.NIRGraph | Flow) -> str:
+    """Why nir itself refuses a graph; "" where it does not."""
+    try:
+        nir.NIRGraph(copy.deepcopy(dict(graph.nodes)), list(graph.edges), type_check=True)
+    except Exception as error:  # whatever nir's own check raises stops every reader
+        return " ".join(str(error).split()) or type(error).__name__
+    return ""
 
 
 def _stores_v_reset(group: h5py.Group) -> bool:

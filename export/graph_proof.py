@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nir
 
 from mpo_snn.data.dataset import Dataset
 from mpo_snn.data.for_graph import load_for_graph
 from mpo_snn.errors import RecipeError
-from mpo_snn.graph.metadata import GraphMetadata, known_timestep, read_metadata
+from mpo_snn.graph.metadata import (
+    GraphMetadata,
+    known_timestep,
+    known_timesteps,
+    read_metadata,
+)
 from mpo_snn.graph.shapes import input_shape
 from mpo_snn.inference import Inference, resolve_inference
 
@@ -69,7 +74,7 @@ def prove_graph(
         RecipeError: naming all that neither the first file nor the caller says.
         ExportError: if the two cannot be compared.
     """
-    metadata = read_metadata(first)
+    metadata, given = read_metadata(first), completed(given, first)
     steps = [_timestep(graph, given.dt) for graph in (first, second)]
     shape = input_shape(first)
     inference, dataset = load_input(metadata, given, steps[0], shape, titles[0])
@@ -91,6 +96,13 @@ def prove_graph(
     # Weights, gain and threshold may be scaled against each other, and every spike be the same.
     told = (f"{line} The spikes decide." for line in differences)
     return Proof(equivalence, (), (*notes, *told))
+
+
+def completed(given: GraphInput, graph: nir.NIRGraph) -> GraphInput:
+    """What is given, with the timesteps that a file of another program states."""
+    if given.timesteps is not None or read_metadata(graph) is not None:
+        return given
+    return replace(given, timesteps=known_timesteps(graph))
 
 
 def load_input(

@@ -67,7 +67,14 @@ def values_beyond(expected: Array, found: Array, tolerance: float | Array) -> st
         return ""
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
     where = f"[{', '.join(map(str, index))}]" if index else "the only one"
+    one, other = told_apart(float(found[index]), float(expected[index]))
     return (
-        f"differs in {int(wrong.sum())} of {expected.size} values, first {where}:"
-        f" {found[index]:.9g}, expected {expected[index]:.9g}."
+        f"differs in {int(wrong.sum())} of {expected.size} values, first {where}: {one}, expected"
+        f" {other}."
     )
+
+
+def told_apart(one: float, other: float) -> tuple[str, str]:
+    """Two numbers in as many digits as tell them apart, 9 or more."""
+    texts = ((f"{one:.{digits}g}", f"{other:.{digits}g}") for digits in range(9, 18))
+    return next((pair for pair in texts if pair[0] != pair[1]), (f"{one!r}", f"{other!r}"))

@@ -1,7 +1,8 @@
 """How a graph is to be run: what its file says, completed by what the user says.
 
 Files of this project carry their own timesteps, dt, encoding, readout and data set; what the user
-gives goes before that. For a foreign file nothing is guessed: what is missing is asked for.
+gives goes before that. For a foreign file nothing is guessed: the numbers "dt" and "timesteps" of
+its metadata are taken (`mpo_snn.graph.metadata`), everything else is asked for.
 """
 
 from __future__ import annotations

@@ -308,12 +308,29 @@ class MPONeuron(nn.Module):
             state["record"] = self.record.fresh()
         return state
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Load widths per channel into a layer that has one number yet."""
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        *args: Any,
+    ) -> None:
+        """Load widths per channel into a layer that has one number yet; take snnTorch's neurons.
+
+        A checkpoint of snnTorch's neuron has a threshold, but neither width nor height: the layer
+        keeps the fresh ones.
+        """
         found = state_dict.get(prefix + "width")
         if found is not None and found.dim() == 1 and self.width.dim() == 0:
             self.put("width", self.width.expand(found.shape))
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, *args
+        )
+        own = {prefix + "width", prefix + "height"}
+        if prefix + "threshold" in state_dict and not own & state_dict.keys():
+            missing_keys[:] = [key for key in missing_keys if key not in own]
 
     @torch.no_grad()
     def put(self, name: str, values: Tensor) -> None:

@@ -62,7 +62,7 @@ def _body(argv: list[str]) -> int:
     output = Path(args.output) if args.output else source.folder(profile.name)
     if not args.check:
         check_folder(output, source.path)
-    graph = _checked(source, profile)
+    graph = _checked(source, profile, argv)
     if graph is None:
         return ANSWER_IS_NO
     if args.check and can_quantize(profile):
@@ -87,26 +87,31 @@ def _tell(args: Any, parser: CommandParser) -> int:
     return OK
 
 
-def _checked(source: Source, profile: ChipProfile) -> ChipGraph | None:
+def _checked(source: Source, profile: ChipProfile, argv: list[str]) -> ChipGraph | None:
     """The layers, if the chip's check has nothing against them; what it found is printed."""
     from rich.console import Console
 
     from mpo_snn.cli.deploy_view import check_view
     from mpo_snn.deploy.check import check_graph_on_chip
+    from mpo_snn.deploy.own_network import result_for_own
 
     checked = check_graph_on_chip(
         source.graph, profile, source.inference, behaviour=source.behaviour
     )
+    result = checked.result if source.is_of_run else result_for_own(checked.result)
     console = Console(highlight=False, soft_wrap=True)
-    console.print(check_view(checked.result, profile, str(source.path)))
+    console.print(check_view(result, profile, str(source.path)))
     if checked.graph is not None:
         return checked.graph
     print()
     if not checked.is_whole:
-        print("note   no chip has such layers; rules of this one are checked once they can be read")
-    print(
-        f"next   mpo-train RECIPE --target {shlex.quote(profile.name)} trains inside what it can do"
-    )
+        print(
+            "note   no chip has such layers; what this one asks of connections and sizes is checked"
+            " once they can be read"
+        )
+    again = f"change the network, train and export it, {shlex.join([NAME, *argv])}"
+    recipe = f"mpo-train RECIPE --target {shlex.quote(profile.name)} trains inside what it can do"
+    print(f"next   {recipe if source.is_of_run else again}")
     return None
 
 
@@ -125,6 +130,7 @@ def _deploy(
     from mpo_snn.deploy.deployment import deploy
     from mpo_snn.deploy.directory import write_directory
     from mpo_snn.deploy.files import deployment_files, manifest_of
+    from mpo_snn.deploy.own_network import advice_for_own
     from mpo_snn.deploy.quantized import UnfitError
     from mpo_snn.deploy.record import report_of
 
@@ -133,7 +139,7 @@ def _deploy(
             tell(f"loading {source.inference.dataset}", 0)
             deployment = deploy(graph, profile, *_data(source, args), advance, tell)
     except UnfitError as error:
-        tell_error(NAME, str(error))
+        tell_error(NAME, str(error) if source.is_of_run else advice_for_own(str(error)))
         return ANSWER_IS_NO
     command = shlex.join([NAME, *argv])
     report = report_of(deployment, str(source.path), command, source.inference.dt)
@@ -172,7 +178,11 @@ def _parser() -> CommandParser:
     add("source", nargs="?", metavar="RUN_OR_FILE", help="run directory or NIR file")
     add("--target", metavar="NAME", help="chip (--list shows them), or a .toml file of your own")
     add("--check", action="store_true", help="check only: findings and resources, nothing written")
-    add("--output", metavar="DIR", help="where it goes; default: deploy-TARGET beside the graph")
+    add(
+        "--output",
+        metavar="DIR",
+        help="where it goes; default: deploy-TARGET in the run, beside own.nir own.deploy-TARGET",
+    )
     add("--samples", type=int, metavar="N", help="measure on this many test samples; default all")
     add(
         "--calibration",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import UsageError
+from mpo_snn.cli.left_beside import prefix_of
 from mpo_snn.deploy.read_layers import EVENTS
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Source:
         inference: how it is run.
         data_path: where its data is; None where nobody said.
         missing: options that a deployment needs and a check does not, which nobody gave.
+        is_of_run: whether a recipe stands behind it, so that settings of recipes are advice.
     """
 
     path: Path
@@ -45,11 +47,12 @@ class Source:
     inference: Inference
     data_path: str | None
     missing: tuple[str, ...] = ()
+    is_of_run: bool = True
 
     def folder(self, target: str) -> Path:
         """Where a deployment goes unless somebody says."""
         home = self.path if self.path.is_dir() else self.path.parent
-        return home / f"deploy-{target}"
+        return home / f"{prefix_of(self.path)}deploy-{target}"
 
 
 def read_source(args: Any) -> Source:
@@ -85,22 +88,28 @@ def _from_run(path: Path, args: Any) -> Source:
 
 def _from_file(path: Path, args: Any) -> Source:
     from mpo_snn.export.for_reader import meaning_of
-    from mpo_snn.graph.metadata import behaviour_of, known_timestep, read_metadata
+    from mpo_snn.graph.metadata import (
+        behaviour_of,
+        known_timestep,
+        known_timesteps,
+        read_metadata,
+    )
     from mpo_snn.graph.read import read_graph
     from mpo_snn.inference import resolve_inference
-    from mpo_snn.training.rundir import data_path_beside
+    from mpo_snn.training.rundir import RECIPE, data_path_beside
 
     graph = read_graph(path)
     metadata = read_metadata(graph)
     dt = known_timestep(graph) if args.dt is None else args.dt
-    missing = _missing(args, metadata, dt)
+    timesteps = known_timesteps(graph) if args.timesteps is None else args.timesteps
+    missing = _missing(args, metadata, timesteps, dt)
     needed = [flag for flag in missing if not args.check or flag in _OF_A_CHECK]
     if needed:
         raise UsageError(f"'{path}' does not say how to run it; please give {', '.join(needed)}.")
     inference = resolve_inference(
         metadata,
         dataset="" if _DATA in missing else args.data,  # what is missing plays no part in a check
-        timesteps=1 if _TIMESTEPS in missing else args.timesteps,
+        timesteps=1 if _TIMESTEPS in missing else timesteps,
         dt=dt,
         encoding=args.encoding,
         readout="spike_count" if _READOUT in missing else args.readout,
@@ -110,16 +119,19 @@ def _from_file(path: Path, args: Any) -> Source:
     graph = meaning_of(graph)
     if args.reset is not None:
         behaviour = _all_reset(graph, args.reset)
-    return Source(path, graph, metadata, behaviour, inference, where, tuple(missing))
+    of_run = any((home / RECIPE).is_file() for home in path.resolve().parents[:2])
+    return Source(path, graph, metadata, behaviour, inference, where, tuple(missing), of_run)
 
 
-def _missing(args: Any, metadata: GraphMetadata | None, dt: float | None) -> list[str]:
+def _missing(
+    args: Any, metadata: GraphMetadata | None, timesteps: int | None, dt: float | None
+) -> list[str]:
     """What neither the file nor the user says; each with what a chip takes."""
     if metadata is not None:
         return [_DATA] if args.data is None and metadata.dataset is None else []
     wanted = {
         _DATA: args.data,
-        _TIMESTEPS: args.timesteps,
+        _TIMESTEPS: timesteps,
         _DT: dt,
         _ENCODING: args.encoding,
         _READOUT: args.readout,

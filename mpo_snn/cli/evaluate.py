@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpo_snn.cli.command import OK, CommandParser, UsageError, run_command
+from mpo_snn.cli.left_beside import prefix_of
 from mpo_snn.cli.scaling_options import add_scaling_options
 from mpo_snn.profiles.energy import DEFAULT_PROFILE, load_energy_profile, profile_names
 
@@ -60,38 +61,39 @@ def _evaluate(args: Any, command: str) -> int:
     from mpo_snn.evaluation.console import console_view
     from mpo_snn.evaluation.write import check_output, write_neurobench, write_report
 
-    folder = _folder(args)
-    extra = ("neurobench.json",) if args.format == "neurobench" else ()
-    check_output(folder, ("report.json", "report.html", *extra))
+    folder, prefix = _place(args)
+    neurobench = f"{prefix}neurobench.json"
+    extra = (neurobench,) if args.format == "neurobench" else ()
+    check_output(folder, (f"{prefix}report.json", f"{prefix}report.html", *extra))
     found = report_of(args, args.graph, command)
-    json_path, html_path = write_report(found.report, folder)
+    json_path, html_path = write_report(found.report, folder, prefix)
     written = [json_path, html_path]
     if found.neurobench is not None:
-        written.append(write_neurobench(found.neurobench, html_path.parent))
+        written.append(folder / neurobench)
+        write_neurobench(found.neurobench, written[-1])
     Console(highlight=False, soft_wrap=True).print(console_view(found.report))
     print("\nwrote  " + "\n       ".join(map(str, written)))
     print(f"next   open {html_path} in a browser")
     return OK
 
 
-def _folder(args: Any) -> Path:
-    """Where the report goes: beside the graph, but never over the report of a deployment.
+def _place(args: Any) -> tuple[Path, str]:
+    """Folder and prefix of the report: beside the graph, after its name; or the folder asked for.
 
     Raises:
-        UsageError: if the folder that was asked for holds a deployment.
+        UsageError: if it would replace the report of a deployment.
     """
     from mpo_snn.deploy.directory import MANIFEST
 
-    beside = Path(args.graph).parent
-    if args.output is None:
-        is_deployment = (beside / MANIFEST).is_file()
-        return beside / f"evaluation-{Path(args.graph).stem}" if is_deployment else beside
-    if (Path(args.output) / MANIFEST).is_file():
+    beside = args.output is None
+    folder = Path(args.graph).parent if beside else Path(args.output)
+    prefix = prefix_of(args.graph) if beside else ""
+    if not prefix and (folder / MANIFEST).is_file():
         raise UsageError(
-            f"--output is '{args.output}', which holds a deployment with a report of its own: name"
-            " another folder."
+            f"cannot write the report into '{folder}', which holds a deployment with a report of"
+            " its own: name another folder with --output."
         )
-    return Path(args.output)
+    return folder, prefix
 
 
 def _compare(args: Any, command: str, parser: CommandParser) -> int:
@@ -145,8 +147,9 @@ def _parser() -> CommandParser:
         "mpo-evaluate",
         "GRAPH [--data NAME] [--data.path PATH] [--profile NAME] [--output DIR]",
         "Run a data set's test split through a NIR file: accuracy, spike density, exact synaptic\n"
-        "operations, energy. Writes report.json and report.html. What the file does not say\n"
-        "(files of this project say everything) is given by the options.",
+        "operations, energy. Writes report.json and report.html; beside own.nir, own.report.json\n"
+        "and own.report.html. What the file does not say (files of this project say everything)\n"
+        "is given by the options.",
         _EXAMPLE,
     )
     add = parser.add_argument

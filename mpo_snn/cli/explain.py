@@ -33,7 +33,7 @@ def print_explanation(path: str, dt: float | None) -> None:
         if reader.after:
             print(f"\nafter loading in {reader.reader.title}:")
             print("\n".join(f"    {line}" for line in reader.after.splitlines()))
-    print("\nA run gets a file that is exact for a reader: mpo-export RUN --reader NAME")
+    print("\nA run or any NIR file becomes one that is exact: mpo-export RUN|FILE --reader NAME")
 
 
 def _add_rows(table: Table, explanation: Explanation) -> None:

@@ -26,7 +26,7 @@ def export_file(args: Any, parser: CommandParser) -> int:
     from mpo_snn.export.converted import convert_graph
     from mpo_snn.export.reader_file import write_reader_file
     from mpo_snn.export.readers import READERS
-    from mpo_snn.graph.metadata import read_metadata
+    from mpo_snn.graph.metadata import known_timesteps, read_metadata
     from mpo_snn.graph.read import read_graph
 
     source = Path(args.run)
@@ -41,7 +41,9 @@ def export_file(args: Any, parser: CommandParser) -> int:
             f" them); what each would do with it as it is: mpo-export --explain {source}"
         )
     graph = read_graph(source)
-    given = graph_input(source, read_metadata(graph), args)
+    metadata = read_metadata(graph)
+    given = graph_input(source, metadata, args)
+    steps = args.timesteps or known_timesteps(graph) or 1  # of the input in the code that is shown
 
     def write(reader: Reader, output: Path) -> Attempt:
         made = convert_graph(graph, str(source), reader.name, given)
@@ -52,7 +54,7 @@ def export_file(args: Any, parser: CommandParser) -> int:
 
     if args.reader == "all":
         output = Path(args.output or source)
-        return export_all(write, output, given.timesteps or _timesteps(graph))
+        return export_all(write, output, steps)
     if args.reader not in READERS:
         raise UsageError(f"unknown --reader '{args.reader}': choose one of {', '.join(READERS)}.")
     output = Path(args.output or source.with_suffix(f".{args.reader}{source.suffix}"))
@@ -63,13 +65,5 @@ def export_file(args: Any, parser: CommandParser) -> int:
         return ANSWER_IS_NO
     path = f" --data.path {args.data_path}" if args.data_path else ""
     print(f"next   mpo-evaluate {output}{path}")
-    print_loading(made.export, output, given.timesteps or _timesteps(graph))
+    print_loading(made.export, output, steps)
     return OK if made.proof.is_equal else ANSWER_IS_NO
-
-
-def _timesteps(graph: Any) -> int:
-    """Of one inference, as a file of ours says; another says it by `--timesteps`."""
-    from mpo_snn.graph.metadata import read_metadata
-
-    metadata = read_metadata(graph)
-    return 1 if metadata is None else metadata.timesteps

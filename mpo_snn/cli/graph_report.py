@@ -43,7 +43,7 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
     from mpo_snn.evaluation.setting import departures, resolve_setting
     from mpo_snn.export.for_reader import meaning_of
     from mpo_snn.graph.freed_memory import keep_freed_memory
-    from mpo_snn.graph.metadata import known_timestep, read_metadata
+    from mpo_snn.graph.metadata import known_timestep, known_timesteps, read_metadata
     from mpo_snn.graph.read import read_graph
     from mpo_snn.graph.shapes import input_shape
     from mpo_snn.training.rundir import data_beside
@@ -59,7 +59,7 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
             metadata,
             what=f"'{graph_file}'",
             dataset=args.data,
-            timesteps=args.timesteps,
+            timesteps=known_timesteps(graph) if args.timesteps is None else args.timesteps,
             dt=known_timestep(graph) if args.dt is None else args.dt,
             encoding=args.encoding,
             readout=args.readout,

@@ -19,7 +19,10 @@ MOST_CHANNELS = 4
 
 
 def read(path: Path, part: PartName) -> Images:
-    """One split: images (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or floating point.
+    """One split: images (N, H, W), (N, H, W, C) or (N, C, H, W), or features (N, F).
+
+    They are uint8 or floating point. Features become a row of one channel, (N, 1, 1, F), as events
+    of channels are.
 
     Raises:
         DataError: if the file is damaged, or an array is missing or has a shape or type of its own.
@@ -28,8 +31,8 @@ def read(path: Path, part: PartName) -> Images:
     found = []
     if x.dtype != np.uint8 and x.dtype.kind != "f":
         found.append(f"x_{part} is {x.dtype}, allowed are uint8 and floating point.")
-    if x.ndim not in (3, 4):
-        found.append(f"x_{part} has shape {x.shape}, allowed is (N, H, W) or (N, H, W, C).")
+    if x.ndim not in (2, 3, 4):
+        found.append(f"x_{part} has shape {x.shape}, allowed is (N, F), (N, H, W) or (N, H, W, C).")
     elif x.ndim == 4 and min(x.shape[1], x.shape[3]) > MOST_CHANNELS:
         found.append(
             f"x_{part} has shape {x.shape}: which axis is that of the channels? Allowed are"
@@ -75,9 +78,11 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> list[NDArray[np.generic]]
 
 
 def _channels_first(x: NDArray[np.generic]) -> Tensor:
-    """(N, C, H, W) from any of the three layouts, of which the few channels tell."""
+    """(N, C, H, W) from any of the three layouts, of which the few channels tell, or features."""
     with np.errstate(over="ignore"):  # an infinity is told where values are checked
         stored = torch.from_numpy(x if x.dtype == np.uint8 else x.astype(np.float32))
+    if stored.ndim == 2:
+        return stored[:, None, None]
     if stored.ndim == 3:
         return stored[:, None]
     if stored.shape[1] > MOST_CHANNELS:

@@ -182,7 +182,9 @@ def _timestep_faults(graph: nir.NIRGraph, dt: float) -> list[str]:
                 findings.append(
                     f"{field} of {name!r} ({kind}) is {tau[short].min():g} s, shorter than "
                     f"dt = {dt:g} s ({short.sum()} of {tau.size} values); "
-                    f"an Euler step needs {field} >= dt"
+                    f"an Euler step needs {field} >= dt: give the dt that the file was made for,"
+                    f" of {tau[short].min():g} s or less, or raise {field}; with another dt the"
+                    " same file leaks another share in a step"
                 )
             elif not float(tau.max(initial=0.0)) <= dt * _MOST_STEPS:
                 findings.append(

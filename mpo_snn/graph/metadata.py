@@ -172,6 +172,17 @@ def known_timestep(graph: nir.NIRGraph) -> float | None:
     return None
 
 
+def known_timesteps(graph: nir.NIRGraph) -> int | None:
+    """Return the number of timesteps that the graph's metadata states, None if it states none.
+
+    It may be that of another program, as long as it is a whole number above 0 called "timesteps".
+    """
+    steps = np.asarray(graph.metadata.get("timesteps"))
+    if steps.size == 1 and steps.dtype.kind in "iuf" and steps.item() >= 1:
+        return int(steps.item()) if float(steps.item()).is_integer() else None
+    return None
+
+
 def _same_number(value: Any, expected: Any) -> bool:
     array = np.asarray(value)
     return array.size == 1 and array.dtype.kind in "iuf" and bool(array.item() == expected)

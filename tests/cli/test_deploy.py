@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nir
@@ -135,6 +136,36 @@ def test_a_deployment_is_deployed_again_and_its_files_are_read(work, monkeypatch
     assert verify.main(["run", f"{folder}/quantized.nir", "--samples", "40"]) in (0, 1)
     assert evaluate.main([f"{folder}/quantized.nir", "--samples", "20"]) == 0
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_advice_is_for_recipes_where_one_is_and_for_arguments_where_none_is(
+    work, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(work)
+    told, own = {}, "in a network of your own: "
+    for source in ("run", "run/model.nir", "foreign.nir"):
+        if source == "run/model.nir":
+            shutil.copy("run/deploy-xylo-audio3/float.nir", source)
+        options = FOREIGN.split() if source == "foreign.nir" else []
+        assert deploy.main([source, "--target", "speck-2e", "--check", *options]) == 1
+        told[source] = capsys.readouterr().out
+    Path("run/model.nir").unlink()
+    for source in ("run", "run/model.nir"):
+        assert "--neuron.beta 1" in told[source] and "mpo-train RECIPE" in told[source]
+        assert own not in told[source]
+    assert f'{own}MPOLeaky(beta=1, input_gain="unit")' in told["foreign.nir"]
+    assert "mpo-train" not in told["foreign.nir"] and "--neuron.beta 1" in told["foreign.nir"]
+    assert "train and export it, mpo-deploy foreign.nir --target speck-2e" in told["foreign.nir"]
+
+
+def test_deployments_of_two_files_in_a_folder_stand_side_by_side(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("one", "two")):
+        write_foreign(tmp_path / f"{name}.nir", factor=1.0 + number)
+        line = f"{name}.nir --target loihi-1 FOREIGN --samples 10 --calibration 4"
+        assert deploy.main(words(line)) == 0
+    folders = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
+    assert folders == ["one.deploy-loihi-1", "two.deploy-loihi-1"]
 
 
 def test_the_next_line_of_a_check_can_be_copied(work, monkeypatch, capsys) -> None:

@@ -18,7 +18,7 @@ def test_the_report_of_a_deployment_stays(tmp_path, capsys) -> None:
     before = hashlib.sha256((folder / "report.json").read_bytes()).hexdigest()
     assert evaluate([str(folder / "quantized.nir"), "--samples", "20"]) == 0
     assert hashlib.sha256((folder / "report.json").read_bytes()).hexdigest() == before
-    assert (folder / "evaluation-quantized" / "report.html").is_file()
+    assert (folder / "quantized.report.html").is_file()
     capsys.readouterr()
     assert evaluate([str(folder / "float.nir"), "--output", str(folder)]) == 2
     assert "holds a deployment" in capsys.readouterr().err

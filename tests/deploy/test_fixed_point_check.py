@@ -109,12 +109,33 @@ def test_what_differs_is_a_warning(graph, target, told):
     assert told in warning.found
 
 
+def test_of_many_leaks_the_worst_is_told_with_their_number_and_range():
+    (layer,) = one(beta=0.5)
+    leaks = torch.linspace(0.5, 0.9, layer.size, dtype=torch.float64).reshape(layer.shape)
+    graph = replace(one(beta=0.5), layers=(replace(layer, beta=leaks),))
+    (warning,) = check_fixed_point(graph, design(neurons=9, synapses=9)).warnings
+    shifts = [1 - 2.0**-k for k in range(1, 8)]
+    off = {float(x): min(shifts, key=lambda y: abs(x - y)) for x in leaks.flatten()}
+    worst = max(off, key=lambda x: abs(x - off[x]))
+    told = f"beta = {worst:.4g} becomes {off[worst]:.4g}, the worst of {layer.size} leaks from"
+    assert f"{told} 0.5 to 0.9" in warning.found
+
+
+def test_another_reset_is_told_once_whatever_the_leak():
+    """That the design leaks instead of at a spike is moot where it resets otherwise anyway."""
+    graph = one(reset="subtract", beta=0.5)
+    (finding,) = check_fixed_point(graph, design()).findings
+    assert "--neuron.reset zero" in finding.fix
+    (finding,) = check_fixed_point(graph, design(reset="subtract")).findings
+    assert "--neuron.reset" not in finding.fix and "--neuron.beta 1" in finding.fix
+
+
 def test_all_findings_are_told_at_once():
     graph = mixed(0, reset="subtract", most_spikes=2)
     slow = replace(graph.layers[0], alpha=torch.full((3, 3, 3), 0.5, dtype=torch.float64))
     graph = replace(graph, layers=(slow, *graph.layers[1:]))
     findings = check_fixed_point(graph, design(neurons=3)).findings
-    assert len(findings) == 1 + 3 * 3 + 1
+    assert len(findings) == 1 + 3 * 2 + 1
     assert {finding.where for finding in findings} == {"maps", "inner", "last", "network"}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import nir
 import numpy as np
 import pytest
@@ -171,12 +173,61 @@ def test_rules_of_the_chip_are_told_along_where_all_layers_can_be_read() -> None
     assert checked.result.usage
 
 
-def test_rules_of_the_chip_wait_for_layers_that_cannot_be_read() -> None:
+INFERENCE = Inference("digits", T, DT, "counts", "spike_count")
+
+
+def told(graph: nir.NIRGraph, chip: str) -> set[tuple[str, str]]:
+    """What a chip's check finds: place, and the setting that would help."""
+    checked = check_graph_on_chip(graph, load_chip_profile(chip), INFERENCE)
+    assert checked.graph is None
+    return {
+        (x.where, re.sub(r".*?--(\S+) ?(\w*).*", r"\1 \2", x.fix)) for x in checked.result.findings
+    }
+
+
+def test_rules_for_neurons_are_told_of_layers_that_cannot_be_read_as_a_whole() -> None:
+    """On Speck: the pool, and of every layer the late reset and the leak."""
+    late = {"reset": "subtract", "reset_timing": "next"}
+    broken = nn.AvgPool2d(3, 1), nn.Flatten(), nn.Linear(8, 3)
+    found = told(graph_of(*broken, lif(**late), nn.Linear(3, 3), lif(**late)), "speck-2e")
+    advice = ("neuron.reset_timing step", "neuron.beta 1")
+    wanted = {(name, fix) for name in ("3", "5") for fix in advice}
+    assert found == wanted | {("2", "train with stride equal to the kernel and padding 0")}
+
+
+def test_rules_for_neurons_are_told_of_layers_without_reset() -> None:
     graph = graph_of(nn.Flatten(), nn.Linear(32, 3), lif(), nn.Linear(3, 3), lif(reset="none"))
-    inference = Inference("digits", T, DT, "counts", "spike_count")
-    checked = check_graph_on_chip(graph, load_chip_profile("xylo-audio3"), inference)
-    assert checked.graph is None and not checked.is_whole
-    assert len(checked.result.findings) == 1
+    checked = check_graph_on_chip(graph, load_chip_profile("xylo-audio3"), INFERENCE)
+    assert not checked.is_whole
+    found = told(graph, "xylo-audio3")
+    assert {fix for where, fix in found if where == "4"} == {
+        "neuron.reset subtract",
+        "neuron.model synaptic",
+    }
+    assert ("2", "neuron.most_spikes 31") in found
+
+
+@pytest.mark.parametrize(
+    ("chip", "fixes"),
+    [
+        ("loihi-1", {"neuron.reset zero"}),
+        ("fpga", {"neuron.reset zero"}),
+        ("speck-2e", {"neuron.reset_timing step", "neuron.beta 1"}),
+        ("spinnaker2", {"neuron.reset_timing step"}),
+    ],
+)
+def test_a_late_subtraction_is_told_where_the_chip_subtracts(chip: str, fixes: set[str]) -> None:
+    """A chip that resets to zero has one finding against it: another reset has no lateness."""
+    late = lif(reset="subtract", reset_timing="next")
+    found = told(graph_of(nn.Flatten(), nn.Linear(32, 3), late), chip)
+    assert {fix for _, fix in found if fix.startswith("neuron.")} == fixes
+
+
+def test_advice_follows_until_nothing_is_found() -> None:
+    """The one finding of Loihi is the whole way: the network that it asks for fits."""
+    fits = graph_of(nn.Flatten(), nn.Linear(32, 3), lif(reset="zero"))
+    checked = check_graph_on_chip(fits, load_chip_profile("loihi-1"), INFERENCE)
+    assert checked.result.findings == ()
 
 
 def test_a_layer_of_too_many_ways_is_not_read_by_halves() -> None:

@@ -124,6 +124,19 @@ def test_the_form_of_neurobench_is_of_one_graph(model, capsys):
     assert message == "--format neurobench is of one graph; leave out --compare."
 
 
+def test_reports_of_two_files_in_a_folder_stand_side_by_side(model, tmp_path):
+    other = tmp_path / "other.nir"
+    other.write_bytes(model.ours.read_bytes())
+    assert main([str(model.ours), "--samples", "20"]) == 0
+    assert main([str(other), "--samples", "30", "--format", "neurobench"]) == 0
+    for prefix, samples in (("", 20), ("other.", 30)):
+        report = json.loads((tmp_path / f"{prefix}report.json").read_text())
+        assert report["summary"]["samples"] == samples
+        assert (tmp_path / f"{prefix}report.html").is_file()
+    assert (tmp_path / "other.neurobench.json").is_file()
+    assert not (tmp_path / "neurobench.json").exists()
+
+
 def test_options_go_before_the_file(model, tmp_path, capsys):
     words = "--timesteps 2 --readout sum --batch_size 50 --recompute_input --data digits"
     argv = [str(model.ours), *words.split(), "--output", str(tmp_path / "there")]
@@ -140,7 +153,7 @@ def test_options_go_before_the_file(model, tmp_path, capsys):
 def test_foreign_file_equals_ours_once_told(model, tmp_path, capsys):
     told = "--data digits --timesteps 3 --dt 1e-4 --encoding direct --readout mean".split()
     assert main([str(model.foreign), *told]) == 0
-    report = json.loads((tmp_path / "report.json").read_text())
+    report = json.loads((tmp_path / "foreign.report.json").read_text())
     assert report["summary"]["correct"] == model.right
     assert "no metadata" in report["warnings"][0]
     assert report["summary"]["equivalence"] == "not recorded"
@@ -263,13 +276,13 @@ def test_a_foreign_file_with_its_timestep_and_its_own_scaling(model, tmp_path, c
     del nodes["flatten"]
     nodes["fc"] = nir.Affine(nodes["fc"].weight / 16, nodes["fc"].bias)
     names = ["input", "fc", "lif", "readout", "output"]
-    flat = nir.NIRGraph(nodes, list(pairwise(names)), metadata={"dt": DT})
-    nir.write(tmp_path / "flat.nir", flat)
-    told = "--data digits --timesteps 3 --encoding direct --readout mean --input-scale 16".split()
+    stated = {"dt": DT, "timesteps": TIMESTEPS}
+    nir.write(tmp_path / "flat.nir", nir.NIRGraph(nodes, list(pairwise(names)), metadata=stated))
+    told = "--data digits --encoding direct --readout mean --input-scale 16".split()
     assert main([str(tmp_path / "flat.nir"), *told]) == 0
-    report = json.loads((tmp_path / "report.json").read_text())
+    report = json.loads((tmp_path / "flat.report.json").read_text())
     assert report["summary"]["correct"] == model.right
-    assert report["setting"]["dt_s"] == DT
+    assert (report["setting"]["dt_s"], report["setting"]["timesteps"]) == (DT, TIMESTEPS)
     assert report["warnings"][0].endswith("to values in [0, 1]), (1, 8, 8) as (64,).")
     capsys.readouterr()
     refused = error_of(capsys, tmp_path / "flat.nir", *told, "--input-scale", 0)

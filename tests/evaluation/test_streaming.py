@@ -57,7 +57,7 @@ def evaluate(tmp_path, monkeypatch):
         monkeypatch.setattr(for_graph, "load_for_graph", lambda *_, **__: dataset)
         command = [str(tmp_path / "graph.nir"), *f"{RUN} --batch-size {BATCH} {mode}".split()]
         assert main(command) == 0
-        return json.loads((tmp_path / "report.json").read_text())
+        return json.loads((tmp_path / "graph.report.json").read_text())
 
     return run
 

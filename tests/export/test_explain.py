@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from interop.graphs import DT, dense, lif, recurrent
-from mpo_snn.errors import GraphError
+from mpo_snn.errors import ExportError, GraphError
 from mpo_snn.export.explain import explain_file
 from mpo_snn.export.foldings.flow import Flow
+from mpo_snn.export.for_reader import export_for_reader
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.export.nir_file import write_nir
 from mpo_snn.export.readers import READERS
@@ -65,6 +66,29 @@ def test_a_subtraction_written_for_snntorch_is_another_network_in_norse(tmp_path
     assert "reset_delay" in explained["snntorch"].after
     assert explained["norse"].verdict == "different"
     assert any("instead of by subtraction" in f.what for f in explained["norse"].findings)
+
+
+@pytest.mark.parametrize(
+    "reset", [("zero", "step"), ("subtract", "next"), ("subtract", "step"), ("none", "step")]
+)
+def test_a_file_of_its_own_is_told_where_the_exporter_writes_one(reset, tmp_path) -> None:
+    network, _ = settled(Dense, reset=reset[0], reset_timing=reset[1])
+    export = export_nir(network, Dense.input_shape, DT)
+    write_nir(tmp_path / "plain.nir", export.graph)
+    for told in explain_file(tmp_path / "plain.nir").readers:
+        try:
+            after = export_for_reader(export, told.reader, DT).after
+            own = "exact after a step" if after else "exact"
+        except ExportError:
+            own = None
+        assert told.own_file == (None if told.verdict.startswith("exact") else own)
+        helps = [finding.help for finding in told.findings if finding.help]
+        if told.own_file is not None:
+            (line,) = helps
+            assert f"mpo-export --reader {told.reader.name}, exact" in line
+            assert ("step after loading" in line) == (own == "exact after a step")
+        if told.reader.name == "snntorch" and reset[0] == "subtract":
+            assert told.own_file == "exact after a step"
 
 
 def test_foreign_files(tmp_path) -> None:

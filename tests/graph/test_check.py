@@ -301,7 +301,8 @@ def test_timestep() -> None:
     assert find_faults(candidate) == []
     assert one(find_faults(candidate, 1e-4)) == (
         "tau of 'n' (LIF) is 2e-05 s, shorter than dt = 0.0001 s (1 of 2 values); "
-        "an Euler step needs tau >= dt"
+        "an Euler step needs tau >= dt: give the dt that the file was made for, of 2e-05 s or less,"
+        " or raise tau; with another dt the same file leaks another share in a step"
     )
     with pytest.raises(GraphError, match="does not fit the timestep: tau of 'n'"):
         check_timestep(candidate, 1e-4)

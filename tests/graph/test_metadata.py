@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import nir
+import numpy as np
 import pytest
 
 from mpo_snn.errors import GraphError
@@ -14,6 +15,7 @@ from mpo_snn.graph.metadata import (
     KEY,
     GraphMetadata,
     known_timestep,
+    known_timesteps,
     read_metadata,
     write_metadata,
 )
@@ -73,6 +75,17 @@ def test_foreign_graphs_have_none() -> None:
     for useless in ("soon", -1, 0, float("nan"), [1, 2]):
         graph.metadata["dt"] = useless
         assert known_timestep(graph) is None
+
+
+def test_timesteps_of_foreign_graphs() -> None:
+    graph = chain((2,), n=li())
+    assert known_timesteps(graph) is None
+    for stated in (7, 7.0, np.array([7]), np.int64(7)):
+        graph.metadata["timesteps"] = stated
+        assert known_timesteps(graph) == 7
+    for useless in ("seven", 0, -3, 7.5, float("nan"), float("inf"), [1, 2], True, None):
+        graph.metadata["timesteps"] = useless
+        assert known_timesteps(graph) is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from mpo_snn.data import load_dataset
+from mpo_snn.data.fit import fit_dataset
 from mpo_snn.data.framing import Events, frame
 from mpo_snn.data.part import stratified_order
 from mpo_snn.data.settings import DataSettings
@@ -55,6 +57,32 @@ def test_npz_pixels_are_scaled_when_asked_for(tmp_path: Path) -> None:
     assert torch.equal(data.train_x[[3, 1]], expected)
     assert torch.equal(data.test_y, torch.arange(20) % 10)
     assert data.input_scaling == "value / 255"
+
+
+def test_features_are_a_row_that_flattens_to_what_was_written(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    x_train, x_test = (random.normal(size=(n, 6)).astype(np.float32) for n in (40, 20))
+    data = load_dataset(
+        DataSettings("archive", write_npz(tmp_path, x_train=x_train, x_test=x_test))
+    )
+    assert data.input_shape == (1, 1, 6)
+    assert torch.equal(data.train_x[[3, 1]].flatten(1), torch.from_numpy(x_train[[3, 1]]))
+    fitted = fit_dataset(data, (6,))
+    assert torch.equal(fitted.test_x[:20], torch.from_numpy(x_test))
+
+
+def test_the_split_of_digits_is_the_one_that_the_docs_give() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    (code,) = (
+        block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "load_d" in block
+    )
+    names: dict[str, Any] = {}
+    exec(code, names)
+    data = load_dataset("digits")
+    for part, x, y in (("train", data.train_x, data.train_y), ("test", data.test_x, data.test_y)):
+        expected = torch.tensor(names[f"{part}_x"], dtype=torch.float32)
+        assert torch.equal(x[: len(y)].flatten(1), expected)
+        assert y.tolist() == names[f"{part}_y"].tolist()
 
 
 def test_normalized_pixels_have_the_published_statistics_taken_out(tmp_path: Path) -> None:
