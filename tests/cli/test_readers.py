@@ -153,7 +153,7 @@ def test_a_portable_file_has_code_for_each_of_its_readers(conv, tmp_path, capsys
 def test_a_file_is_explained_and_all_is_listed(tmp_path, capsys) -> None:
     file = tmp_path / "foreign.nir"
     file.touch()
-    assert export.main([str(file), "--reader", "norse"]) == 2
+    assert export.main([str(file)]) == 2
     assert f"mpo-export --explain {file}" in capsys.readouterr().err
     assert export.main(["--list"]) == 0
     assert "all" in capsys.readouterr().out.split()
