@@ -50,7 +50,7 @@ class Export:
 
 def export_nir(
     network: nn.Module,
-    input_shape: Sequence[int],
+    input_shape: Sequence[int] | int,
     dt: float = DEFAULT_DT,
     plain_reset: bool = False,
     keep_convolutions: bool = False,
@@ -60,7 +60,7 @@ def export_nir(
 
     Args:
         network: plain torch.nn and MPO neurons; it is not modified.
-        input_shape: shape of one sample, without batch and time.
+        input_shape: shape of one sample, without batch and time; a number is one axis.
         dt: timestep in seconds.
         plain_reset: the user's word that a reset by subtraction may be written as a plain LIF,
             which is a different neuron.
@@ -70,7 +70,7 @@ def export_nir(
             does beyond NIR; for deployment.
 
     Raises:
-        ExportError: naming all that has no form in NIR.
+        ExportError: naming all that has no form in NIR; if the network does not run on a sample.
         UnrollError: if forward is not one timestep.
     """
     if not 0.0 < dt < float("inf"):

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mpo_snn.errors import ExportError
@@ -24,6 +23,7 @@ from mpo_snn.unroll import Unrolled
 
 from . import draft as d
 from .draft import Array, Draft, Node, Shape
+from .sample_shapes import find_shapes, sample_shape, shape_of
 
 _SUPPORTED = (
     "AdaptiveAvgPool2d (whole windows), AvgPool2d (mean, or sum with divisor_override=1),"
@@ -32,7 +32,7 @@ _SUPPORTED = (
 )
 
 
-def read_network(network: nn.Module, input_shape: Sequence[int]) -> Draft:
+def read_network(network: nn.Module, input_shape: Sequence[int] | int) -> Draft:
     """The draft of a network in eval mode, all values in float64; the network is not touched.
 
     Args:
@@ -45,9 +45,10 @@ def read_network(network: nn.Module, input_shape: Sequence[int]) -> Draft:
     """
     if isinstance(network, Unrolled):
         network = network.network
-    network = copy.deepcopy(network).cpu().double().eval()
+    input_shape = sample_shape(input_shape)
     graph = trace_timestep(network)
-    _propagate_shapes(network, graph, input_shape)
+    network = copy.deepcopy(network).cpu().double().eval()
+    find_shapes(network, graph, input_shape)
     nodes: dict[str, Node] = {}
     edges: list[tuple[str, str]] = []
     names: dict[fx.Node, str] = {}
@@ -79,7 +80,7 @@ def read_network(network: nn.Module, input_shape: Sequence[int]) -> Draft:
                 nodes[name] = _convert(network, node, nodes[inputs[0]].shape, names)
             except ExportError as error:
                 findings.append(str(error))
-                nodes[name] = d.Identity(_shape(node))
+                nodes[name] = d.Identity(shape_of(node))
             names[node] = name
             edges += [(source, name) for source in inputs]
     if findings:
@@ -96,7 +97,7 @@ def _convert(network: nn.Module, node: fx.Node, shape: Shape, names: dict[fx.Nod
         terms = node.args
         if node.kwargs or not all(isinstance(term, fx.Node) for term in terms):
             raise ExportError(f"addition '{node.name}' has a constant or scaled term: use a bias.")
-        return d.Addition(_shape(node), tuple(names[term] for term in terms))  # type: ignore[index]
+        return d.Addition(shape_of(node), tuple(names[term] for term in terms))  # type: ignore[index]
     if node.target in (operator.mul, torch.mul, "mul"):
         numbers = [term for term in node.args if isinstance(term, int | float)]
         if len(numbers) != 1:
@@ -104,9 +105,9 @@ def _convert(network: nn.Module, node: fx.Node, shape: Shape, names: dict[fx.Nod
                 f"product '{node.name}' of two tensors has no form in NIR: only a number times a"
                 " tensor has."
             )
-        return d.Multiplication(_shape(node), float(numbers[0]))
+        return d.Multiplication(shape_of(node), float(numbers[0]))
     if node.target in (torch.flatten, "flatten"):
-        return _flatten(node.name, shape, _shape(node))
+        return _flatten(node.name, shape, shape_of(node))
     if node.target is F.avg_pool2d:
         raise ExportError(f"F.avg_pool2d '{node.name}': use the layer nn.AvgPool2d for export.")
     what = getattr(node.target, "__name__", str(node.target))
@@ -114,7 +115,7 @@ def _convert(network: nn.Module, node: fx.Node, shape: Shape, names: dict[fx.Nod
 
 
 def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> Node:
-    out = _shape(node)
+    out = shape_of(node)
     if isinstance(layer, KLIF):
         raise ExportError(
             f"layer '{name}' (KLIF) has no form in NIR: no neuron there scales and rectifies its"
@@ -247,26 +248,6 @@ def _flatten_layer(name: str, layer: nn.Flatten, shape: Shape, out: Shape) -> No
     if start == 0:
         return _flatten(name, shape, out)
     return d.Flatten(out, shape, start - 1, -1 if end == len(shape) else end - 1)
-
-
-def _propagate_shapes(network: nn.Module, graph: fx.Graph, input_shape: Sequence[int]) -> None:
-    module = fx.GraphModule(network, graph)
-    extra = [None for node in graph.nodes if node.op == "placeholder"][1:]
-    x = torch.zeros(1, *input_shape, dtype=torch.float64)
-    try:
-        with torch.no_grad():
-            ShapeProp(module).propagate(x, *extra)
-    except RuntimeError as error:
-        raise ExportError(
-            f"cannot export: the network does not run on one sample of shape {tuple(input_shape)}:"
-            f" {str(error).splitlines()[0]}"
-        ) from error
-
-
-def _shape(node: fx.Node) -> Shape:
-    meta = node.meta["tensor_meta"]
-    meta = meta if hasattr(meta, "shape") else meta[0]
-    return tuple(int(n) for n in meta.shape[1:])
 
 
 def _first(output: Any) -> fx.Node:
