@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from mpo_snn.neurons import MPONeuron
 from mpo_snn.rivals.klif import KLIF
 from mpo_snn.scale import Scale
 from mpo_snn.synaptic import MPOSynaptic
+from mpo_snn.timestep_state import first_of
 from mpo_snn.trace import ADDITIONS, trace_timestep
 from mpo_snn.unroll import Unrolled
 
@@ -59,14 +61,9 @@ def read_network(network: nn.Module, input_shape: Sequence[int] | int) -> Draft:
                 names[node] = "input"
                 nodes["input"] = d.Input(tuple(input_shape))
         elif node.op == "output":
-            source = _first(node.args[0])
-            if source not in names:
-                raise ExportError(
-                    f"cannot export {type(network).__name__}: the first thing that its forward"
-                    " returns is a membrane; return logits or spikes first, states may follow."
-                )
-            nodes["output"] = d.Output(nodes[names[source]].shape)
-            edges.append((names[source], "output"))
+            source = _source(first_of(node.args[0]), nodes, names)
+            nodes["output"] = d.Output(nodes[source].shape)
+            edges.append((source, "output"))
         elif node.target is operator.getitem:
             if node.args[1] == 0:
                 names[node] = names[node.args[0]]
@@ -250,10 +247,15 @@ def _flatten_layer(name: str, layer: nn.Flatten, shape: Shape, out: Shape) -> No
     return d.Flatten(out, shape, start - 1, -1 if end == len(shape) else end - 1)
 
 
-def _first(output: Any) -> fx.Node:
-    while isinstance(output, tuple | list):
-        output = output[0]
-    return output  # type: ignore[no-any-return]
+def _source(output: fx.Node, nodes: dict[str, Node], names: dict[fx.Node, str]) -> str:
+    """Name of the node that the network is read out by; a neuron may be by its membrane."""
+    if output in names:
+        return names[output]
+    name = names[output.args[0]]  # type: ignore[index]
+    neuron = nodes[name]
+    if isinstance(neuron, d.Neuron):  # else it was refused, and stands for another
+        nodes[name] = replace(neuron, gives="membrane")
+    return name
 
 
 def _free_name(name: str, taken: dict[str, Node]) -> str:

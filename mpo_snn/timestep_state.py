@@ -107,6 +107,18 @@ def output_findings(network: nn.Module, node: fx.Node) -> list[str]:
     ]
 
 
+def membrane_read(network: nn.Module, graph: fx.Graph) -> str | None:
+    """Name of the neuron whose membrane is the first thing that forward returns, if one is."""
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    found = first_of(output.args[0])
+    if not isinstance(found, fx.Node) or found.target is not operator.getitem:
+        return None
+    neuron = neuron_of(network, found.args[0])
+    if neuron is None or found.args[1] != len(neuron.states):
+        return None
+    return str(found.args[0].target)  # type: ignore[union-attr]
+
+
 def first_of(output: Any) -> Any:
     """The first thing of what forward returns, out of however many tuples."""
     while isinstance(output, tuple | list) and output:
