@@ -165,6 +165,20 @@ def late_loops(flow: Flow) -> list[Finding]:
     return findings
 
 
+def split_outputs(flow: Flow) -> list[Finding]:
+    """An Output that adds up several nodes, for readers that give them back one by one."""
+    return [
+        Finding(
+            name,
+            f"what {', '.join(repr(source) for source in flow.sources(name))} give is not added up",
+            "different",
+            "a Scale of ones in front of the Output",
+        )
+        for name in flow.flat.outputs
+        if len(flow.sources(name)) > 1
+    ]
+
+
 def two_node_loops(flow: Flow) -> list[Finding]:
     """Loops of one neuron layer and one dense layer."""
     return [
