@@ -106,11 +106,11 @@ class _Reading:
                 f"whole numbers of events: encoding {', '.join(EVENTS)}",
                 "train with --encoding counts, or on frames of events",
             )
-        shown = self.wiring.membranes_shown()
-        if shown:
+        membranes = self.wiring.membranes_shown()
+        if membranes:
             self._find(
                 self.wiring.end,
-                f"an output that is the membrane of '{shown[0]}'",
+                f"an output that is the membrane of '{membranes[0]}'",
                 "spikes, which are all that chips give",
                 "return the spikes of that layer first and count them (--readout spike_count)",
             )

@@ -65,7 +65,7 @@ def shape_of(node: fx.Node) -> Shape:
 
 
 def _is_size(size: Any) -> bool:
-    return isinstance(size, int | np.integer) and not isinstance(size, bool) and size > 0
+    return isinstance(size, int | np.integer) and not isinstance(size, bool) and int(size) > 0
 
 
 class _Run(fx.Interpreter):

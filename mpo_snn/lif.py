@@ -111,6 +111,7 @@ def carried(spk: Tensor, v: Tensor, p: LIFParameters) -> Tensor:
         v less what is reset within the step; v itself where the reset comes one step later.
     """
     if not p.fires_once:
+        assert p.reset != "none", "neurons of several spikes reset"
         return reset_after(v, spk.detach(), p.threshold, p.reset, p.lower)
     if p.reset_timing == "next" or p.reset == "none":
         return v
@@ -125,7 +126,6 @@ def _several_spikes_step(
     drive = current if p.input_gain == "unit" else (1.0 - p.beta) * current
     v = p.beta * state + drive
     n = fire(v, p.threshold, p.most_spikes, p.slope, p.scale, p.surrogate)
-    assert p.reset != "none", "neurons of several spikes reset"
     return n, v, carried(n, v, p)
 
 

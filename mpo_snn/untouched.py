@@ -47,7 +47,7 @@ class _Memory:
     """What one module holds."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.attributes = dict(module.__dict__)
+        self.attributes, self.buffers = dict(module.__dict__), dict(module._buffers)
         self.contents = {
             key: value.copy()
             for key, value in self.attributes.items()
@@ -62,7 +62,7 @@ class _Memory:
 
     def assigned(self, module: nn.Module) -> dict[str, Any]:
         """Attributes and buffers that are not what they were."""
-        before = {**self.attributes, **self.contents["_buffers"]}
+        before = {**self.attributes, **self.buffers}
         now = {**module.__dict__, **module._buffers}
         gone = object()
         return {key: value for key, value in now.items() if value is not before.get(key, gone)}
