@@ -69,14 +69,7 @@ def trace_timestep(network: nn.Module) -> fx.Graph:
     try:
         with untouched(network) as assigned:
             graph = tracer.trace(network)
-    except (
-        fx.proxy.TraceError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-        AttributeError,
-        NameError,
-    ) as error:
+    except Exception as error:  # whatever the network's own forward raises
         raise UnrollError(f"{what}: {explain(error)}") from error
     write_reshapes_as_flatten(graph)
     kept = [name for name, value in assigned.values.items() if _holds_a_proxy(value)]

@@ -139,6 +139,10 @@ def breaks(net: Base, x: Tensor) -> Any:
     return net.missing(x)
 
 
+def runs_over(net: Base, x: Tensor) -> Any:
+    return net.out(net.loose[1](x))
+
+
 def unpacks_spikes(net: Base, x: Tensor) -> Any:
     return net.out(net.lif(net.fc(x))[0])
 
@@ -194,6 +198,7 @@ def passes_by_keyword(net: Base, x: Tensor) -> Any:
         (scales, "the tensor 'scale' .*is not supported", "net.scale"),
         (strays, "no submodule of it .*nn.ModuleList", "net.loose[0](x)"),
         (breaks, "has no attribute 'missing'", "net.missing"),
+        (runs_over, "list index out of range", "net.loose[1](x)"),
         (unpacks_spikes, "neuron 'lif' .*keeps its own state", "[0]"),
         (changes_its_input, "in place .*changes 'x'.*x = x \\+ y", "x += 1.0"),
         (drops_a_change, "in place .*changes 'fc'", "current.add_(1.0)"),
