@@ -181,7 +181,7 @@ def _loop_findings(network: nn.Module, graph: fx.Graph) -> list[str]:
 def _operation_findings(network: nn.Module, graph: fx.Graph) -> list[str]:
     by_place: dict[str, dict[str, None]] = {}
     for node in graph.nodes:
-        name = _refused_operation(node)
+        name = _refused_operation(network, node)
         if node.users and all(is_state_of(network, node, user) for user in node.users):
             continue  # told with the neuron
         if name is not None:
@@ -192,7 +192,7 @@ def _operation_findings(network: nn.Module, graph: fx.Graph) -> list[str]:
     ]
 
 
-def _refused_operation(node: fx.Node) -> str | None:
+def _refused_operation(network: nn.Module, node: fx.Node) -> str | None:
     if node.op == "get_attr":
         return f"the tensor '{node.target}'"
     if node.op == "call_method":
@@ -200,9 +200,7 @@ def _refused_operation(node: fx.Node) -> str | None:
     if node.op != "call_function" or node.target in PER_SAMPLE_FUNCTIONS:
         return None
     if node.target is operator.getitem:
-        source = node.args[0]
-        is_layer = isinstance(source, fx.Node) and source.op == "call_module"
-        return None if is_layer else "indexing"
+        return None if neuron_of(network, node.args[0]) else "indexing"
     if node.target is getattr:
         return f".{node.args[1]}"
     return f"{getattr(node.target, '__name__', node.target)}()"

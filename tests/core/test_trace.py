@@ -123,6 +123,10 @@ def indexes(net: Base, x: Tensor) -> Any:
     return net.out(net.lif(net.fc(x[0])))
 
 
+def indexes_a_layer(net: Base, x: Tensor) -> Any:
+    return net.out(net.lif(net.fc(x)[0]))
+
+
 def pools(net: Base, x: Tensor) -> Any:
     return net.out(net.lif(F.max_pool2d(x, 2)))
 
@@ -194,6 +198,7 @@ def passes_by_keyword(net: Base, x: Tensor) -> Any:
         (reshapes, r"\.view\(\) .*not supp.* for other reshapes write x.flatten\(1\)", "x.view("),
         (averages, r"\.mean\(\) .*is not supported in a timestep\. Supp", "x.mean(0)"),
         (indexes, "indexing .*is not supported", "x[0]"),
+        (indexes_a_layer, "indexing .*is not supported", "net.fc(x)[0]"),
         (pools, r"max_pool2d\(\) .*is not supported", "F.max_pool2d"),
         (scales, "the tensor 'scale' .*is not supported", "net.scale"),
         (strays, "no submodule of it .*nn.ModuleList", "net.loose[0](x)"),
