@@ -54,6 +54,21 @@ class LayerWiring:
             if name in self.neurons:
                 return name
 
+    def membranes_shown(self) -> list[str]:
+        """The membranes that leave the graph as they are, or less what a spike takes off."""
+        return [
+            name
+            for name in self._wiring.sources[self.end]
+            if self._wiring.kind(name) in ("I", "LI", "CubaLI")
+        ]
+
+    def without_shown(self) -> list[str]:
+        """`unread` without the membranes that leave the graph, and their synapses."""
+        shown = self.membranes_shown()
+        parts = [*shown, *(source for name in shown for source in self._wiring.sources[name])]
+        told = tuple(f"node {name!r} (" for name in parts)
+        return [line for line in self.unread if not line.startswith(told)]
+
     def order(self, output: str | None) -> list[str]:
         """The layers in the order in which they run, that of the output last."""
         flat = self._wiring.flat

@@ -104,7 +104,7 @@ class _Reading:
         self.options = NeuronOptions(dt, torch.float64, False, False, "sigmoid", 0.5)
         self.findings = [
             Finding("network", line, "IF, LIF and CubaLIF neurons", "train with such neurons")
-            for line in self.wiring.unread
+            for line in self.wiring.without_shown()
         ]
 
     def read(self, timesteps: int, encoding: str, readout: str) -> ReadGraph:
@@ -122,6 +122,15 @@ class _Reading:
                 f"whole numbers of events: encoding {', '.join(EVENTS)}",
                 "train with --encoding counts, or on frames of events",
             )
+        membranes = self.wiring.membranes_shown()
+        if membranes:
+            self._find(
+                self.wiring.end,
+                f"an output that is the membrane of '{membranes[0]}'",
+                "spikes, which are all that chips give",
+                "return the spikes of that layer first and count them (--readout spike_count)",
+            )
+            return ReadGraph(None, tuple(self.findings))
         output = self._output()
         default = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)

@@ -7,7 +7,8 @@ of a node are zero; the constants of neurons (leaks, thresholds, gains, delays) 
 within a layer, as many values as differ: one a channel if all neurons of a channel share it, none
 if the whole layer does. 4 bytes are those of float32, in which graphs are run here; files keep
 float64 for their proof, and what integers take on a chip is in the report of its deployment. A
-Scale that carries a reset alone repeats the threshold and stores nothing.
+Scale that carries a reset alone, or takes the threshold off a membrane that is read, repeats the
+threshold and stores nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 from mpo_snn.graph.kinds import ELEMENTWISE_ARRAYS, kind_of
 
-from .roles import SYNAPTIC, reset_feedback
+from .roles import SYNAPTIC, predecessors, reset_feedback, successors
 
 if TYPE_CHECKING:
     from mpo_snn.graph.inline import FlatGraph
@@ -64,9 +65,9 @@ class Parameters:
 
 def count_parameters(flat: FlatGraph) -> dict[str, Parameters]:
     """What each node of a graph stores (the rule at the top)."""
-    feedback = reset_feedback(flat)
+    repeated = reset_feedback(flat) | _read_outs(flat)
     return {
-        name: Parameters() if name in feedback else _stored(node)
+        name: Parameters() if name in repeated else _stored(node)
         for name, node in flat.nodes.items()
     }
 
@@ -94,6 +95,19 @@ def _stored(node: Any) -> Parameters:
         return Parameters(int(np.size(node.weight)), int(bias.size) if np.any(bias) else 0)
     arrays = (np.asarray(getattr(node, name)) for name in ELEMENTWISE_ARRAYS.get(kind, ()))
     return Parameters(neuron_constants=sum(map(_values_that_differ, arrays)))
+
+
+def _read_outs(flat: FlatGraph) -> frozenset[str]:
+    """Scale nodes of minus the threshold between a Threshold and the Output."""
+    sources, targets = predecessors(flat.edges), successors(flat.edges)
+    found = set()
+    for name, node in flat.nodes.items():
+        if kind_of(node) != "Scale" or targets[name] != flat.outputs or len(sources[name]) != 1:
+            continue
+        before = flat.nodes[sources[name][0]]
+        if kind_of(before) == "Threshold" and np.array_equal(-node.scale, before.threshold):
+            found.add(name)
+    return frozenset(found)
 
 
 def _values_that_differ(array: Any) -> int:

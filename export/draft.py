@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ class Input(Node):
 
 @dataclass(frozen=True)
 class Output(Node):
-    """Where logits or spikes go out."""
+    """Where logits, spikes or membranes go out."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class Neuron(Node):
     alpha is the leak of the synapse in front of the membrane (`mpo_snn.synapse`), if there is one.
     The units are what one volt here is called in NIR, where the layer came from there; they change
     how it is written and nothing that it does. Several spikes a step and a lowest membrane, in
-    volt, are those of `mpo_snn.multi_spike`; NIR states neither.
+    volt, are those of `mpo_snn.multi_spike`; NIR states neither. What others see of the layer is
+    its spikes, or where the network is read out by it the membrane that a step returns.
     """
 
     beta: Array
@@ -130,6 +132,7 @@ class Neuron(Node):
     synapse_unit: Array | None = None
     most_spikes: int = 1
     lower: float | None = None
+    gives: Literal["spikes", "membrane"] = "spikes"
 
     def expand(self, value: Array) -> Array:
         """A parameter at the full shape of the layer."""

@@ -45,12 +45,21 @@ IF_TAU_STEPS = 2.0**60
 
 @dataclass(frozen=True)
 class Expression:
-    """A neuron layer in NIR: its nodes and inner edges, where input enters and spikes leave."""
+    """A neuron layer in NIR.
+
+    Attributes:
+        nodes: by name.
+        edges: between them.
+        entry: where input enters.
+        spikes: the node that spikes; None if none does.
+        exits: what others see, added up.
+    """
 
     nodes: dict[str, nir.NIRNode]
     edges: list[tuple[str, str]]
     entry: str
-    spikes: str
+    spikes: str | None
+    exits: tuple[str, ...]
 
 
 def express_for_chip(name: str, neuron: Neuron, dt: float) -> tuple[Expression, NeuronBehaviour]:
@@ -68,7 +77,7 @@ def express_for_chip(name: str, neuron: Neuron, dt: float) -> tuple[Expression, 
             f"{neuron.reset_timing}, allowed is zero or subtract, in the step of the spike; train"
             " with --neuron.reset_timing step."
         )
-    unit = _unit(neuron, neuron.membrane_unit)
+    unit = unit_of(neuron, neuron.membrane_unit)
     threshold = neuron.expand(neuron.threshold) * unit
     if neuron.lower is not None and np.unique(unit).size > 1:
         raise ExportError(
@@ -78,7 +87,7 @@ def express_for_chip(name: str, neuron: Neuron, dt: float) -> tuple[Expression, 
     lower = None if neuron.lower is None else neuron.lower * float(unit.flat[0])
     node = _spiking(neuron, threshold, dt)
     behaviour = NeuronBehaviour(neuron.reset, neuron.most_spikes, lower)
-    return Expression({name: node}, [], name, name), behaviour
+    return Expression({name: node}, [], name, name, (name,)), behaviour
 
 
 def express_neuron(name: str, neuron: Neuron, dt: float, plain_reset: bool = False) -> Expression:
@@ -91,11 +100,12 @@ def express_neuron(name: str, neuron: Neuron, dt: float, plain_reset: bool = Fal
         plain_reset: write a reset by subtraction as a plain LIF, which resets to zero and is a
             different neuron. Only on the user's word.
     """
-    threshold = neuron.expand(neuron.threshold) * _unit(neuron, neuron.membrane_unit)
+    threshold = neuron.expand(neuron.threshold) * unit_of(neuron, neuron.membrane_unit)
     if neuron.reset == "zero" or (neuron.reset == "subtract" and plain_reset):
-        return Expression({name: _spiking(neuron, threshold, dt)}, [], name, name)
+        return Expression({name: _spiking(neuron, threshold, dt)}, [], name, name, (name,))
     if neuron.reset == "none" and _has_no_memory(neuron):
-        return Expression({name: nir.Threshold(threshold=threshold)}, [], name, name)
+        alone: dict[str, nir.NIRNode] = {name: nir.Threshold(threshold=threshold)}
+        return Expression(alone, [], name, name, (name,))
     membrane, reset, synapse = f"{name}.membrane", f"{name}.reset", f"{name}.synapse"
     share = neuron.expand(neuron.beta) if neuron.reset_timing == "step" else np.array(1.0)
     subtracts = neuron.reset == "subtract" and bool(share.any())
@@ -106,14 +116,18 @@ def express_neuron(name: str, neuron: Neuron, dt: float, plain_reset: bool = Fal
         nodes[synapse] = _leaky_integrator(neuron, neuron.alpha, dt, _synapse_gain(neuron))
         edges.append((synapse, membrane))
         entry = synapse
-    if neuron.alpha is not None and not subtracts:
-        nodes[membrane] = nir.CubaLI(**_synaptic_fields(neuron, dt))
-    else:
-        nodes[membrane] = _membrane(neuron, dt)
+    nodes[membrane] = _membrane(neuron, dt) if subtracts else membrane_node(neuron, dt)
     if subtracts:
         nodes[reset] = nir.Scale(scale=-share * threshold / _gain(nodes[membrane], dt))
         edges += [(name, reset), (reset, membrane)]
-    return Expression(nodes, edges, entry, name)
+    return Expression(nodes, edges, entry, name, (name,))
+
+
+def membrane_node(neuron: Neuron, dt: float) -> nir.NIRNode:
+    """The membrane of a layer by itself, its synapse included: I, LI or CubaLI."""
+    if neuron.alpha is not None:
+        return nir.CubaLI(**_synaptic_fields(neuron, dt))
+    return _membrane(neuron, dt)
 
 
 def integrates(neuron: Neuron) -> bool:
@@ -163,18 +177,19 @@ def _tau_and_r(neuron: Neuron, leak: Array, dt: float, gain: Array) -> tuple[Arr
     return tau, gain if neuron.input_gain == "decay" else gain * (tau / dt)
 
 
-def _unit(neuron: Neuron, unit: Array | None) -> Array:
+def unit_of(neuron: Neuron, unit: Array | None) -> Array:
+    """What one volt of the layer is in NIR, per neuron; 1 where nothing else is known."""
     return np.ones(neuron.shape) if unit is None else neuron.expand(unit)
 
 
 def _synapse_gain(neuron: Neuron) -> Array:
     """What the current is in NIR, in units of what it is here."""
-    return _unit(neuron, neuron.synapse_unit)
+    return unit_of(neuron, neuron.synapse_unit)
 
 
 def _membrane_gain(neuron: Neuron) -> Array:
     """What the membrane makes of a current in NIR, in units of what it makes of it here."""
-    return _unit(neuron, neuron.membrane_unit) / _synapse_gain(neuron)
+    return unit_of(neuron, neuron.membrane_unit) / _synapse_gain(neuron)
 
 
 def _gain(membrane: nir.NIRNode, dt: float) -> Array:

@@ -20,6 +20,7 @@ from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 from . import draft as d
 from .draft import Draft, Node
 from .fold_batchnorm import fold_batchnorm
+from .membrane_to_nir import express_membrane, membrane_findings
 from .merge_additions import merge_additions, remove_identities
 from .neuron_to_nir import Expression, express_for_chip, express_neuron, integrates
 from .read_network import read_network
@@ -37,7 +38,8 @@ class Export:
     Attributes:
         graph: the NIR graph, type-checked, without metadata; `write_nir` refuses one whose neurons
             do what NIR cannot state (`behaviour`) until `write_metadata` has said it.
-        spiking: neuron layer of the network -> node of the graph that spikes.
+        spiking: neuron layer of the network -> node of the graph that spikes; without a layer
+            that the network is read out by and that never resets, for nothing of it spikes.
         folds: what the passes did, one line each.
         notes: what the user must know of the form that was chosen, one line each.
         behaviour: what the nodes that spike do beyond NIR, where a chip was asked for.
@@ -52,7 +54,7 @@ class Export:
 
 def export_nir(
     network: nn.Module,
-    input_shape: Sequence[int],
+    input_shape: Sequence[int] | int,
     dt: float = DEFAULT_DT,
     plain_reset: bool = False,
     keep_convolutions: bool = False,
@@ -62,7 +64,7 @@ def export_nir(
 
     Args:
         network: plain torch.nn and MPO neurons; it is not modified.
-        input_shape: shape of one sample, without batch and time.
+        input_shape: shape of one sample, without batch and time; a number is one axis.
         dt: timestep in seconds.
         plain_reset: the user's word that a reset by subtraction may be written as a plain LIF,
             which is a different neuron.
@@ -72,12 +74,15 @@ def export_nir(
             does beyond NIR; for deployment.
 
     Raises:
-        ExportError: naming all that has no form in NIR.
+        ExportError: naming all that has no form in NIR; if the network does not run on a sample.
         UnrollError: if forward is not one timestep.
     """
     if not 0.0 < dt < float("inf"):
         raise ExportError(f"cannot export: dt is {dt:g} s, allowed is above 0.")
     draft = read_network(network, input_shape)
+    told = membrane_findings(draft, plain_reset, chip)
+    if told:
+        raise ExportError(f"cannot export {type(network).__name__}", told)
     if not chip:
         _refuse_several_spikes(draft)
     for run in PASSES:
@@ -92,6 +97,8 @@ def export_nir(
     for name, neuron in neurons.items():
         if chip:
             expressed[name], behaviour[name] = express_for_chip(name, neuron, dt)
+        elif neuron.gives == "membrane":
+            expressed[name] = express_membrane(name, neuron, dt)
         else:
             expressed[name] = express_neuron(name, neuron, dt, plain_reset)
     graph = _assemble(draft, expressed, type_check=not keep_convolutions)
@@ -99,7 +106,7 @@ def export_nir(
         graph.metadata[PENDING] = True
     return Export(
         graph=graph,
-        spiking={name: e.spikes for name, e in expressed.items()},
+        spiking={name: e.spikes for name, e in expressed.items() if e.spikes is not None},
         folds=(*draft.folds, *_leak_folds(neurons)),
         notes=() if chip else tuple(_notes(neurons, plain_reset)),
         behaviour=behaviour,
@@ -115,9 +122,13 @@ def _assemble(draft: Draft, expressed: dict[str, Expression], *, type_check: boo
         else:
             nodes[name] = _plain_node(node)
     entry = {name: e.entry for name, e in expressed.items()}
-    edges = [(a, entry.get(b, b)) for a, b in draft.edges]
+    exits = {name: e.exits for name, e in expressed.items()}
+    ways = [(exits.get(a, (a,)), a, entry.get(b, b)) for a, b in draft.edges]
+    edges = [(a, b) for found, a, b in ways if found == (a,)]
     for expression in expressed.values():
         edges += expression.edges
+    # Last, so that a membrane belongs to the node that spikes, not to what it is read out by.
+    edges += [(end, b) for found, a, b in ways if found != (a,) for end in found]
     return nir.NIRGraph(nodes=nodes, edges=edges, metadata={}, type_check=type_check)
 
 
@@ -216,8 +227,16 @@ def _leak_folds(neurons: dict[str, d.Neuron]) -> list[str]:
 
 
 def _notes(neurons: dict[str, d.Neuron], plain_reset: bool) -> list[str]:
-    notes = []
-    kinds = {(n.reset, n.reset_timing, n.alpha is not None) for n in neurons.values()}
+    notes = [
+        f"the output is the membrane of '{name}' in volt, not its spikes."
+        for name, neuron in neurons.items()
+        if neuron.gives == "membrane"
+    ]
+    kinds = {
+        (n.reset, n.reset_timing, n.alpha is not None)
+        for n in neurons.values()
+        if n.gives == "spikes" or n.reset != "none"
+    }
     for reset, timing, has_synapse in sorted(kinds):
         membrane = "CubaLI" if has_synapse else "LI"
         if reset == "subtract" and plain_reset:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mpo_snn.errors import ExportError
@@ -19,11 +19,13 @@ from mpo_snn.neurons import MPONeuron
 from mpo_snn.rivals.klif import KLIF
 from mpo_snn.scale import Scale
 from mpo_snn.synaptic import MPOSynaptic
+from mpo_snn.timestep_state import first_of
 from mpo_snn.trace import ADDITIONS, trace_timestep
 from mpo_snn.unroll import Unrolled
 
 from . import draft as d
 from .draft import Array, Draft, Node, Shape
+from .sample_shapes import find_shapes, sample_shape, shape_of
 
 _SUPPORTED = (
     "AdaptiveAvgPool2d (whole windows), AvgPool2d (mean, or sum with divisor_override=1),"
@@ -32,7 +34,7 @@ _SUPPORTED = (
 )
 
 
-def read_network(network: nn.Module, input_shape: Sequence[int]) -> Draft:
+def read_network(network: nn.Module, input_shape: Sequence[int] | int) -> Draft:
     """The draft of a network in eval mode, all values in float64; the network is not touched.
 
     Args:
@@ -45,9 +47,10 @@ def read_network(network: nn.Module, input_shape: Sequence[int]) -> Draft:
     """
     if isinstance(network, Unrolled):
         network = network.network
-    network = copy.deepcopy(network).cpu().double().eval()
+    input_shape = sample_shape(input_shape)
     graph = trace_timestep(network)
-    _propagate_shapes(network, graph, input_shape)
+    network = copy.deepcopy(network).cpu().double().eval()
+    find_shapes(network, graph, input_shape)
     nodes: dict[str, Node] = {}
     edges: list[tuple[str, str]] = []
     names: dict[fx.Node, str] = {}
@@ -58,14 +61,9 @@ def read_network(network: nn.Module, input_shape: Sequence[int]) -> Draft:
                 names[node] = "input"
                 nodes["input"] = d.Input(tuple(input_shape))
         elif node.op == "output":
-            source = _first(node.args[0])
-            if source not in names:
-                raise ExportError(
-                    f"cannot export {type(network).__name__}: the first thing that its forward"
-                    " returns is a membrane; return logits or spikes first, states may follow."
-                )
-            nodes["output"] = d.Output(nodes[names[source]].shape)
-            edges.append((names[source], "output"))
+            source = _source(first_of(node.args[0]), nodes, names)
+            nodes["output"] = d.Output(nodes[source].shape)
+            edges.append((source, "output"))
         elif node.target is operator.getitem:
             if node.args[1] == 0:
                 names[node] = names[node.args[0]]
@@ -79,7 +77,7 @@ def read_network(network: nn.Module, input_shape: Sequence[int]) -> Draft:
                 nodes[name] = _convert(network, node, nodes[inputs[0]].shape, names)
             except ExportError as error:
                 findings.append(str(error))
-                nodes[name] = d.Identity(_shape(node))
+                nodes[name] = d.Identity(shape_of(node))
             names[node] = name
             edges += [(source, name) for source in inputs]
     if findings:
@@ -96,7 +94,7 @@ def _convert(network: nn.Module, node: fx.Node, shape: Shape, names: dict[fx.Nod
         terms = node.args
         if node.kwargs or not all(isinstance(term, fx.Node) for term in terms):
             raise ExportError(f"addition '{node.name}' has a constant or scaled term: use a bias.")
-        return d.Addition(_shape(node), tuple(names[term] for term in terms))  # type: ignore[index]
+        return d.Addition(shape_of(node), tuple(names[term] for term in terms))  # type: ignore[index]
     if node.target in (operator.mul, torch.mul, "mul"):
         numbers = [term for term in node.args if isinstance(term, int | float)]
         if len(numbers) != 1:
@@ -104,9 +102,9 @@ def _convert(network: nn.Module, node: fx.Node, shape: Shape, names: dict[fx.Nod
                 f"product '{node.name}' of two tensors has no form in NIR: only a number times a"
                 " tensor has."
             )
-        return d.Multiplication(_shape(node), float(numbers[0]))
+        return d.Multiplication(shape_of(node), float(numbers[0]))
     if node.target in (torch.flatten, "flatten"):
-        return _flatten(node.name, shape, _shape(node))
+        return _flatten(node.name, shape, shape_of(node))
     if node.target is F.avg_pool2d:
         raise ExportError(f"F.avg_pool2d '{node.name}': use the layer nn.AvgPool2d for export.")
     what = getattr(node.target, "__name__", str(node.target))
@@ -114,7 +112,7 @@ def _convert(network: nn.Module, node: fx.Node, shape: Shape, names: dict[fx.Nod
 
 
 def _convert_layer(name: str, layer: nn.Module, node: fx.Node, shape: Shape) -> Node:
-    out = _shape(node)
+    out = shape_of(node)
     if isinstance(layer, KLIF):
         raise ExportError(
             f"layer '{name}' (KLIF) has no form in NIR: no neuron there scales and rectifies its"
@@ -249,30 +247,15 @@ def _flatten_layer(name: str, layer: nn.Flatten, shape: Shape, out: Shape) -> No
     return d.Flatten(out, shape, start - 1, -1 if end == len(shape) else end - 1)
 
 
-def _propagate_shapes(network: nn.Module, graph: fx.Graph, input_shape: Sequence[int]) -> None:
-    module = fx.GraphModule(network, graph)
-    extra = [None for node in graph.nodes if node.op == "placeholder"][1:]
-    x = torch.zeros(1, *input_shape, dtype=torch.float64)
-    try:
-        with torch.no_grad():
-            ShapeProp(module).propagate(x, *extra)
-    except RuntimeError as error:
-        raise ExportError(
-            f"cannot export: the network does not run on one sample of shape {tuple(input_shape)}:"
-            f" {str(error).splitlines()[0]}"
-        ) from error
-
-
-def _shape(node: fx.Node) -> Shape:
-    meta = node.meta["tensor_meta"]
-    meta = meta if hasattr(meta, "shape") else meta[0]
-    return tuple(int(n) for n in meta.shape[1:])
-
-
-def _first(output: Any) -> fx.Node:
-    while isinstance(output, tuple | list):
-        output = output[0]
-    return output  # type: ignore[no-any-return]
+def _source(output: fx.Node, nodes: dict[str, Node], names: dict[fx.Node, str]) -> str:
+    """Name of the node that the network is read out by; a neuron may be by its membrane."""
+    if output in names:
+        return names[output]
+    name = names[output.args[0]]  # type: ignore[index]
+    neuron = nodes[name]
+    if isinstance(neuron, d.Neuron):  # else it was refused, and stands for another
+        nodes[name] = replace(neuron, gives="membrane")
+    return name
 
 
 def _free_name(name: str, taken: dict[str, Node]) -> str:

@@ -113,8 +113,8 @@ class NetworkSource:
         self._copies: dict[torch.dtype, Unrolled] = {}
 
     def layers(self) -> list[str]:
-        """Names of the neuron layers."""
-        return list(self._network.neurons)
+        """Names of the neuron layers, without one that is read out by its membrane alone."""
+        return list(self._network.spiking)
 
     def limit(self, dtype: torch.dtype) -> int | None:
         """See `Source.limit`."""
@@ -129,9 +129,11 @@ class NetworkSource:
         v: dict[str, Tensor] = {}
 
         network = self._copies[dtype]
-        neurons = network.neurons
+        neurons = network.spiking
 
         def observe(name: str, spk: Tensor, membrane: Tensor) -> None:
+            if name not in neurons:
+                return
             kind = torch.int16 if neurons[name].most_spikes > 1 else torch.bool
             spikes[name], v[name] = spk.to(kind), neurons[name].in_units_of_nir(membrane)
 

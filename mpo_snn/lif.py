@@ -96,11 +96,28 @@ def lif_step(current: Tensor, state: Tensor, p: LIFParameters) -> tuple[Tensor, 
         v = v - fired * p.threshold
     x = v - p.threshold
     spk: Tensor = Spike.apply(x, p.slope, p.scale, p.surrogate)  # type: ignore[no-untyped-call]
-    if late or p.reset == "none":
-        return spk, v, v
+    return spk, v, carried(spk, v, p)
+
+
+def carried(spk: Tensor, v: Tensor, p: LIFParameters) -> Tensor:
+    """The state that a step carries on, which is the membrane that a layer returns.
+
+    Args:
+        spk: spikes, (*any, batch, *features); their own gradient does not pass.
+        v: membrane before reset within the step, same shape, in volt.
+        p: parameters.
+
+    Returns:
+        v less what is reset within the step; v itself where the reset comes one step later.
+    """
+    if not p.fires_once:
+        assert p.reset != "none", "neurons of several spikes reset"
+        return reset_after(v, spk.detach(), p.threshold, p.reset, p.lower)
+    if p.reset_timing == "next" or p.reset == "none":
+        return v
     if p.reset == "zero":
-        return spk, v, (1.0 - spk.detach()) * v
-    return spk, v, v - spk.detach() * p.threshold
+        return (1.0 - spk.detach()) * v
+    return v - spk.detach() * p.threshold
 
 
 def _several_spikes_step(
@@ -109,8 +126,7 @@ def _several_spikes_step(
     drive = current if p.input_gain == "unit" else (1.0 - p.beta) * current
     v = p.beta * state + drive
     n = fire(v, p.threshold, p.most_spikes, p.slope, p.scale, p.surrogate)
-    assert p.reset != "none", "neurons of several spikes reset"
-    return n, v, reset_after(v, n.detach(), p.threshold, p.reset, p.lower)
+    return n, v, carried(n, v, p)
 
 
 def lif_scan_reference(current: Tensor, p: LIFParameters) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mpo_snn.errors import MpoError, ShapeError
 from mpo_snn.kernels.scans import lif_scan, lif_scan_sampled, lif_spikes
-from mpo_snn.lif import InputGain, LIFParameters, Reset, ResetTiming, lif_step
+from mpo_snn.lif import InputGain, LIFParameters, Reset, ResetTiming, carried, lif_step
 from mpo_snn.membrane import Sample
 from mpo_snn.membrane_record import MembraneRecord
 from mpo_snn.neuron_values import (
@@ -223,6 +223,19 @@ class MPONeuron(nn.Module):
     def scan_spikes(self, current: Tensor) -> Tensor:
         """The spikes of `scan` alone, which saves memory: the membrane need not be kept."""
         return self._scan(current, want_membrane=False)[0]
+
+    def scan_membrane(self, current: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`scan`, and the membrane as single steps return it, in volt (`mpo_snn.lif.carried`).
+
+        Args:
+            current: as in `scan`.
+
+        Returns:
+            spikes, membrane before reset, and what is left of it after the reset within the step,
+            each of the shape of current.
+        """
+        spk, v = self.scan(current)
+        return spk, v, carried(spk, v, self.parameters_for(current.shape[1:]))
 
     def _scan(self, current: Tensor, want_membrane: bool) -> tuple[Tensor, Tensor | None]:
         if current.dim() < 2 or current.shape[0] == 0:

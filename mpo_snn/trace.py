@@ -14,9 +14,11 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from mpo_snn.errors import UnrollError
+from mpo_snn.flattening import write_reshapes_as_flatten
 from mpo_snn.scale import Scale
 from mpo_snn.timestep import ADDITIONS as ADDITIONS
 from mpo_snn.timestep import explain, findings_of
+from mpo_snn.untouched import untouched
 
 _OUT_OF_PLACE: dict[Any, Any] = {
     operator.iadd: operator.add,
@@ -53,7 +55,8 @@ class _Tracer(fx.Tracer):
 def trace_timestep(network: nn.Module) -> fx.Graph:
     """The network's forward as a graph: one placeholder that matters, layers, one output.
 
-    Operations in place become ordinary ones, which is the same where they are allowed at all.
+    Operations in place become ordinary ones, which is the same where they are allowed at all, and
+    `x.view(x.size(0), -1)` becomes `torch.flatten(x, 1)`. The network stays as it was.
 
     Raises:
         UnrollError: with every layer or operation that is not one timestep of per-sample layers
@@ -64,22 +67,23 @@ def trace_timestep(network: nn.Module) -> fx.Graph:
     if tracer.is_leaf_module(network, ""):
         raise UnrollError(f"{what}: it is a single layer; wrap it, e.g. in nn.Sequential.")
     try:
-        graph = tracer.trace(network)
-    except (
-        fx.proxy.TraceError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-        AttributeError,
-        NameError,
-    ) as error:
+        with untouched(network) as assigned:
+            graph = tracer.trace(network)
+    except Exception as error:  # whatever the network's own forward raises
         raise UnrollError(f"{what}: {explain(error)}") from error
-    findings = findings_of(network, graph)
+    write_reshapes_as_flatten(graph)
+    kept = [name for name, value in assigned.values.items() if _holds_a_proxy(value)]
+    findings = findings_of(network, graph, kept)
     if findings:
         raise UnrollError(what, findings)
     _write_out_of_place(graph)
     graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
     return graph
+
+
+def _holds_a_proxy(value: Any) -> bool:
+    parts = value if isinstance(value, tuple | list) else (value,)
+    return any(isinstance(part, fx.Proxy) for part in parts)
 
 
 def _write_out_of_place(graph: fx.Graph) -> None:

@@ -24,11 +24,14 @@ from mpo_snn.errors import RecipeError, ShapeError, UnrollError
 from mpo_snn.neurons import MPONeuron, neurons_of
 from mpo_snn.repeated import repeated
 from mpo_snn.spiking_convolution import SpikingConvolution
+from mpo_snn.timestep_state import membrane_read
 from mpo_snn.trace import trace_timestep
 from mpo_snn.traced_operation import Name, Operation, operations_of, with_values
 
 BatchNormMode = Literal["folded", "per_step"]
 Observer = Callable[[str, Tensor, Tensor], None]
+_MEMBRANE = ".membrane"
+"""Name of the membrane that the network is read out by, among the values inside it."""
 
 
 @dataclass
@@ -78,6 +81,7 @@ class Unrolled(nn.Module):
     def _trace(self) -> None:
         self.graph = trace_timestep(self.network)
         self._operations = operations_of(self.graph)
+        self._read_out = membrane_read(self.network, self.graph)
         self._convolutions: dict[nn.Module, SpikingConvolution] = {}
 
     @property
@@ -85,6 +89,18 @@ class Unrolled(nn.Module):
         """The neurons by name, in the order in which they run."""
         known = neurons_of(self.network)
         return {str(n.target): known[str(n.target)] for n in self.graph.nodes if n.target in known}
+
+    @property
+    def spiking(self) -> dict[str, MPONeuron]:
+        """The neurons whose spikes do something: not one that gives its membrane and never resets.
+
+        Spikes of a layer that the network is read out by are read by its own reset alone.
+        """
+        return {
+            name: neuron
+            for name, neuron in self.neurons.items()
+            if name != self._read_out or neuron.reset_kind != "none"
+        }
 
     def forward(self, x: Tensor, observe: Observer | None = None) -> Tensor:
         """Outputs of all timesteps.
@@ -96,7 +112,8 @@ class Unrolled(nn.Module):
                 (time, batch, *features) each, as it runs.
 
         Returns:
-            output of the network at every timestep, (time, batch, *outputs).
+            output of the network at every timestep, (time, batch, *outputs): logits, spikes, or
+            the membrane in volt as single steps return it, whatever forward returns first.
 
         Raises:
             ShapeError: if the time axis is not `timesteps` long.
@@ -119,7 +136,7 @@ class Unrolled(nn.Module):
             elif op == "call_module":
                 values[name] = self._run_layer(operation, values, observe)
             elif op == "call_function" and operation.target.__name__ == "getitem":
-                values[name] = values[args[0].name] if args[1] == 0 else None
+                values[name] = values.get(args[0].name if args[1] == 0 else _MEMBRANE)
             else:
                 values[name] = self._run_function(operation, values)
             for done in operation.done:
@@ -134,16 +151,32 @@ class Unrolled(nn.Module):
         layer = self.network.get_submodule(operation.target)
         x: _Value = values[operation.args[0].name]
         if isinstance(layer, MPONeuron):
-            if observe is None:
-                return _Value(layer.scan_spikes(self._over_time(x)), False)
-            spk, v = layer.scan(self._over_time(x))
-            observe(operation.target, spk, v)
-            return _Value(spk, False)
+            return self._run_neuron(layer, operation.target, x, values, observe)
         if isinstance(layer, _BatchNorm) and (layer.training or layer.running_mean is None):
             return self._run_batchnorm(layer, x)
         if isinstance(layer, nn.Dropout | nn.Dropout2d) and layer.training:
             x = _Value(self._over_time(x), False)
         return self._fold(x, layer)
+
+    def _run_neuron(
+        self,
+        neuron: MPONeuron,
+        name: str,
+        x: _Value,
+        values: dict[str, Any],
+        observe: Observer | None,
+    ) -> _Value:
+        current = self._over_time(x)
+        if name == self._read_out:
+            spk, v, membrane = neuron.scan_membrane(current)
+            values[_MEMBRANE] = _Value(membrane, False)
+        elif observe is None:
+            return _Value(neuron.scan_spikes(current), False)
+        else:
+            spk, v = neuron.scan(current)
+        if observe is not None:
+            observe(name, spk, v)
+        return _Value(spk, False)
 
     def _run_function(self, operation: Operation, values: dict[str, Any]) -> _Value:
         inputs = [values[name] for name in operation.inputs]
@@ -193,7 +226,7 @@ class Unrolled(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: without the trace, which belongs to this very network."""
         state = self.__dict__.copy()
-        del state["graph"], state["_operations"], state["_convolutions"]
+        del state["graph"], state["_operations"], state["_read_out"], state["_convolutions"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -234,7 +267,7 @@ def _first(output: Any, values: dict[str, Any]) -> _Value:
     value = values.get(output.name) if isinstance(output, Name) else None
     if value is None:
         raise UnrollError(
-            "the first thing that forward returns must be the network's output (logits or"
-            " spikes); states may follow."
+            "the first thing that forward returns must be the network's output (logits, spikes or"
+            " a membrane); states may follow."
         )
     return value  # type: ignore[no-any-return]

@@ -2,7 +2,8 @@
 
 Its default map leaves the bias of an Affine random, flattens the batch axis, drops the padding of
 sum pools and has no neurons: give it `nirtorch_map.py` or the like. What a loop
-feeds back comes one step late as a whole, so a bias behind the loop's neuron must move.
+feeds back comes one step late as a whole, so a bias behind the loop's neuron must move. What
+enters the Output from several nodes it gives back one by one, not added up.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from mpo_snn.export.foldings.edge_order import sort_edges
 from mpo_snn.export.foldings.flow import Flow
 from mpo_snn.export.foldings.loops import move_loop_bias
+from mpo_snn.export.foldings.one_output import join_output
 from mpo_snn.graph.kinds import SUPPORTED
 
 from . import wiring
@@ -18,7 +20,11 @@ from .reader import STEP_BY_STEP, Reader
 
 
 def _structure(flow: Flow) -> list[Finding]:
-    return [*wiring.unknown_kinds(flow, SUPPORTED, "fails"), *wiring.late_loops(flow)]
+    return [
+        *wiring.unknown_kinds(flow, SUPPORTED, "fails"),
+        *wiring.late_loops(flow),
+        *wiring.split_outputs(flow),
+    ]
 
 
 NIRTORCH = Reader(
@@ -26,7 +32,7 @@ NIRTORCH = Reader(
     title="nirtorch 2.6",
     nir_version="1.0.8",
     dt=None,
-    folds=(move_loop_bias, sort_edges),
+    folds=(move_loop_bias, join_output, sort_edges),
     dialect=(),
     structure=_structure,
     as_read=lambda flow: flow,

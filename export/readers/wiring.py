@@ -9,7 +9,7 @@ import numpy as np
 from mpo_snn.export.foldings.edge_order import run_order
 from mpo_snn.export.foldings.flow import Flow
 from mpo_snn.export.foldings.loops import fed_back, loop_tail
-from mpo_snn.export.foldings.subtraction import find_subtractions
+from mpo_snn.export.foldings.subtraction import Subtraction, find_subtractions
 from mpo_snn.export.foldings.weights import DENSE
 from mpo_snn.graph.shapes import infer_shapes
 
@@ -49,12 +49,19 @@ def unknown_kinds(
         done = "is dropped without a word, and what is left does not fit together"
     else:
         done = "is not taken" if severity == "fails" else "is dropped without a word"
-    parts = {name: composite.nodes for name, composite in find_subtractions(flow).items()}
+    composites = find_subtractions(flow)
+    parts = {name: composite.nodes for name, composite in composites.items()}
     resets = dict.fromkeys(parts, "reset by subtraction")
+    ways_out = dict.fromkeys(parts, reset_help)
+    for name, composite in composites.items():
+        if flow.targets(composite.membrane) != [name]:
+            parts[name] = [*parts[name], *_read_out_scales(flow, composite)]
+            resets[name], ways_out[name] = "membrane, which is read", _READ_OUT
     for name in set(flow.named("Threshold")) - parts.keys():
         sources = flow.sources(name)
         if len(sources) == 1 and flow.kind(sources[0]) in _MEMBRANES:
             parts[name], resets[name] = [name, sources[0]], "lack of a reset"
+            ways_out[name] = reset_help
     findings, inner = [], set()
     for name, nodes in parts.items():
         kinds = [flow.kind(n) for n in nodes]
@@ -63,7 +70,7 @@ def unknown_kinds(
         inner |= set(nodes)
         form = ", ".join(sorted(set(kinds)))
         what = f"its {resets[name]}, written as {form}, {done}"
-        findings.append(Finding(name, what, severity, reset_help))
+        findings.append(Finding(name, what, severity, ways_out[name]))
     for name in flow.nodes:
         kind = flow.kind(name)
         if kind not in ("Input", "Output", *taken) and name not in inner:
@@ -158,6 +165,20 @@ def late_loops(flow: Flow) -> list[Finding]:
     return findings
 
 
+def split_outputs(flow: Flow) -> list[Finding]:
+    """An Output that adds up several nodes, for readers that give them back one by one."""
+    return [
+        Finding(
+            name,
+            f"what {', '.join(repr(source) for source in flow.sources(name))} give is not added up",
+            "different",
+            "a Scale of ones in front of the Output",
+        )
+        for name in flow.flat.outputs
+        if len(flow.sources(name)) > 1
+    ]
+
+
 def two_node_loops(flow: Flow) -> list[Finding]:
     """Loops of one neuron layer and one dense layer."""
     return [
@@ -191,6 +212,15 @@ def mixed_values(flow: Flow, kind: str, *names: str) -> list[tuple[str, str]]:
         for name in flow.named(kind)
         for field in names
         if np.unique(getattr(flow.nodes[name], field)).size > 1
+    ]
+
+
+def _read_out_scales(flow: Flow, composite: Subtraction) -> list[str]:
+    """What takes the threshold off the membrane that is read, in the step of the spike."""
+    return [
+        name
+        for name in flow.targets(composite.spikes)
+        if flow.kind(name) == "Scale" and flow.targets(name) == flow.flat.outputs
     ]
 
 

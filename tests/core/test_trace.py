@@ -112,11 +112,7 @@ def decides(net: Base, x: Tensor) -> Any:
 
 
 def reshapes(net: Base, x: Tensor) -> Any:
-    return net.out(net.lif(net.fc(x.view(x.size(0), -1))))
-
-
-def reshapes_by_shape(net: Base, x: Tensor) -> Any:
-    return net.out(net.lif(net.fc(x.reshape(x.shape[0], -1))))
+    return net.out(net.lif(net.fc(x.view(-1, 4))))
 
 
 def averages(net: Base, x: Tensor) -> Any:
@@ -125,6 +121,10 @@ def averages(net: Base, x: Tensor) -> Any:
 
 def indexes(net: Base, x: Tensor) -> Any:
     return net.out(net.lif(net.fc(x[0])))
+
+
+def indexes_a_layer(net: Base, x: Tensor) -> Any:
+    return net.out(net.lif(net.fc(x)[0]))
 
 
 def pools(net: Base, x: Tensor) -> Any:
@@ -141,6 +141,10 @@ def strays(net: Base, x: Tensor) -> Any:
 
 def breaks(net: Base, x: Tensor) -> Any:
     return net.missing(x)
+
+
+def runs_over(net: Base, x: Tensor) -> Any:
+    return net.out(net.loose[1](x))
 
 
 def unpacks_spikes(net: Base, x: Tensor) -> Any:
@@ -191,14 +195,15 @@ def passes_by_keyword(net: Base, x: Tensor) -> Any:
     ("step", "expected", "code"),
     [
         (decides, "decides by the values of a tensor", "if x.sum() > 0"),
-        (reshapes, r"\.size\(\), \.view\(\) .* for x.view\(x.size\(0\), -1\)", "x.view("),
-        (reshapes_by_shape, r"\.shape, indexing, \.reshape\(\) .*not supp", "x.reshape("),
+        (reshapes, r"\.view\(\) .*not supp.* for other reshapes write x.flatten\(1\)", "x.view("),
         (averages, r"\.mean\(\) .*is not supported in a timestep\. Supp", "x.mean(0)"),
         (indexes, "indexing .*is not supported", "x[0]"),
+        (indexes_a_layer, "indexing .*is not supported", "net.fc(x)[0]"),
         (pools, r"max_pool2d\(\) .*is not supported", "F.max_pool2d"),
         (scales, "the tensor 'scale' .*is not supported", "net.scale"),
         (strays, "no submodule of it .*nn.ModuleList", "net.loose[0](x)"),
         (breaks, "has no attribute 'missing'", "net.missing"),
+        (runs_over, "list index out of range", "net.loose[1](x)"),
         (unpacks_spikes, "neuron 'lif' .*keeps its own state", "[0]"),
         (changes_its_input, "in place .*changes 'x'.*x = x \\+ y", "x += 1.0"),
         (drops_a_change, "in place .*changes 'fc'", "current.add_(1.0)"),

@@ -204,17 +204,3 @@ def test_an_unrolled_network_is_exported_like_the_bare_one():
     bare = export_nir(network, ConvNet.input_shape).graph
     unrolled = export_nir(Unrolled(network, T), ConvNet.input_shape).graph
     assert list(bare.nodes) == list(unrolled.nodes) and bare.edges == unrolled.edges
-
-
-def test_a_membrane_as_output_is_refused():
-    class Membrane(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.fc, self.lif = nn.Linear(3, 2), lif(init_hidden=False)
-
-        def forward(self, x, mem):
-            _, mem = self.lif(self.fc(x), mem)
-            return mem
-
-    with pytest.raises(ExportError, match="returns is a membrane; return logits or spikes"):
-        export_nir(Membrane(), (3,))
