@@ -13,6 +13,7 @@ from torch import Tensor
 from mpo_snn.data.download import can_fetch, fetch_data
 from mpo_snn.data.image_files import ImageFiles, read_split
 from mpo_snn.data.known import Known
+from mpo_snn.data.local_path import local_path
 from mpo_snn.data.parquet_files import has_parquet
 from mpo_snn.data.part_name import PartName
 from mpo_snn.data.settings import DataSettings
@@ -136,7 +137,7 @@ def wanted_path(settings: DataSettings, source: str | None) -> Path:
             f"data set '{settings.name}' does not come with the package: {hint} say where it is"
             f" with --data.path FILE_OR_FOLDER{fetch}."
         )
-    path = Path(settings.path or "data").expanduser()
+    path = local_path("data" if settings.path is None else settings.path)
     if settings.download and not path.exists():
         fetch_data(settings, path)
     try:
