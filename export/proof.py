@@ -11,6 +11,7 @@ import nir
 from torch import Tensor
 
 from mpo_snn.data import load_dataset
+from mpo_snn.data.class_names import refuse_other_classes
 from mpo_snn.data.dataset import Dataset
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.errors import DataError, ExportError
@@ -185,7 +186,8 @@ def load_test_split(
     """The test split of a run's data, or of the data that is named; arguments as in `prove_run`.
 
     Raises:
-        DataError: if samples have another shape than those of the run.
+        DataError: if samples have another shape than those of the run, or its data names other
+            classes than it did.
     """
     recipe = run.recipe
     settings = recipe.data if data in (None, recipe.data.name) else DataSettings(data, path)
@@ -196,6 +198,8 @@ def load_test_split(
             f"cannot run {run.path} on {dataset.name}: its samples have shape"
             f" {dataset.input_shape}, the run takes {tuple(run.about.input_shape)}."
         )
+    if dataset.name == recipe.data.name:
+        refuse_other_classes(dataset.name, dataset.class_names, run.about.class_names)
     return dataset
 
 

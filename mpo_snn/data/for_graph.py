@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mpo_snn.data import load_dataset
+from mpo_snn.data.class_names import refuse_other_classes
 from mpo_snn.data.fit import fit_dataset
 from mpo_snn.data.settings import settings_shown
 
@@ -44,7 +45,8 @@ def load_for_graph(
 
     Raises:
         RecipeError: if a setting is out of range.
-        DataError: if the data cannot be had, or the scale is out of range.
+        DataError: if the data cannot be had, the scale is out of range, or it is by name the data
+            set that the graph was made for and names its classes otherwise.
     """
     stated = (metadata.dataset, metadata.data) if metadata else (None, None)
     settings = settings_shown(inference.dataset, path, *stated).limited(samples)
@@ -54,6 +56,8 @@ def load_for_graph(
     if normalize:
         settings = replace(settings, normalize=True)
     dataset = load_dataset(settings, inference.timesteps, train=False)
+    if metadata is not None and metadata.dataset == inference.dataset:
+        refuse_other_classes(dataset.name, dataset.class_names, metadata.class_names)
     return fit_dataset(dataset, input_shape, scale)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable
 from functools import lru_cache
@@ -11,12 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mpo_snn.data.encoded_image import FORMAT_NAMES, convert_image, open_image, what_is_deep
 from mpo_snn.errors import DataError
 
 _RESIZED = 256 / 224
 """Shorter side before the central crop, as a multiple of the size, as is usual for ImageNet."""
 _LONGEST = 4
 """Longer side, as a multiple of the shorter, of which anything can be seen in the central crop."""
+_ALLOWED = f"allowed is {FORMAT_NAMES}"
 
 
 def decode(content: bytes, name: str) -> Any:
@@ -27,14 +28,17 @@ def decode(content: bytes, name: str) -> Any:
         name: what to call it in an error.
 
     Raises:
-        DataError: if it cannot be decoded.
+        DataError: if it cannot be decoded, or has more than 8 bits a channel.
     """
-    from PIL import Image
-
-    try:
-        return Image.open(io.BytesIO(content)).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot read '{name}': it is no image, or damaged.") from error
+    image = open_image(content)
+    if image is None:
+        raise DataError(f"cannot read '{name}': it is no image, or damaged; {_ALLOWED}.")
+    if deep := what_is_deep(image):
+        raise DataError(f"cannot use '{name}': it has {deep}; convert it to 8.")
+    image = convert_image(image, "RGB")
+    if image is None:
+        raise DataError(f"cannot read '{name}': it is a damaged image.")
+    return image
 
 
 def parts_of(images: Iterable[Any], size: int, at_random: bool = False) -> Tensor:

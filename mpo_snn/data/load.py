@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
+from mpo_snn.data.class_names import first_difference
 from mpo_snn.data.dataset import Dataset, Pixels, Samples
 from mpo_snn.data.part import Part, hold_out, limit
 from mpo_snn.data.settings import DataSettings
@@ -99,26 +100,13 @@ def _both(loader: Loader, settings: DataSettings, timesteps: int) -> tuple[Part,
             f"cannot use data set '{settings.name}': its training split has"
             f" {len(train.class_names)} classes, its test split {len(test.class_names)}."
         )
-    if (
-        train.class_names != test.class_names
-        and _are_names(train.class_names)
-        and _are_names(test.class_names)
-    ):
-        number, (a, b) = next(
-            (number, pair)
-            for number, pair in enumerate(zip(train.class_names, test.class_names, strict=True))
-            if pair[0] != pair[1]
-        )
+    if (difference := first_difference(train.class_names, test.class_names)) is not None:
+        number, a, b = difference
         raise DataError(
             f"cannot use data set '{settings.name}': class {number} is '{a}' in its training split,"
             f" '{b}' in its test split."
         )
     return train, replace(test, scaling=train.scaling, class_names=train.class_names)
-
-
-def _are_names(classes: Sequence[str]) -> bool:
-    """Whether the file names its classes; otherwise they are numbered."""
-    return any(name != str(number) for number, name in enumerate(classes))
 
 
 def _needs_training_statistics(settings: DataSettings) -> bool:

@@ -1,14 +1,15 @@
 """Which Parquet files hold a split: one of its name, or the numbered parts of a larger one.
 
 `train.parquet`, or `train-00000-of-00002.parquet` and its like as the Hugging Face Hub has them, in
-the folder itself or in one below it.
+the folder itself or in one below it; each split may also lie in a folder of its own name.
 """
 
 from __future__ import annotations
 
-import re
+import os
 from pathlib import Path
 
+from mpo_snn.data.parquet_parts import in_order, is_named
 from mpo_snn.data.part_name import PartName
 from mpo_snn.errors import DataError
 
@@ -16,12 +17,12 @@ _NAMES: dict[PartName, tuple[str, ...]] = {
     "train": ("train",),
     "test": ("test", "val", "valid", "validation"),
 }
-_PART = re.compile(r"(?P<name>\w+?)-(?P<number>\d+)-of-(?P<count>\d+)(-[0-9a-f]+)?\.parquet")
+_OTHER: dict[PartName, PartName] = {"train": "test", "test": "train"}
 
 
 def has_parquet(folder: Path) -> bool:
     """Whether any lies in the folder or in one below it."""
-    return any(any(folder.glob(pattern)) for pattern in ("*.parquet", "*/*.parquet"))
+    return any(path.suffix == ".parquet" for place in _places(folder) for path in _listed(place))
 
 
 def files_of(folder: Path, part: PartName) -> list[Path]:
@@ -32,19 +33,18 @@ def files_of(folder: Path, part: PartName) -> list[Path]:
         part: which split; `val` and its like are a test split where there is no `test`.
 
     Raises:
-        DataError: if there are none, parts of it are absent, or several sets of them are there.
+        DataError: if there are none, parts of it are absent, several sets of them are there, or
+            the other split lies elsewhere.
     """
-    places = (folder, *sorted(p for p in folder.iterdir() if p.is_dir()))
-    for name in _NAMES[part]:
-        found = {place: files for place in places if (files := _named(place, name))}
-        if len(found) > 1:
-            raise DataError(
-                f"cannot use '{folder}': its {part} split lies in more than one place,"
-                f" {', '.join(repr(str(place)) for place in found)}; give one as --data.path."
-            )
-        for place, files in found.items():
-            _refuse_gaps(place, name, files)
-            return files
+    name, found = _found(folder, part)
+    if len(found) > 1:
+        raise DataError(
+            f"cannot use '{folder}': its {part} split lies in more than one place,"
+            f" {', '.join(repr(str(place)) for place in found)}; give one as --data.path."
+        )
+    for place, files in found.items():
+        _refuse_strangers(folder, part, place)
+        return in_order(place, name, files)
     names = " or ".join(f"{name}.parquet" for name in _NAMES[part])
     raise DataError(
         f"cannot use '{folder}': it has no {names}, nor {_NAMES[part][0]}-00000-of-00001.parquet"
@@ -52,33 +52,44 @@ def files_of(folder: Path, part: PartName) -> list[Path]:
     )
 
 
-def _named(place: Path, name: str) -> list[Path]:
-    """The file or parts of this name, in order."""
-    found = [path for path in sorted(place.glob(f"{name}-*.parquet")) if _is_part(path, name)]
-    whole = place / f"{name}.parquet"
-    return [whole, *found] if whole.is_file() else found
+def _found(folder: Path, part: PartName) -> tuple[str, dict[Path, list[Path]]]:
+    """The first name of the split that there is, and its files by their places."""
+    places = _places(folder)
+    for name in _NAMES[part]:
+        named = {place: [p for p in _listed(place) if is_named(p, name)] for place in places}
+        if found := {place: files for place, files in named.items() if files}:
+            return name, found
+    return _NAMES[part][0], {}
 
 
-def _is_part(path: Path, name: str) -> bool:
-    matched = _PART.fullmatch(path.name)
-    return matched is not None and matched["name"] == name
-
-
-def _refuse_gaps(place: Path, name: str, files: list[Path]) -> None:
-    """Every part once, and nothing beside them."""
-    matched = [m for path in files if (m := _PART.fullmatch(path.name))]
-    if not matched:
+def _refuse_strangers(folder: Path, part: PartName, place: Path) -> None:
+    """Two configurations of a data set, each with one split, are not one."""
+    other = _OTHER[part]
+    theirs = list(_found(folder, other)[1])
+    if not theirs or place in theirs or _home(folder, theirs[0]) == _home(folder, place):
         return
-    counts = {int(m["count"]) for m in matched}
-    numbers = [int(m["number"]) for m in matched]
-    if len(matched) < len(files) or len(counts) > 1 or len(set(numbers)) < len(numbers):
-        raise DataError(
-            f"cannot use '{place}': {len(files)} files say that they are the same {name} split,"
-            f" {', '.join(path.name for path in files[:4])}; keep one set of them."
-        )
-    absent = sorted(set(range(counts.pop())) - set(numbers))
-    if absent:
-        raise DataError(
-            f"cannot use '{place}': of the {name} split {len(absent)} parts are absent, the first"
-            f" is number {absent[0]} ({files[0].name} is there); fetch them all."
-        )
+    lie = {part: place, other: theirs[0]}
+    raise DataError(
+        f"cannot use '{folder}': its splits lie in more than one place, train in '{lie['train']}',"
+        f" test in '{lie['test']}'; put what belongs together into one folder."
+    )
+
+
+def _home(folder: Path, place: Path) -> Path:
+    """Where a data set lies of which one split lies here."""
+    is_of_one_split = any(place.name in names for names in _NAMES.values())
+    return folder if is_of_one_split else place
+
+
+def _places(folder: Path) -> list[Path]:
+    """The folder and those below it, but hidden ones, which caches and repositories are."""
+    below = (path for path in _listed(folder) if not path.name.startswith("."))
+    return [folder, *(path for path in below if os.path.isdir(path))]
+
+
+def _listed(place: Path) -> list[Path]:
+    """What lies there; nothing where it may not be seen."""
+    try:
+        return sorted(place.iterdir())
+    except OSError:
+        return []

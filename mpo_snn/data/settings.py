@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from mpo_snn.data import dataset_names
@@ -94,10 +95,15 @@ class DataSettings:
         return replace(self, test_limit=min(samples, self.test_limit or samples))
 
     def __post_init__(self) -> None:
-        """Refuse what is unknown or out of range."""
+        """Refuse what is unknown or out of range; a `Path` is taken for its text."""
+        if isinstance(self.path, Path):
+            object.__setattr__(self, "path", str(self.path))
         found = []
         if self.name not in dataset_names():
             found.append(f"data.name is '{self.name}', allowed is {', '.join(dataset_names())}.")
+        if self.path is not None and (not self.path.strip() or "\0" in self.path):
+            what = "holds a NUL byte" if self.path.strip() else "is empty"
+            found.append(f"data.path {what}, allowed is a file, folder or address, or null.")
         for key in ("train_limit", "test_limit"):
             limit = getattr(self, key)
             if limit is not None and limit < 1:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from mpo_snn.data.local_path import local_path
 from mpo_snn.data.part_name import PartName
 from mpo_snn.errors import DataError
 
@@ -107,7 +108,7 @@ def find_index(path: str | None) -> ShardIndex | None:
     if last == INDEX:
         return read_index(root)
     if not last.endswith(".tar"):
-        whole = path.rstrip("/") if is_address(path) else str(Path(path).expanduser())
+        whole = path.rstrip("/") if is_address(path) else str(local_path(path))
         return read_index(whole) if _holds_shards(whole) else None
     is_alone = not is_address(path) and "{" not in last
     if is_alone and not (Path(root) / INDEX).is_file():
@@ -175,7 +176,7 @@ def _shards(found: Any, classes: int) -> tuple[Shard, ...]:
 
 
 def _split(path: str) -> tuple[str, str, str]:
-    place = Path(path).expanduser()
+    place = local_path(path)
     return str(place.parent), "/", place.name
 
 

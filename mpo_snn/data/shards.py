@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.data.image_files import SIZE, ImageFiles, Place, images_of_tar
+from mpo_snn.data.local_path import local_path
 from mpo_snn.data.scaling import Scaling
 from mpo_snn.data.shard_index import Shard, is_address
 from mpo_snn.errors import DataError
@@ -151,7 +152,7 @@ class Shards:
             )
         from mpo_snn.data.shard_cache import kept
 
-        return kept(self.root, file, Path(self.cache).expanduser())
+        return kept(self.root, file, local_path(self.cache))
 
 
 def _images_of(path: Path, shard: Shard) -> list[Place]:

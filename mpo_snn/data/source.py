@@ -13,6 +13,7 @@ from torch import Tensor
 from mpo_snn.data.download import can_fetch, fetch_data
 from mpo_snn.data.image_files import ImageFiles, read_split
 from mpo_snn.data.known import Known
+from mpo_snn.data.local_path import local_path
 from mpo_snn.data.parquet_files import has_parquet
 from mpo_snn.data.part_name import PartName
 from mpo_snn.data.settings import DataSettings
@@ -66,12 +67,17 @@ def find_source(
         return lambda part: _plain(batches, cifar_python.read(batches, settings.name, part))
     if path.is_dir() and (folder := idx.find(path)) is not None:
         return lambda part: _plain(folder, idx.read(folder, part))
-    if (path / "train").is_dir() or (path.is_file() and tarfile.is_tarfile(path)):
+    if _has_image_folders(path) or (path.is_file() and tarfile.is_tarfile(path)):
         return lambda part: _files(path, part)
     if zipfile.is_zipfile(path):
         return lambda part: npz_archive.read(path, part)
     if path.is_dir() and has_parquet(path):
         return lambda part: parquet_archive.read(path, part, lossless=known is not None)
+    if path.is_file() and path.suffix == ".parquet":
+        raise DataError(
+            f"cannot use data set '{settings.name}' from '{path}': it is one Parquet file; give the"
+            f" folder that holds those of both splits, such as --data.path '{path.parent}'."
+        )
     npz = sorted(path.glob("*.npz")) if path.is_dir() else []
     if len(npz) == 1:
         return lambda part: npz_archive.read(npz[0], part)
@@ -88,6 +94,12 @@ def find_source(
         " train/CLASS/* and val/CLASS/*; a shards.json with its shards. If it should be one, it is"
         " damaged."
     )
+
+
+def _has_image_folders(path: Path) -> bool:
+    """Whether images lie in a folder for each class, not in Parquet files, in a folder `train`."""
+    train = path / "train"
+    return train.is_dir() and not any(train.glob("*.parquet"))
 
 
 def _plain(path: Path, content: tuple[Tensor, Tensor]) -> Images:
@@ -125,7 +137,7 @@ def wanted_path(settings: DataSettings, source: str | None) -> Path:
             f"data set '{settings.name}' does not come with the package: {hint} say where it is"
             f" with --data.path FILE_OR_FOLDER{fetch}."
         )
-    path = Path(settings.path or "data").expanduser()
+    path = local_path("data" if settings.path is None else settings.path)
     if settings.download and not path.exists():
         fetch_data(settings, path)
     try:

@@ -57,6 +57,8 @@ from mpo_snn.training.rundir import (
     read_environment,
     write_environment,
 )
+from mpo_snn.training.same_data import describe_data, refuse_other_data
+from mpo_snn.training.smallest_batch import refuse_lonely_samples
 from mpo_snn.training.step_graph import on_own_stream
 from mpo_snn.training.strategy import processes_of_trainer, with_shared_batchnorm
 from mpo_snn.training.weights import InputDescription, read_weights, write_weights
@@ -132,7 +134,8 @@ def resume(
     """Go on with a run from its last finished epoch; a finished run is left as it is.
 
     Raises:
-        RunError: if its checkpoint is damaged or belongs to another recipe.
+        RunError: if its checkpoint is damaged or belongs to another recipe, or its data to another
+            run.
         DivergedError, KeyboardInterrupt, OutputError: as in `fit`.
     """
     if run.finished:
@@ -157,6 +160,8 @@ def _prepared(run: Run, device: str) -> tuple[Dataset, TrainingModule]:
         )
     check_precision(run.recipe.precision, device)
     dataset = load_dataset(run.recipe.data, run.recipe.timesteps)
+    if (run.path / CHECKPOINT).is_file():
+        refuse_other_data(run, dataset)
     return dataset, _module(run, dataset, device)
 
 
@@ -175,6 +180,8 @@ def _module(run: Run, dataset: Dataset, device: str) -> TrainingModule:
     )
     if (run.path / START).is_file():
         network.load_state_dict(read_weights(run.path / START)[0])
+    parts = rank().count if device == "cpu" else 1
+    refuse_lonely_samples(recipe, network, shape, len(dataset.train_y), parts)
     network = channels_last(with_shared_batchnorm(network, device))
     steps = -(-len(dataset.train_y) // recipe.optimizer.batch_size)
     return TrainingModule(recipe, network, classes, steps, scaling_of(dataset.train_x))
@@ -260,14 +267,7 @@ def _note_start(run: Run, device: str, from_epoch: int, dataset: Dataset) -> dic
     starts = before.get("starts", [])
     now = datetime.now(UTC).isoformat(timespec="seconds")
     starts.append({"time": now, "command": command_line(), "epochs_done": from_epoch})
-    data = {
-        "title": dataset.title or dataset.name,
-        "train_samples": len(dataset.train_y),
-        "evaluated_on": dataset.evaluated_on,
-        "evaluated_samples": len(dataset.test_y),
-        "input_scaling": dataset.input_scaling,
-    }
-    environment |= {"data": data, "starts": starts, "seconds": 0.0}
+    environment |= {"data": describe_data(dataset), "starts": starts, "seconds": 0.0}
     environment |= {key: before[key] for key in MADE_FOR if key in before}
     if rank().is_first:
         write_environment(run.path, environment)

@@ -168,7 +168,10 @@ def test_a_damaged_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ({"image": [b"no image"] * 20}, "20 rows hold no image, the first is row 0"),
+        (
+            {"image": [b"no image"] * 20},
+            "20 rows hold no image in PNG, JPEG, WebP, BMP, GIF, TIFF or PPM, the first is row 0",
+        ),
         ({"image": [None] * 20}, "20 rows hold no image"),
         ({"image": [None, *[encoded(images(1, (4, 4, 3))[0])] * 19]}, "1 rows hold no image"),
         ({"image": [encoded(np.full((4, 4), 999, np.uint16))] * 20}, "more than 8 bits a channel"),
