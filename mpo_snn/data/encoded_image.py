@@ -38,6 +38,9 @@ def open_image(content: bytes | None) -> Any:
 def convert_image(image: Any, mode: str) -> Any:
     """An opened image, decoded, in another mode; None if it cannot be decoded."""
     try:
+        image.load()
+        if image.mode == "P":  # whose transparency Pillow drops as well, but with a warning
+            image.info.pop("transparency", None)
         return image.convert(mode)
     except MemoryError:
         raise

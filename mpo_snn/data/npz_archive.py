@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mpo_snn.data.label_range import beyond_int64
 from mpo_snn.data.part_name import PartName
 from mpo_snn.data.source import Images
 from mpo_snn.errors import DataError
@@ -40,6 +41,8 @@ def read(path: Path, part: PartName) -> Images:
         )
     if y.dtype.kind not in "iu" or y.squeeze().ndim > 1:
         found.append(f"y_{part} is {y.dtype} of shape {y.shape}, allowed are N whole numbers.")
+    elif beyond := beyond_int64(y.reshape(-1)):
+        found.append(f"y_{part} has {beyond}.")
     if found:
         raise DataError(f"cannot use '{path}'", [f"'{path}': {finding}" for finding in found])
     labels = torch.from_numpy(y.reshape(-1).astype(np.int64))

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpo_snn.data.label_range import beyond_int64
 from mpo_snn.errors import DataError
 
 _IMAGE, _LABEL = ("image", "img"), ("label", "fine_label")
-_MOST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -125,15 +125,8 @@ def _wrong_labels(column: str, labels: Any) -> list[str]:
     kind = labels.type.value_type if types.is_dictionary(labels.type) else labels.type
     if not types.is_integer(kind) and len(labels):
         return [f"{column} is {kind}, not whole numbers."]
-    if types.is_uint64(kind):
-        found = labels.to_numpy()
-        (large,) = (found > _MOST).nonzero()
-        if len(large):
-            return [
-                f"{column} has {len(large)} labels beyond 2**63 - 1, the first is"
-                f" {found[large[0]]} in row {large[0]}."
-            ]
-    return []
+    beyond = beyond_int64(labels.to_numpy()) if types.is_integer(kind) else ""
+    return [f"{column} has {beyond}."] if beyond else []
 
 
 def _classes(path: Path, metadata: dict[bytes, bytes], label: str) -> tuple[str, ...]:

@@ -61,6 +61,13 @@ def test_a_label_that_no_memory_has_classes_for(label: int, tmp_path: Path) -> N
     assert f"first is {label} of sample 0; allowed is 0 to 99999." in refused(tmp_path / "a.npz")
 
 
+def test_a_label_that_would_wrap_to_a_negative_one(tmp_path: Path) -> None:
+    labels = np.array([0, 1, 2**64 - 1, *range(5)], np.uint64)
+    np.savez(tmp_path / "a.npz", **{**arrays(), "y_train": labels})
+    expected = "y_train has 1 labels beyond 2**63 - 1, the first is 18446744073709551615 of sample"
+    assert f"{expected} 2." in refused(tmp_path / "a.npz")
+
+
 @pytest.mark.parametrize("name", ("x_train", "x_train.npy"))
 def test_an_archive_of_texts(name: str, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:

@@ -88,6 +88,14 @@ def test_8_bits_of_the_same_formats_are_exact() -> None:
     assert decode(encoded(GREY, "WEBP", lossless=True), "x").getpixel((0, 0)) == (GREY[0, 0],) * 3
 
 
+def test_a_palette_with_transparency_is_opaque_and_no_warning() -> None:
+    stream = io.BytesIO()
+    palette = Image.fromarray(COLOUR).quantize(16)
+    palette.save(stream, "PNG", transparency=bytes(range(0, 256, 16)))
+    expected = np.asarray(palette.convert("RGB"))
+    assert np.array_equal(np.asarray(decode(stream.getvalue(), "x")), expected)
+
+
 def test_no_program_is_started_for_an_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,7 @@ def refused(folder: Path) -> str:
         ({"label": pyarrow.array([None] * 4)}, "4 rows without a label, the first is row 0."),
         (
             {"label": pyarrow.array([0, 1, 0, 2**64 - 1], pyarrow.uint64())},
-            "1 labels beyond 2**63 - 1, the first is 18446744073709551615 in row 3.",
+            "1 labels beyond 2**63 - 1, the first is 18446744073709551615 of sample 3.",
         ),
     ],
 )
