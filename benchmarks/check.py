@@ -41,7 +41,8 @@ MEASURING = (
     "gradient_growth --network mlp resnet19 --scale 0.5 --batch 4",
     "gpu.evaluate --network convnet --samples 8 --batch 4 --compared 4",
     "input --data FOLDER/images.tar --workers 1 --repetitions 1",
-    "gpu.cifar10 --data FOLDER/cifar10 --work FOLDER/work --epochs 1 --batch 16 --channels 4 4",
+    "gpu.cifar10 --data FOLDER/cifar10 --work FOLDER/work --epochs 1 --batch 16 --channels 4 4"
+    " --scale 0.5 0.4",
     "dense --data FOLDER/cifar10 --epochs 1 --batch 16",
 )
 """Modules below `benchmarks` with their options; FOLDER is the one of the results.

@@ -99,10 +99,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--start", type=Path, help="run directory whose weights to start from (a warm restart)")
     add("--dropout", type=float, default=0.0)
     add("--width", type=float, default=0.5, help="of the surrogate at the start, volt")
-    add(
+    widths = parser.add_mutually_exclusive_group()
+    widths.add_argument(
         "--width-scale",
         type=float,
         help="the paper's whole method, the width following this times sigma; default: MPO's own",
+    )
+    widths.add_argument(
+        "--scale",
+        type=float,
+        nargs=2,
+        metavar=("START", "END"),
+        help="c of MPO's own method at the start and at the end, such as 0.5 0.4 in deep networks",
     )
     add("--precision", choices=("fp32", "tf32", "bf16"), default="fp32")
     add("--backend", choices=BACKENDS, help="of the neurons (default: the fastest)")

@@ -52,6 +52,8 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
             height="stabilised",
             neuron_gain=True,
         )
+    elif options.scale is not None:
+        mpo = MPOSettings(width_scale=options.scale[0], width_scale_end=options.scale[1])
     return Recipe(
         name=options.name,
         seed=options.seed,
