@@ -88,9 +88,9 @@ def find_neurons(wiring: Wiring) -> tuple[dict[str, NeuronNodes], list[str]]:
         else:
             reads = ", ".join(f"{target!r}" for target in dict.fromkeys(wiring.targets[name]))
             findings.append(
-                f"node {name!r} ({kind}) shows its membrane to {reads}, and MPO layers pass on"
-                " spikes alone: let it feed one Threshold and nothing else; as the last node, leave"
-                " it out and read what feeds it."
+                f"node {name!r} ({kind}) shows its membrane to {reads}, and layers that are read"
+                " from NIR pass on spikes alone: let it feed one Threshold and nothing else; as the"
+                " last node, leave it out and read what feeds it."
             )
     return neurons, findings
 
