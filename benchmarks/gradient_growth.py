@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=32)
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
-    results = Results("gradient-growth", options)
+    results = Results("gradient_growth", options)
     for network, timesteps, c in itertools.product(
         options.network, options.timesteps, options.scale
     ):
