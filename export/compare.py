@@ -25,8 +25,8 @@ from mpo_snn.errors import ExportError
 from mpo_snn.readout import read_out
 
 from .equivalence import Equivalence, LayerTally, PrecisionResult
+from .recording import Recording, Replayable, Source, core_shape
 from .replay import TOLERANCE, Place, replay_layers
-from .sources import Recording, Replayable, Source, core_shape
 
 PRECISIONS = (torch.float64, torch.float32)
 BATCH_LIMIT = 128

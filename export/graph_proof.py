@@ -25,8 +25,9 @@ from .for_reader import meaning_of
 from .pairing import PairedSource, pair_layers
 from .parameters import have_same_form, parameter_differences
 from .proof import Proof
+from .recording import Replayable
 from .replay import TOLERANCE
-from .sources import GraphSource, Replayable
+from .sources import GraphSource
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .sources import Recording, Replayable, Source, core_shape
+from .recording import Recording, Replayable, Source, core_shape
 
 Shape = tuple[int, ...]
 

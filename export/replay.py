@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .sources import Recording, Replayable
+from .recording import Recording, Replayable
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 """Distance from threshold, relative to it, that rounding explains without further proof."""

@@ -20,7 +20,8 @@ from torch import Tensor
 from mpo_snn.graph.metadata import behaviour_of
 from mpo_snn.graph.simulate import Simulator
 
-from .sources import GraphSource, Recording
+from .recording import Recording
+from .sources import GraphSource
 
 NEVER = 1e300
 """A threshold in volt that no membrane reaches."""

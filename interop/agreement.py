@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from mpo_snn.errors import MpoError
+from mpo_snn.export.recording import Recording
 from mpo_snn.export.replay import TOLERANCE
 from mpo_snn.export.rounding import membrane_bounds
-from mpo_snn.export.sources import GraphSource, Recording
+from mpo_snn.export.sources import GraphSource
 
 from .readers import Recorded
 

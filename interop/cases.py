@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mpo_snn.export.nir_export import export_nir
-from mpo_snn.export.sources import GraphSource, Recording
+from mpo_snn.export.recording import Recording
+from mpo_snn.export.sources import GraphSource
 
 from . import graphs, networks
 

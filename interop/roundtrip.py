@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from mpo_snn.export.nir_file import write_nir
-from mpo_snn.export.sources import GraphSource, Recording
+from mpo_snn.export.recording import Recording
+from mpo_snn.export.sources import GraphSource
 
 from .agreement import Agreement, agree
 from .cases import Case

@@ -24,7 +24,8 @@ from mpo_snn.export.proof import (
     metadata_of,
     settings_differences,
 )
-from mpo_snn.export.sources import NetworkSource, Replayable
+from mpo_snn.export.recording import Replayable
+from mpo_snn.export.sources import NetworkSource
 from mpo_snn.graph.metadata import GraphMetadata, known_timestep, read_metadata
 from mpo_snn.graph.shapes import input_shape
 from mpo_snn.inference import Inference

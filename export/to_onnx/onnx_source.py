@@ -20,7 +20,7 @@ from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
 from mpo_snn.errors import GraphError, ShapeError
-from mpo_snn.export.sources import Recording
+from mpo_snn.export.recording import Recording
 from mpo_snn.readout import read_out
 
 from .instrument import OWN, absolute, forced, longest_sum, shown

@@ -12,7 +12,8 @@ import torch
 from interop.agreement import agree
 from interop.cases import Case, network_cases
 from interop.readers import Recorded
-from mpo_snn.export.sources import GraphSource, Recording
+from mpo_snn.export.recording import Recording
+from mpo_snn.export.sources import GraphSource
 
 
 @pytest.fixture(scope="module")
