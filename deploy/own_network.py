@@ -11,6 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
+import nir
+
+from mpo_snn.graph.inline import inline
+from mpo_snn.graph.kinds import kind_of
+
 from .finding import CheckResult, Finding
 
 _OPTION = re.compile(r"--([a-z][\w.]*)(?: ('[^']*'|\[[^\]]*\]|[\w.]*\w))?")
@@ -47,11 +52,12 @@ WORDS: Final[Mapping[str, Callable[[str], str]]] = {
 """What the other settings are there, from their value; by key of a recipe."""
 
 
-def advice_for_own(advice: str) -> str:
+def advice_for_own(advice: str, is_synaptic: bool = False) -> str:
     """The advice with what to do in a network of one's own; unchanged where it names no setting.
 
     Args:
         advice: e.g. `train with --neuron.reset zero, or --target`.
+        is_synaptic: whether the neurons that it is about have a synapse.
 
     Returns:
         e.g. `train with --neuron.reset zero (in a network of your own: MPOLeaky(reset="zero"))`.
@@ -69,14 +75,26 @@ def advice_for_own(advice: str) -> str:
         neuron = "MPOSynaptic" if {"alpha", "learn_alpha"} & arguments.keys() else "MPOLeaky"
         listed = ", ".join(f"{name}={value}" for name, value in arguments.items())
         words.insert(0, f"{neuron}({listed})")
-    return f"{advice} (in a network of your own: {'; '.join(words)})" if words else advice
+    own = "; ".join(words)
+    if is_synaptic and " in place of " not in own:
+        own = own.replace("MPOLeaky", "MPOSynaptic")
+    return f"{advice} (in a network of your own: {own})" if words else advice
 
 
-def result_for_own(result: CheckResult) -> CheckResult:
-    """A check's findings and warnings, each with `advice_for_own`."""
+def result_for_own(result: CheckResult, graph: nir.NIRGraph | None = None) -> CheckResult:
+    """A check's findings and warnings, each with `advice_for_own`.
+
+    Args:
+        result: of the check.
+        graph: that was checked; its CubaLIF are the layers with a synapse.
+    """
+    nodes = {} if graph is None else inline(graph).nodes
+    synaptic = {name for name, node in nodes.items() if kind_of(node) == "CubaLIF"}
 
     def told(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-        return tuple(replace(one, fix=advice_for_own(one.fix)) for one in findings)
+        return tuple(
+            replace(one, fix=advice_for_own(one.fix, one.where in synaptic)) for one in findings
+        )
 
     return replace(result, findings=told(result.findings), warnings=told(result.warnings))
 

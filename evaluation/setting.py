@@ -107,7 +107,7 @@ def departures(
         "Class names": (", ".join(dataset.class_names), ", ".join(metadata.class_names)),
     }
     return tuple(
-        f"{name}: {used} here, {stated} in the file."
+        f"{name}: {used or 'none'} here, {stated or 'none'} in the file."
         for name, (used, stated) in pairs.items()
         if used != stated
     )

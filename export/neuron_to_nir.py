@@ -62,21 +62,32 @@ class Expression:
     exits: tuple[str, ...]
 
 
+def late_reset(name: str, neuron: Neuron) -> str:
+    """Why a layer is nothing that a chip has: it does not reset within the step; "" if it does."""
+    if neuron.reset != "none" and neuron.reset_timing == "step":
+        return ""
+    return (
+        f"layer '{name}' resets {neuron.reset}/{neuron.reset_timing}, allowed is zero or subtract,"
+        " in the step of the spike; train with --neuron.reset_timing step, in a network of your"
+        ' own MPOLeaky(reset_timing="step") or snnTorch\'s reset_delay=False.'
+    )
+
+
 def express_for_chip(name: str, neuron: Neuron, dt: float) -> tuple[Expression, NeuronBehaviour]:
     """A neuron layer as the one node IF, LIF or CubaLIF, and what that node does beyond NIR.
 
     Chips reset within the step, by subtraction or to zero, fire several times in a step and have a
     lowest membrane; all this stands beside the graph, in its metadata.
 
+    Args:
+        name: its name in the network.
+        neuron: the layer; it has no `late_reset`.
+        dt: timestep in seconds.
+
     Raises:
-        ExportError: if it does not reset within the step.
+        ExportError: if it has a lowest membrane and units of its own for every neuron.
     """
-    if neuron.reset == "none" or neuron.reset_timing != "step":
-        raise ExportError(
-            f"cannot write layer '{name}' for a chip: it resets {neuron.reset}/"
-            f"{neuron.reset_timing}, allowed is zero or subtract, in the step of the spike; train"
-            " with --neuron.reset_timing step."
-        )
+    assert neuron.reset != "none", "late_reset refuses it"
     unit = unit_of(neuron, neuron.membrane_unit)
     threshold = neuron.expand(neuron.threshold) * unit
     if neuron.lower is not None and np.unique(unit).size > 1:

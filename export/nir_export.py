@@ -18,11 +18,18 @@ from mpo_snn.graph.metadata import PENDING
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 
 from . import draft as d
-from .draft import Draft, Node
+from .draft import Draft
 from .fold_batchnorm import fold_batchnorm
 from .membrane_to_nir import express_membrane, membrane_findings
 from .merge_additions import merge_additions, remove_identities
-from .neuron_to_nir import Expression, express_for_chip, express_neuron, integrates
+from .neuron_to_nir import (
+    Expression,
+    express_for_chip,
+    express_neuron,
+    integrates,
+    late_reset,
+)
+from .plain_node import plain_node
 from .read_network import read_network
 from .square_convolution import square_convolutions
 
@@ -94,6 +101,10 @@ def export_nir(
         raise ExportError("cannot export: the network has no spiking layer.")
     behaviour: dict[str, NeuronBehaviour] = {}
     expressed: dict[str, Expression] = {}
+    if chip:
+        late = [line for name, n in neurons.items() if (line := late_reset(name, n))]
+        if late:
+            raise ExportError("cannot write for a chip", late)
     for name, neuron in neurons.items():
         if chip:
             expressed[name], behaviour[name] = express_for_chip(name, neuron, dt)
@@ -120,7 +131,7 @@ def _assemble(draft: Draft, expressed: dict[str, Expression], *, type_check: boo
         if name in expressed:
             nodes.update(expressed[name].nodes)
         else:
-            nodes[name] = _plain_node(node)
+            nodes[name] = plain_node(node)
     entry = {name: e.entry for name, e in expressed.items()}
     exits = {name: e.exits for name, e in expressed.items()}
     ways = [(exits.get(a, (a,)), a, entry.get(b, b)) for a, b in draft.edges]
@@ -130,55 +141,6 @@ def _assemble(draft: Draft, expressed: dict[str, Expression], *, type_check: boo
     # Last, so that a membrane belongs to the node that spikes, not to what it is read out by.
     edges += [(end, b) for found, a, b in ways if found != (a,) for end in found]
     return nir.NIRGraph(nodes=nodes, edges=edges, metadata={}, type_check=type_check)
-
-
-def _plain_node(node: Node) -> nir.NIRNode:
-    if isinstance(node, d.Input):
-        return nir.Input(input_type={"input": np.array(node.shape)})
-    if isinstance(node, d.Output):
-        return nir.Output(output_type={"output": np.array(node.shape)})
-    if isinstance(node, d.Dense):
-        if node.bias is None:
-            return nir.Linear(weight=node.weight)
-        return nir.Affine(weight=node.weight, bias=node.bias)
-    if isinstance(node, d.Convolution):
-        return _convolution(node)
-    if isinstance(node, d.AveragePool | d.SumPool):
-        kind = nir.AvgPool2d if isinstance(node, d.AveragePool) else nir.SumPool2d
-        kernel, stride, padding = (np.array(v) for v in (node.kernel, node.stride, node.padding))
-        return kind(kernel_size=kernel, stride=stride, padding=padding)
-    if isinstance(node, d.Flatten):
-        return nir.Flatten(
-            input_type={"input": np.array(node.input_shape)},
-            start_dim=node.start,
-            end_dim=node.end,
-        )
-    if isinstance(node, d.Multiplication):
-        return nir.Scale(scale=np.full(node.shape, node.factor))
-    raise AssertionError(f"no pass removed {type(node).__name__} from the draft")
-
-
-def _convolution(node: d.Convolution) -> nir.NIRNode:
-    bias = np.zeros(node.weight.shape[0]) if node.bias is None else node.bias
-    if len(node.input_shape) == 1:
-        return nir.Conv1d(
-            input_shape=node.input_shape[0],
-            weight=node.weight,
-            stride=node.stride[0],
-            padding=node.padding[0],
-            dilation=node.dilation[0],
-            groups=node.groups,
-            bias=bias,
-        )
-    return nir.Conv2d(
-        input_shape=node.input_shape,
-        weight=node.weight,
-        stride=node.stride,
-        padding=node.padding,
-        dilation=node.dilation,
-        groups=node.groups,
-        bias=bias,
-    )
 
 
 def _refuse_values(draft: Draft) -> None:

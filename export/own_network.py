@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from mpo_snn.data.dataset import Dataset, Samples
@@ -51,6 +52,11 @@ class OwnFile:
     export: ReaderExport
     metadata: GraphMetadata
     proof: Proof
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its user must know, a line each: also why it is not for more readers."""
+        return self.metadata.notes
 
     @property
     def loading_code(self) -> Mapping[str, str]:
@@ -105,6 +111,7 @@ def export_network(
     x, named = _samples(data, samples)
     shape = shape_of_step(tuple(x.shape[1:]), encoding, timesteps)
     plain, export = _export(unrolled.network, shape, reader, chip, dt)
+    _refuse_outputs(plain, readout, named["class_names"])
     reset, timing = _resets(unrolled)
     told = Told(timesteps, encoding, readout, **named, reset=reset, reset_timing=timing)
     version = export.reader.nir_version
@@ -148,6 +155,10 @@ def _check(
 
 
 def _unrolled(network: nn.Module, timesteps: int) -> Unrolled:
+    if not isinstance(network, nn.Module):
+        raise ExportError(
+            f"cannot export {type(network).__name__}: a network is a torch.nn.Module."
+        )
     if not isinstance(network, Unrolled):
         return Unrolled(network, timesteps)
     if network.timesteps != timesteps:
@@ -162,6 +173,11 @@ def _samples(data: Dataset | Tensor, count: int | None) -> tuple[Samples, dict[s
     """The samples of the proof, and what is known of them."""
     if count is not None and count < 1:
         raise ExportError(f"cannot prove the export: samples is {count}, allowed is 1 or more.")
+    if not isinstance(data, Dataset | Tensor):
+        raise ExportError(
+            f"cannot prove the export on {type(data).__name__}: give a data set of"
+            " mpo_snn.data.load_dataset, or samples as a tensor, (N, *features)."
+        )
     if isinstance(data, Tensor):
         if data.dim() < 2:
             raise ExportError(
@@ -203,6 +219,22 @@ def _export(
     if chosen is None:
         return plain, export_preferred(plain, step)
     return plain, export_for_reader(plain, chosen, step)
+
+
+def _refuse_outputs(plain: Export, readout: str, class_names: tuple[str, ...]) -> None:
+    """Refuse outputs that the read-out, or the classes of the data, do not fit."""
+    outputs = int(np.prod(plain.graph.nodes["output"].output_type["output"]))
+    last = {a for a, b in plain.graph.edges if b == "output"}
+    findings = []
+    if readout == "spike_count" and not last <= set(plain.spiking.values()):
+        findings.append(
+            "readout is 'spike_count', but the network's output is no spikes of a layer of neurons:"
+            " return spikes first, or use mean, sum or last."
+        )
+    if class_names and outputs != len(class_names):
+        findings.append(f"the network has {outputs} outputs, the data {len(class_names)} classes.")
+    if findings:
+        raise ExportError("cannot export the network", findings)
 
 
 def _resets(unrolled: Unrolled) -> tuple[str, str]:

@@ -61,6 +61,15 @@ for neuron in network.modules():
 }
 
 
+_RESET = """\
+from snntorch import SpikingNeuron
+for neuron in network.modules():
+    if isinstance(neuron, SpikingNeuron):
+        neuron.reset_mem()  # states stay between calls: None is no reset
+
+"""
+
+
 def _structure(flow: Flow) -> list[Finding]:
     findings = [
         *wiring.unknown_kinds(flow, (*KINDS, "IF"), "fails"),
@@ -143,7 +152,7 @@ SNNTORCH = Reader(
     as_read=_as_read,
     load="import nir\nimport torch\nfrom snntorch.import_nir import import_from_nir\n"
     "network = import_from_nir(nir.read({path}))",
-    run=STEP_BY_STEP,
+    run=_RESET + STEP_BY_STEP,
     after=_AFTER.__getitem__,
     help="reset to 0, r = tau / dt, dt = 1e-4",
 )

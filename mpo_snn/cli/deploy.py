@@ -98,7 +98,7 @@ def _checked(source: Source, profile: ChipProfile, argv: list[str]) -> ChipGraph
     checked = check_graph_on_chip(
         source.graph, profile, source.inference, behaviour=source.behaviour
     )
-    result = checked.result if source.is_of_run else result_for_own(checked.result)
+    result = checked.result if source.is_of_run else result_for_own(checked.result, source.graph)
     console = Console(highlight=False, soft_wrap=True)
     console.print(check_view(result, profile, str(source.path)))
     if checked.graph is not None:

@@ -30,6 +30,11 @@ def export_file(args: Any, parser: CommandParser) -> int:
     from mpo_snn.graph.read import read_graph
 
     source = Path(args.run)
+    if args.format == "onnx":
+        raise UsageError(
+            f"'{source}' is a file, and --format onnx is for runs; from Python build_onnx takes any"
+            " graph, docs/onnx.md has the lines."
+        )
     others = parser.given(args, but=_TAKEN)
     if others:
         raise UsageError(

@@ -6,7 +6,10 @@ import ast
 import inspect
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import nir
+import numpy as np
 import pytest
 
 from mpo_snn.deploy.finding import CheckResult, Finding
@@ -78,6 +81,20 @@ def test_what_is_told(advice: str, own: str) -> None:
         needed = {"MPOLeaky": ["beta"], "MPOSynaptic": ["alpha", "beta"]}[call[1]]
         rest = "".join(f", {name}=0.5" for name in needed if f"{name}=" not in own)
         assert eval(own[:-1] + rest + ")", {"MPOLeaky": MPOLeaky, "MPOSynaptic": MPOSynaptic})
+
+
+def test_neurons_with_a_synapse_keep_it() -> None:
+    node = nir.CubaLIF(*(np.ones(2) for _ in range(7)))
+    graph = SimpleNamespace(nodes={"lif1": node}, edges=[], metadata={})
+    one = Finding("lif1", "x", "y", "train with --neuron.beta 0.875, or --target", "z")
+    two = Finding("lif2", "x", "y", "train with --neuron.output_spikes 1", "z")
+    told = result_for_own(CheckResult((one, two), ()), graph)  # type: ignore[arg-type]
+    assert told.findings[0].fix.endswith("own: MPOSynaptic(beta=0.875))")
+    assert told.findings[1].fix.endswith("own: MPOLeaky(most_spikes=1) as the last layer)")
+    assert advice_for_own("--neuron.output_spikes 1", True).endswith(
+        "own: MPOSynaptic(most_spikes=1) as the last layer)"
+    )
+    assert "MPOLeaky in place of MPOSynaptic" in advice_for_own("--neuron.model leaky", True)
 
 
 def test_other_advice_and_everything_else_stays() -> None:

@@ -127,6 +127,25 @@ def test_a_file_for_a_reader_with_the_code_that_loads_it(tmp_path: Path, digits:
     assert subtracting.proof.is_equal and subtracting.export.after
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of norse and nirtorch
+@pytest.mark.parametrize("reader", ["snntorch", "norse"])
+def test_the_loading_code_gives_the_same_for_every_batch(
+    reader: str, tmp_path: Path, digits: Dataset
+) -> None:
+    """States of one batch must not reach the next."""
+    file = written(own(**ZERO), tmp_path, digits, reader=reader)
+    (code,) = file.loading_code.values()
+    lines = [line for line in code.splitlines() if not line.startswith("x = ")]
+    found: dict[str, Any] = {"x": digits.test_x[:30].expand(T, -1, -1, -1, -1)}
+    exec("\n".join(lines), found)
+    first = found["outputs"]
+    loaded = next(i for i, line in enumerate(lines) if "network = " in line)
+    exec("\n".join(lines[loaded + 1 :]), found)
+    assert first.sum() > 30 and torch.equal(found["outputs"], first)
+    run = Simulator(read_graph(file.path), file.metadata.dt).run(found["x"])
+    assert torch.equal(first.flatten(2), run.output.flatten(2))
+
+
 def test_an_unrolled_network_is_taken_as_it_is(tmp_path: Path, digits: Dataset) -> None:
     network = own(**ZERO)
     file = written(mpo_snn.Unrolled(network, T), tmp_path, digits)
@@ -180,6 +199,8 @@ def test_wrong_settings_are_told_at_once(tmp_path: Path, digits: Dataset) -> Non
     for changed, message in (
         ({"samples": 0}, "samples is 0"),
         ({"data": torch.rand(5)}, r"expected \(N, \*features\)"),
+        ({"data": (digits.test_x[:5], digits.test_y[:5])}, "on tuple: give a data set of"),
+        ({"data": "digits"}, "on str: give a data set of"),
         ({"reader": "abacus"}, "unknown reader 'abacus'"),
         ({"reader": "snntorch", "dt": 1.0}, "leave dt out"),
     ):
@@ -187,6 +208,27 @@ def test_wrong_settings_are_told_at_once(tmp_path: Path, digits: Dataset) -> Non
         with pytest.raises(MpoError, match=message):
             written(own(**ZERO), tmp_path, data, **changed)
     assert not list(tmp_path.iterdir())
+
+
+def test_outputs_that_fit_neither_classes_nor_readout(tmp_path: Path, digits: Dataset) -> None:
+    class Seven(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc1, self.lif = nn.Linear(64, 8), snntorch.Leaky(beta=0.8)
+            self.fc2 = nn.Linear(8, 7)
+
+        def forward(self, x: Any, mem: Any = None) -> Any:
+            spk, mem = self.lif(self.fc1(x.view(x.size(0), -1)), mem)
+            return self.fc2(spk), mem
+
+    network = mpo_snn.adapt(Seven())
+    with pytest.raises(ExportError) as caught:
+        written(network, tmp_path, digits)
+    assert len(caught.value.findings) == 2
+    assert "7 outputs, the data 10 classes" in str(caught.value)
+    assert written(network, tmp_path, digits.test_x[:9], samples=None, readout="mean").proof
+    with pytest.raises(ExportError, match="cannot export OrderedDict"):
+        written(network.state_dict(), tmp_path, digits)  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_not_equal_is_not_written(
