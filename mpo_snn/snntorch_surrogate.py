@@ -8,7 +8,7 @@ snnTorch            its gradient at x = v - threshold          here
 ==================  =========================================  ==========================
 
 The others have none: the area of `fast_sigmoid` is 2/slope and not 1, that of
-`straight_through_estimator` is infinite. Formulas: snnTorch 0.9, `snntorch/surrogate.py`.
+`straight_through_estimator` is infinite. Formulas: snnTorch 1.0.0, `snntorch/surrogate.py`.
 """
 
 from __future__ import annotations
