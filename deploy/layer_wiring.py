@@ -21,7 +21,7 @@ class LayerWiring:
 
     Attributes:
         neurons: the nodes of each layer, by the name of the one that spikes.
-        unread: what is part of no layer, one line each.
+        unread: why a node is part of no layer, a line each.
         start: name of the input.
         end: name of the output.
     """
@@ -66,8 +66,7 @@ class LayerWiring:
         """`unread` without the membranes that leave the graph, and their synapses."""
         shown = self.membranes_shown()
         parts = [*shown, *(source for name in shown for source in self._wiring.sources[name])]
-        told = tuple(f"node {name!r} (" for name in parts)
-        return [line for line in self.unread if not line.startswith(told)]
+        return [line for name, line in self.unread.items() if name not in parts]
 
     def order(self, output: str | None) -> list[str]:
         """The layers in the order in which they run, that of the output last."""

@@ -15,7 +15,7 @@ from mpo_snn.errors import ExportError
 from mpo_snn.graph.metadata import GraphMetadata, read_metadata
 
 from .foldings.flow import Flow, Timing
-from .nir_export import Export
+from .nir_export import DEFAULT_DT, Export
 from .readers import READERS, Reader
 
 PREFERRED = ("portable", "nir")
@@ -48,6 +48,11 @@ def reader_named(name: str) -> Reader:
     if name not in READERS:
         raise ExportError(f"unknown reader '{name}': choose one of {', '.join(READERS)}.")
     return READERS[name]
+
+
+def timestep_for(reader: Reader, given: float | None) -> float:
+    """The timestep in seconds that a file for this reader is written for."""
+    return next(dt for dt in (reader.dt, given, DEFAULT_DT) if dt is not None)
 
 
 def export_for_reader(export: Export, reader: Reader, dt: float) -> ReaderExport:

@@ -76,7 +76,7 @@ def prove_graph(
         ExportError: if the two cannot be compared.
     """
     metadata, given = read_metadata(first), completed(given, first)
-    steps = [_timestep(graph, given.dt) for graph in (first, second)]
+    steps = [timestep_of(graph, given.dt) for graph in (first, second)]
     shape = input_shape(first)
     inference, dataset = load_input(metadata, given, steps[0], shape, titles[0])
     if steps[1] is None:
@@ -182,6 +182,7 @@ def _same_dialect(first: GraphMetadata, second: GraphMetadata | None) -> bool:
     return second is not None and (first.dt, first.reader) == (second.dt, second.reader)
 
 
-def _timestep(graph: nir.NIRGraph, given: float | None) -> float | None:
+def timestep_of(graph: nir.NIRGraph, given: float | None) -> float | None:
+    """The timestep in seconds that a file states, else the one given."""
     stated = known_timestep(graph)
     return given if stated is None else stated

@@ -14,6 +14,7 @@ from mpo_snn.data.dataset import Dataset, Samples
 from mpo_snn.data.part import stratified_order
 from mpo_snn.encoding import ENCODINGS, shape_of_step
 from mpo_snn.errors import ExportError
+from mpo_snn.files import NIR_SUFFIXES
 from mpo_snn.graph.metadata import GraphMetadata
 from mpo_snn.neurons import MPONeuron
 from mpo_snn.readout import READOUTS
@@ -29,9 +30,10 @@ from .for_reader import (
     meaning_of,
     membrane_units,
     reader_named,
+    timestep_for,
 )
 from .loading_code import loading_code
-from .nir_export import DEFAULT_DT, Export, export_nir
+from .nir_export import Export, export_nir
 from .proof import Proof, as_read, title_of
 from .reader_file import write_reader_file
 from .sources import GraphSource, NetworkSource
@@ -140,8 +142,10 @@ def _check(
     path: Path, timesteps: int, encoding: str, readout: str, reader: str | None, chip: bool
 ) -> None:
     findings = []
-    if path.suffix not in (".nir", ".h5", ".hdf5"):
-        findings.append(f"path is '{path}', but the name of a NIR file ends in .nir or .h5.")
+    if path.suffix not in NIR_SUFFIXES:
+        findings.append(
+            f"path is '{path}', but the name of a NIR file ends in {' or '.join(NIR_SUFFIXES)}."
+        )
     if timesteps < 1:
         findings.append(f"timesteps is {timesteps}, allowed is 1 or more.")
     if encoding not in ENCODINGS:
@@ -211,8 +215,7 @@ def _export(
             f"cannot export the network: dt is {dt:g} s, but {chosen.title} computes with"
             f" {chosen.dt:g} s; only dt/tau matters, so leave dt out."
         )
-    own = None if chosen is None else chosen.dt
-    step = dt or own or DEFAULT_DT
+    step = timestep_for(chosen or reader_named("nir"), dt)
     plain = export_nir(network, shape, step, chip=chip)
     if chip:
         return plain, ReaderExport(**vars(plain), reader=reader_named("nir"), dt=step, after="")

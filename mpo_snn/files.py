@@ -10,6 +10,9 @@ from pathlib import Path
 
 from mpo_snn.errors import OutputError
 
+NIR_SUFFIXES = (".nir", ".h5", ".hdf5")
+"""Of files that hold a NIR graph."""
+
 
 @contextmanager
 def replace_file(path: str | Path) -> Iterator[Path]:

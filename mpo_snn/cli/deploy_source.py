@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mpo_snn.cli.command import UsageError
 from mpo_snn.cli.left_beside import prefix_of
 from mpo_snn.deploy.read_layers import EVENTS
+from mpo_snn.files import NIR_SUFFIXES
 
 if TYPE_CHECKING:
     import nir
@@ -64,7 +65,7 @@ def read_source(args: Any) -> Source:
     path = Path(args.source)
     if path.is_dir():
         return _from_run(path, args)
-    if path.suffix not in (".nir", ".h5", ".hdf5") and path.exists():
+    if path.suffix not in NIR_SUFFIXES and path.exists():
         raise UsageError(f"cannot deploy '{path}': expected a run directory or a .nir file.")
     return _from_file(path, args)
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command
 from mpo_snn.cli.input_options import INPUT, add_data_options, add_input_options
 from mpo_snn.cli.whole_number import check_whole
+from mpo_snn.files import NIR_SUFFIXES
 
 if TYPE_CHECKING:
     from mpo_snn.export.for_reader import ReaderExport
     from mpo_snn.training.rundir import Run
 
 FORMATS = ("nir", "onnx")
-NIR_SUFFIXES = (".nir", ".h5", ".hdf5")
 MOST_UNROLLED = 1000
 """Timesteps of an unrolled model; its nodes are there once for each."""
 _ONNX_ONLY = {"unrolled": None, "precision": "float32"}
@@ -169,8 +169,12 @@ def _export_nir(args: Any) -> int:
 
 def _for_reader(run: Run, args: Any) -> ReaderExport:
     """The export for the reader that was asked for, else trained for, else the preferred one."""
-    from mpo_snn.cli.export_readers import timestep_for
-    from mpo_snn.export.for_reader import export_for_reader, export_preferred, reader_named
+    from mpo_snn.export.for_reader import (
+        export_for_reader,
+        export_preferred,
+        reader_named,
+        timestep_for,
+    )
     from mpo_snn.export.nir_export import DEFAULT_DT
     from mpo_snn.export.proof import export_run
 
@@ -192,7 +196,7 @@ def _for_reader(run: Run, args: Any) -> ReaderExport:
             f"--nir-version is {args.nir_version}, but {reader.title} has nir"
             f" {reader.nir_version}: leave it out."
         )
-    dt = timestep_for(reader, args)
+    dt = timestep_for(reader, args.dt)
     return export_for_reader(export_run(run, dt, args.plain_reset), reader, dt)
 
 

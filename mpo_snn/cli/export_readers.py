@@ -14,9 +14,8 @@ from rich.table import Table
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, print_names
 from mpo_snn.cli.proof_table import print_proof
 from mpo_snn.errors import ExportError
-from mpo_snn.export.for_reader import ReaderExport, export_for_reader
+from mpo_snn.export.for_reader import ReaderExport, export_for_reader, timestep_for
 from mpo_snn.export.loading_code import loading_code
-from mpo_snn.export.nir_export import DEFAULT_DT
 from mpo_snn.export.proof import Proof, export_run, metadata_of, prove_export
 from mpo_snn.export.reader_file import record_beside, write_reader_file
 from mpo_snn.export.readers import READERS, Reader
@@ -32,7 +31,7 @@ def write_for(run: Run, args: Any) -> Callable[[Reader, Path], Attempt]:
     """What makes, proves and writes the file of a reader for a run."""
 
     def write(reader: Reader, output: Path) -> Attempt:
-        dt = timestep_for(reader, args)
+        dt = timestep_for(reader, args.dt)
         export = export_for_reader(export_run(run, dt), reader, dt)
         return prove_and_write(run, export, args, output)
 
@@ -138,8 +137,3 @@ def print_loading(export: ReaderExport, output: Path, timesteps: int) -> None:
     for title, code in loading_code(export, output, timesteps).items():
         print(f"\n# in {title}")
         print(code)
-
-
-def timestep_for(reader: Reader, args: Any) -> float:
-    """The timestep in seconds that a file for this reader is written for."""
-    return next(dt for dt in (reader.dt, args.dt, DEFAULT_DT) if dt is not None)

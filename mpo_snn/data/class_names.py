@@ -24,6 +24,11 @@ def first_difference(first: Sequence[str], other: Sequence[str]) -> tuple[int, s
     """
     if not (are_names(first) and are_names(other)):
         return None
+    return differing(first, other)
+
+
+def differing(first: Sequence[str], other: Sequence[str]) -> tuple[int, str, str] | None:
+    """`first_difference` of lists that are to be alike whether they name anything or not."""
     pairs = enumerate(zip(first, other, strict=False))
     return next(((number, one, two) for number, (one, two) in pairs if one != two), None)
 

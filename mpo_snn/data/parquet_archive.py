@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mpo_snn.data.class_names import differing
 from mpo_snn.data.encoded_image import FORMAT_NAMES, convert_image, open_image, what_is_deep
 from mpo_snn.data.lossy import lossy_note
 from mpo_snn.data.parquet_files import files_of
@@ -60,10 +61,10 @@ def _common_classes(tables: Sequence[ImageTable]) -> tuple[str, ...]:
 
 
 def _difference(first: Sequence[str], other: Sequence[str]) -> str:
-    if len(first) != len(other):
+    found = differing(first, other) if len(first) == len(other) else None
+    if found is None:
         return f"{len(other)} instead of {len(first)}"
-    number = next(k for k, pair in enumerate(zip(first, other, strict=True)) if pair[0] != pair[1])
-    return f"class {number} is '{other[number]}' instead of '{first[number]}'"
+    return f"class {found[0]} is '{found[2]}' instead of '{found[1]}'"
 
 
 def _decode(tables: Sequence[ImageTable]) -> NDArray[np.uint8]:

@@ -130,7 +130,8 @@ class _Import:
         self.flat, self.options, self.attempt = flat, options, attempt
         self.shapes = infer_shapes(flat).outputs
         self.wiring = Wiring(flat)
-        self.neurons, self.findings = find_neurons(self.wiring)
+        self.neurons, unread = find_neurons(self.wiring)
+        self.findings = list(unread.values())
         self.offsets: dict[str, Array] = {}
         """Constant currents, by the node whose bias takes them."""
 

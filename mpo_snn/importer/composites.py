@@ -69,25 +69,25 @@ class Wiring:
         return kind_of(self.flat.nodes[name])
 
 
-def find_neurons(wiring: Wiring) -> tuple[dict[str, NeuronNodes], list[str]]:
-    """The layers of neurons by the name of the node that spikes, and what fits into none."""
+def find_neurons(wiring: Wiring) -> tuple[dict[str, NeuronNodes], dict[str, str]]:
+    """The layers of neurons by the name of the node that spikes, and why a node fits into none."""
     neurons = {
         name: _around(name, wiring) for name in wiring.flat.nodes if wiring.kind(name) in SPIKING
     }
     taken = {inner for nodes in neurons.values() for inner in nodes.inner} | neurons.keys()
-    findings = []
+    findings: dict[str, str] = {}
     for name in wiring.flat.nodes:
         kind = wiring.kind(name)
         if kind not in STATEFUL or name in taken:
             continue
         if kind == "Delay":
-            findings.append(
+            findings[name] = (
                 f"node {name!r} is a Delay, and a timestep passes on nothing of the steps before:"
                 " write the file without delays."
             )
         else:
             reads = ", ".join(f"{target!r}" for target in dict.fromkeys(wiring.targets[name]))
-            findings.append(
+            findings[name] = (
                 f"node {name!r} ({kind}) shows its membrane to {reads}, and layers that are read"
                 " from NIR pass on spikes alone: let it feed one Threshold and nothing else; as the"
                 " last node, leave it out and read what feeds it."

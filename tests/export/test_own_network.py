@@ -203,6 +203,7 @@ def test_wrong_settings_are_told_at_once(tmp_path: Path, digits: Dataset) -> Non
         ({"data": "digits"}, "on str: give a data set of"),
         ({"reader": "abacus"}, "unknown reader 'abacus'"),
         ({"reader": "snntorch", "dt": 1.0}, "leave dt out"),
+        ({"dt": 0.0}, "dt is 0 s, allowed is above 0"),
     ):
         data = changed.pop("data", digits)  # type: ignore[attr-defined]
         with pytest.raises(MpoError, match=message):
