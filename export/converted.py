@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import nir
 
+from mpo_snn.errors import RecipeError
 from mpo_snn.graph.metadata import (
     GraphMetadata,
-    known_timestep,
     read_metadata,
     refuse_beyond_nir,
 )
@@ -19,7 +19,14 @@ from .float32_files import allowed
 from .foldings.flow import Flow
 from .foldings.timestep import with_timestep
 from .for_reader import ReaderExport, export_for_reader, meaning_of, reader_named
-from .graph_proof import GraphInput, compare_paired, completed, graph_source, load_input
+from .graph_proof import (
+    GraphInput,
+    compare_paired,
+    completed,
+    graph_source,
+    load_input,
+    timestep_of,
+)
 from .nir_export import Export
 from .proof import Proof, as_read, title_of
 from .sources import GraphSource
@@ -62,7 +69,9 @@ def convert_graph(
     reader = reader_named(reader_name)
     refuse_beyond_nir(graph, f"cannot write '{title}' for {reader.title}")
     given = completed(given, graph)
-    metadata, dt = read_metadata(graph), known_timestep(graph) or given.dt
+    metadata, dt = read_metadata(graph), timestep_of(graph, given.dt)
+    if given.dt not in (None, dt):
+        raise RecipeError(f"'{title}' states its timestep: leave out --dt.")
     inference, dataset = load_input(metadata, given, dt, input_shape(graph), title)
     source = graph_source(graph, inference.dt, title)
     flow = with_timestep(Flow.of(meaning_of(graph), inference.dt), reader.dt or inference.dt)

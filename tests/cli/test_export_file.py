@@ -58,12 +58,16 @@ def test_a_foreign_file_for_a_reader(
     assert verify([str(source), str(output), *INPUT]) == 0
 
 
-def test_a_file_of_ours_needs_nothing_said(tmp_path: Path) -> None:
+def test_a_file_of_ours_needs_nothing_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = foreign(tmp_path / "a.nir")
     assert export([str(source), "--reader", "nir", *INPUT]) == 0
     ours = tmp_path / "a.nir.nir"
     assert export([str(ours), "--reader", "norse", "--samples", "10"]) == 0
     assert verify([str(ours), str(tmp_path / "a.nir.norse.nir"), "--samples", "10"]) == 0
+    assert export([str(ours), "--reader", "norse", "--dt", "1e-5"]) == 2
+    assert "states its timestep: leave out --dt" in capsys.readouterr().err
 
 
 def test_all_readers_in_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
