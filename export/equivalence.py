@@ -114,6 +114,14 @@ class Equivalence:
         return bool(self.results) and all(result.is_equal for result in self.results)
 
     @property
+    def silent_layers(self) -> tuple[str, ...]:
+        """Layers in which no neuron fired: neither their reset nor their threshold was met."""
+        if not self.results:
+            return ()
+        heard = {tally.layer for result in self.results for tally in result.layers if tally.either}
+        return tuple(t.layer for t in self.results[0].layers if t.layer not in heard)
+
+    @property
     def first_divergence(self) -> Place | None:
         """Where the first unexplained difference is, in the finest precision that shows one."""
         places = [r.first_divergence for r in self.results]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ class OwnFile:
     @property
     def notes(self) -> tuple[str, ...]:
         """What its user must know, a line each: also why it is not for more readers."""
-        return self.metadata.notes
+        return (*self.metadata.notes, *self.proof.reservations)
 
     @property
     def loading_code(self) -> Mapping[str, str]:
@@ -108,7 +110,7 @@ def export_network(
         OutputError: if the disk refuses.
     """
     path = Path(path)
-    _check(path, timesteps, encoding, readout, reader, chip)
+    _check(path, timesteps, encoding, readout, reader, chip, samples, dt)
     unrolled = _unrolled(network, timesteps)
     x, named = _samples(data, samples)
     shape = shape_of_step(tuple(x.shape[1:]), encoding, timesteps)
@@ -139,15 +141,27 @@ def export_network(
 
 
 def _check(
-    path: Path, timesteps: int, encoding: str, readout: str, reader: str | None, chip: bool
+    path: Path,
+    timesteps: int,
+    encoding: str,
+    readout: str,
+    reader: str | None,
+    chip: bool,
+    samples: int | None,
+    dt: float | None,
 ) -> None:
     findings = []
     if path.suffix not in NIR_SUFFIXES:
         findings.append(
             f"path is '{path}', but the name of a NIR file ends in {' or '.join(NIR_SUFFIXES)}."
         )
-    if timesteps < 1:
-        findings.append(f"timesteps is {timesteps}, allowed is 1 or more.")
+    findings += [
+        f"{name} is {count!r}, allowed is a whole number, 1 or more."
+        for name, count in (("timesteps", timesteps), ("samples", samples))
+        if not (_is_count(count) or (name == "samples" and count is None))
+    ]
+    if dt is not None and not (isinstance(dt, Real) and 0.0 < dt < math.inf):
+        findings.append(f"dt is {dt!r}, allowed is a number of seconds above 0.")
     if encoding not in ENCODINGS:
         findings.append(f"encoding is '{encoding}', allowed are {', '.join(ENCODINGS)}.")
     if readout not in READOUTS:
@@ -156,6 +170,10 @@ def _check(
         findings.append(f"reader is '{reader}', but a file for chips is for mpo-deploy: leave out.")
     if findings:
         raise ExportError("cannot export the network", findings)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
 
 
 def _unrolled(network: nn.Module, timesteps: int) -> Unrolled:
@@ -175,8 +193,6 @@ def _unrolled(network: nn.Module, timesteps: int) -> Unrolled:
 
 def _samples(data: Dataset | Tensor, count: int | None) -> tuple[Samples, dict[str, Any]]:
     """The samples of the proof, and what is known of them."""
-    if count is not None and count < 1:
-        raise ExportError(f"cannot prove the export: samples is {count}, allowed is 1 or more.")
     if not isinstance(data, Dataset | Tensor):
         raise ExportError(
             f"cannot prove the export on {type(data).__name__}: give a data set of"
@@ -187,6 +203,11 @@ def _samples(data: Dataset | Tensor, count: int | None) -> tuple[Samples, dict[s
             raise ExportError(
                 f"cannot prove the export: the samples have shape {tuple(data.shape)}, expected"
                 " (N, *features)."
+            )
+        if not bool(data.isfinite().all()):
+            raise ExportError(
+                f"cannot prove the export: {int((~data.isfinite()).sum()):,} of {data.numel():,}"
+                " values of the samples are infinite or NaN."
             )
         nothing = {"dataset": None, "data": None, "input_scaling": "", "class_names": ()}
         return data[:count], nothing

@@ -55,10 +55,22 @@ class Proof:
         """The verdict."""
         return self.equivalence.is_equal and not self.disagreements
 
+    @property
+    def reservations(self) -> tuple[str, ...]:
+        """What the verdict does not cover, and why, one line each."""
+        silent = ", ".join(repr(name) for name in self.equivalence.silent_layers)
+        if not silent:
+            return self.notes
+        return (
+            *self.notes,
+            f"no neuron of {silent} fires on this data: of what spikes do there nothing was proven,"
+            " only membranes. Prove it on samples that make it fire.",
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         record = self.equivalence.to_dict()
-        lists = {"disagreements": list(self.disagreements), "notes": list(self.notes)}
+        lists = {"disagreements": list(self.disagreements), "notes": list(self.reservations)}
         return {**record, "equal": self.is_equal, **lists}
 
     def summary(self) -> dict[str, Any]:

@@ -50,8 +50,9 @@ PER_SAMPLE_FUNCTIONS: tuple[Callable[..., Any], ...] = (
     torch.mul,
     F.avg_pool2d,
     F.relu,
+    torch.relu,
 )
-PER_SAMPLE_METHODS = ("flatten", "add", "add_", "mul", "mul_")
+PER_SAMPLE_METHODS = ("flatten", "add", "add_", "mul", "mul_", "relu")
 
 _REWRITE = (
     "Write forward(x) for ONE timestep, without a loop: `x = self.lif1(self.fc1(x));"

@@ -10,6 +10,7 @@ import operator
 from typing import Any
 
 import snntorch
+import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
@@ -90,5 +91,6 @@ def _write_out_of_place(graph: fx.Graph) -> None:
     for node in graph.nodes:
         if node.target in _OUT_OF_PLACE:
             node.target = _OUT_OF_PLACE[node.target]
-        elif node.target is F.relu:
+        elif node.target in (F.relu, torch.relu, "relu"):
+            node.op, node.target = "call_function", F.relu
             node.args, node.kwargs = (node.all_input_nodes[0],), {}

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mpo_snn.export.equivalence import PrecisionResult
+from mpo_snn.export.equivalence import Equivalence, PrecisionResult
 from mpo_snn.export.proof import Proof
 from mpo_snn.export.replay import Place
 
@@ -31,7 +31,7 @@ def print_proof(proof: Proof) -> None:
         console.print(f"  predictions the same: {same} of {result.samples}")
     for line in proof.disagreements:
         console.print(f"  [red]differs[/]  {escape(line)}", markup=True)
-    for line in proof.notes:
+    for line in proof.reservations:
         console.print(f"  note: {line}", markup=False)
     console.print(f"\n{_verdict(proof)}")
 
@@ -67,14 +67,7 @@ def _table(result: PrecisionResult, samples: int) -> Table:
 
 def _verdict(proof: Proof) -> str:
     if proof.is_equal:
-        roots = sum(layer.replay.roots for r in proof.equivalence.results for layer in r.layers)
-        why = (
-            "every spike is the same"
-            if not roots
-            else f"{roots} rounding root{'s' * (roots != 1)}, each within rounding of its"
-            " threshold; every other difference follows from there"
-        )
-        return f"[bold green]equal[/]: {why}."
+        return f"[bold green]equal[/]: {_why_equal(proof.equivalence)}."
     place = proof.equivalence.first_divergence
     if place is not None:
         what = _of_membranes(proof.equivalence.results)
@@ -86,6 +79,18 @@ def _verdict(proof: Proof) -> str:
     return (
         "[bold red]NOT equal[/]: no timestep of this data shows it, but settings or parameters"
         " differ."
+    )
+
+
+def _why_equal(record: Equivalence) -> str:
+    if len(record.silent_layers) == len(record.results[0].layers):
+        return "nothing fires, and every membrane is the same"
+    roots = sum(layer.replay.roots for result in record.results for layer in result.layers)
+    if not roots:
+        return "every spike is the same"
+    return (
+        f"{roots} rounding root{'s' * (roots != 1)}, each within rounding of its threshold; every"
+        " other difference follows from there"
     )
 
 

@@ -18,6 +18,7 @@ from mpo_snn.errors import UnrollError
 from mpo_snn.leaky import MPOLeaky
 from mpo_snn.synaptic import MPOSynaptic
 from mpo_snn.trace import trace_timestep
+from mpo_snn.unroll import Unrolled
 
 
 class Base(nn.Module):
@@ -350,6 +351,17 @@ def test_harmless_operations_in_place_become_ordinary_ones() -> None:
     found = [node.target for node in graph.nodes if node.op != "call_module"]
     assert found[1:-1] == [operator.mul, operator.add, operator.mul, F.relu, "add", "mul"]
     assert nodes["relu"].kwargs == {}
+
+
+@pytest.mark.parametrize("relu", [F.relu, torch.relu, lambda x: x.relu(), nn.ReLU()])
+def test_every_spelling_of_relu_is_taken(relu: Any) -> None:
+    network = Base(lambda net, x: net.out(net.lif(relu(net.fc(x)))))
+    network.relu = relu if isinstance(relu, nn.Module) else nn.Identity()
+    unrolled, x = Unrolled(network.eval(), 3), torch.randn(3, 5, 4)
+    with torch.no_grad():
+        network.lif.reset_mem()
+        looped = torch.stack([network(step) for step in x])
+        assert torch.equal(unrolled(x), looped)
 
 
 def test_what_the_output_does_not_need_is_dropped() -> None:

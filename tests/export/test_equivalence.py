@@ -14,6 +14,7 @@ from mpo_snn.errors import ExportError
 from mpo_snn.export.compare import compare
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.export.parameters import have_same_form, parameter_differences
+from mpo_snn.export.proof import Proof
 from mpo_snn.export.rounding import membrane_bounds
 from mpo_snn.export.sources import GraphSource, NetworkSource
 from mpo_snn.unroll import Unrolled
@@ -295,3 +296,13 @@ def test_parameters_of_equal_graphs_do_not_differ():
     assert not have_same_form(
         graph, nir.NIRGraph(dict(graph.nodes), graph.edges[:-1], type_check=False)
     )
+
+
+def test_a_layer_that_never_fires_is_named_beside_the_verdict():
+    graph = export_nir(OneNeuron(0.5), (1,)).graph  # half the threshold: it never fires
+    silent = Proof(compared(OneNeuron(0.5), graph, torch.ones(7, 1), timesteps=2))
+    assert silent.is_equal and silent.equivalence.silent_layers == ("lif",)
+    (told,) = silent.to_dict()["notes"]
+    assert told.startswith("no neuron of 'lif' fires on this data")
+    firing = Proof(compared(OneNeuron(0.5), graph, torch.full((7, 1), 3.0), timesteps=2))
+    assert firing.equivalence.silent_layers == () and firing.to_dict()["notes"] == []

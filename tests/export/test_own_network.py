@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -194,16 +195,21 @@ def test_wrong_settings_are_told_at_once(tmp_path: Path, digits: Dataset) -> Non
             readout="tea leaves",
             chip=True,
             reader="norse",
+            samples=0,
+            dt=0.0,
         )
-    assert len(caught.value.findings) == 5
+    assert len(caught.value.findings) == 7
     for changed, message in (
-        ({"samples": 0}, "samples is 0"),
+        ({"timesteps": 8.0}, "timesteps is 8.0, allowed is a whole number"),
+        ({"timesteps": "8"}, "timesteps is '8', allowed is a whole number"),
+        ({"samples": 2.5}, "samples is 2.5, allowed is a whole number"),
+        ({"dt": "fast"}, "dt is 'fast', allowed is a number of seconds"),
+        ({"data": torch.full((2, 64), math.nan)}, "128 of 128 values of the samples are infinite"),
         ({"data": torch.rand(5)}, r"expected \(N, \*features\)"),
         ({"data": (digits.test_x[:5], digits.test_y[:5])}, "on tuple: give a data set of"),
         ({"data": "digits"}, "on str: give a data set of"),
         ({"reader": "abacus"}, "unknown reader 'abacus'"),
         ({"reader": "snntorch", "dt": 1.0}, "leave dt out"),
-        ({"dt": 0.0}, "dt is 0 s, allowed is above 0"),
     ):
         data = changed.pop("data", digits)  # type: ignore[attr-defined]
         with pytest.raises(MpoError, match=message):
