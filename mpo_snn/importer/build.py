@@ -134,9 +134,11 @@ class _Import:
         self.findings = list(unread.values())
         self.offsets: dict[str, Array] = {}
         """Constant currents, by the node whose bias takes them."""
+        self.gains: dict[str, str] = {}
+        """Layers that multiply the input of a layer of neurons, by the name of that."""
 
     def network(self) -> ImportedNetwork:
-        if not self.neurons:
+        if all(nodes.spikes is None for nodes in self.neurons.values()):
             self.findings.append(
                 f"it has no spiking node ({', '.join(sorted(SPIKING))}), so there is nothing for"
                 " MPO to train."
@@ -152,6 +154,7 @@ class _Import:
             if name not in ends | inner | self.neurons.keys():
                 self._read_layer(name, layers)
         outer = [name for name in self.flat.nodes if name not in ends | inner]
+        outer += self.gains.values()
         self.findings += refused_names(outer)
         if self.findings:
             raise GraphError(self.attempt, sorted(self.findings))
@@ -160,6 +163,8 @@ class _Import:
     def _wired(self, layers: dict[str, nn.Module]) -> ImportedNetwork:
         (start,), (end,) = self.flat.inputs, self.flat.outputs
         sources = {name: self._sources(name) for name in self.flat.nodes if name in layers}
+        for name, gain in self.gains.items():
+            sources[gain], sources[name] = sources[name], [gain]
         order = nx.DiGraph()
         order.add_nodes_from(sources)
         order.add_edges_from((a, b) for b, of in sources.items() for a in of if a in sources)
@@ -170,6 +175,7 @@ class _Import:
             [INPUT if a == start else a for a in self.wiring.sources[end]],
             self.options.dt,
             self.shapes[start],
+            next((name for name, nodes in self.neurons.items() if nodes.spikes is None), None),
         )
 
     def _sources(self, name: str) -> list[str]:
@@ -183,8 +189,14 @@ class _Import:
         self.findings += read.findings
         if read.layer is not None:
             layers[name] = read.layer
+        if read.gain is not None:
+            self.gains[name] = self._free_name(f"{name}_gain")
+            layers[self.gains[name]] = read.gain
         if read.offset.any():
             self._place_offset(name, nodes, read.offset)
+
+    def _free_name(self, wanted: str) -> str:
+        return self._free_name(f"{wanted}_") if wanted in self.flat.nodes else wanted
 
     def _place_offset(self, name: str, nodes: NeuronNodes, offset: Array) -> None:
         """Give a constant current to the bias of a layer that feeds these neurons alone."""

@@ -7,7 +7,8 @@ A layer of neurons is one of
 - membrane (I, LI, CubaLI) -> Threshold, where the membrane feeds nothing else;
 - the same with Threshold -> Scale -> membrane, which takes something off the membrane one step
   after a spike: a reset by subtraction;
-- either with an LI in front of an I or LI, which feeds nothing else: a synapse.
+- a membrane that alone is the output of the graph: a layer that is read out by it;
+- any of them with an LI in front of an I or LI, which feeds nothing else: a synapse.
 
 Everything else that loops is recurrence, and every other membrane a value that is no spike.
 """
@@ -27,29 +28,37 @@ _MEMBRANES = ("I", "LI", "CubaLI")
 
 @dataclass(frozen=True)
 class NeuronNodes:
-    """The nodes of one layer of neurons, by name.
+    """The nodes of one layer of neurons, by name; it has one that spikes, or a membrane.
 
     Attributes:
-        spikes: the one that spikes; the layer is called after it.
+        spikes: the one that spikes; None where the network is read out by the membrane.
         membrane: the one that integrates; None for a Threshold alone.
         synapse: the LI in front of it, if there is one.
         feedback: the Scale that resets, if there is one.
     """
 
-    spikes: str
+    spikes: str | None
     membrane: str | None = None
     synapse: str | None = None
     feedback: str | None = None
 
     @property
+    def shown(self) -> str:
+        """The node that others read; the layer is called after it."""
+        name = self.spikes or self.membrane
+        assert name is not None, "a layer spikes or has a membrane"
+        return name
+
+    @property
     def entry(self) -> str:
         """The node that takes the layer's input."""
-        return self.synapse or self.membrane or self.spikes
+        return self.synapse or self.membrane or self.shown
 
     @property
     def inner(self) -> frozenset[str]:
-        """All of its nodes but the one that spikes."""
-        return frozenset(name for name in (self.membrane, self.synapse, self.feedback) if name)
+        """All of its nodes but the one that others read."""
+        names = (self.membrane, self.synapse, self.feedback)
+        return frozenset(name for name in names if name) - {self.shown}
 
 
 class Wiring:
@@ -70,10 +79,15 @@ class Wiring:
 
 
 def find_neurons(wiring: Wiring) -> tuple[dict[str, NeuronNodes], dict[str, str]]:
-    """The layers of neurons by the name of the node that spikes, and why a node fits into none."""
+    """The layers of neurons by the node that others read, and why a node fits into none."""
     neurons = {
         name: _around(name, wiring) for name in wiring.flat.nodes if wiring.kind(name) in SPIKING
     }
+    (end,) = wiring.flat.outputs
+    for name in wiring.sources[end]:
+        alone = wiring.sources[end] == [name] and wiring.targets[name] == [end]
+        if alone and wiring.kind(name) in _MEMBRANES:
+            neurons[name] = NeuronNodes(None, name, _synapse(name, wiring.sources[name], wiring))
     taken = {inner for nodes in neurons.values() for inner in nodes.inner} | neurons.keys()
     findings: dict[str, str] = {}
     for name in wiring.flat.nodes:
@@ -89,8 +103,8 @@ def find_neurons(wiring: Wiring) -> tuple[dict[str, NeuronNodes], dict[str, str]
             reads = ", ".join(f"{target!r}" for target in dict.fromkeys(wiring.targets[name]))
             findings[name] = (
                 f"node {name!r} ({kind}) shows its membrane to {reads}, and layers that are read"
-                " from NIR pass on spikes alone: let it feed one Threshold and nothing else; as the"
-                " last node, leave it out and read what feeds it."
+                " from NIR pass on spikes: let it feed one Threshold and nothing else, or be the"
+                " output alone."
             )
     return neurons, findings
 
@@ -135,10 +149,15 @@ def _around(name: str, wiring: Wiring) -> NeuronNodes:
     ]
     reset = feedback[0] if len(feedback) == 1 else None
     currents = [source for source in wiring.sources[membrane] if source != reset]
-    has_synapse = (
+    return NeuronNodes(name, membrane, _synapse(membrane, currents, wiring), reset)
+
+
+def _synapse(membrane: str, currents: list[str], wiring: Wiring) -> str | None:
+    """The LI that alone feeds a membrane, and feeds it alone, if there is one."""
+    is_one = (
         wiring.kind(membrane) in ("I", "LI")
         and len(currents) == 1
         and wiring.kind(currents[0]) == "LI"
         and wiring.targets[currents[0]] == [membrane]
     )
-    return NeuronNodes(name, membrane, currents[0] if has_synapse else None, reset)
+    return currents[0] if is_one else None

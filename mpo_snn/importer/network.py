@@ -9,6 +9,7 @@ from functools import reduce
 from torch import Tensor, nn
 
 from mpo_snn.errors import GraphError
+from mpo_snn.neurons import MPONeuron
 
 INPUT = ""
 """Stands for the sample among the sources; no layer can have this name."""
@@ -27,6 +28,8 @@ class ImportedNetwork(nn.Module):
         outputs: what is added up to the output.
         dt: timestep of the file, in seconds.
         input_shape: shape of one sample, without batch and time.
+        read_out: the layer of neurons whose membrane, not its spikes, is read from it; it returns
+            its state (`output=True`).
 
     Raises:
         GraphError: naming every node whose name no layer of torch can have.
@@ -39,12 +42,13 @@ class ImportedNetwork(nn.Module):
         outputs: Sequence[str],
         dt: float,
         input_shape: tuple[int, ...],
+        read_out: str | None = None,
     ) -> None:
         """Register the layers."""
         super().__init__()
         self.sources = {name: tuple(of) for name, of in sources.items()}
         self.outputs = tuple(outputs)
-        self.dt, self.input_shape = dt, input_shape
+        self.dt, self.input_shape, self.read_out = dt, input_shape, read_out
         outer_first = sorted(layers, key=lambda name: name.count("."))
         findings = [self._register(name, layers[name]) for name in outer_first]
         if any(findings):
@@ -54,7 +58,9 @@ class ImportedNetwork(nn.Module):
         """Output of one timestep, (batch, *outputs), for its input, (batch, *features)."""
         values = {INPUT: x}
         for name, sources in self.sources.items():
-            values[name] = self.get_submodule(name)(_sum(values[source] for source in sources))
+            layer = self.get_submodule(name)
+            found = layer(_sum(values[source] for source in sources))
+            values[name] = found[_membrane_of(layer)] if name == self.read_out else found
         return _sum(values[source] for source in self.outputs)
 
     def extra_repr(self) -> str:
@@ -83,6 +89,12 @@ def refused_names(names: Iterable[str]) -> list[str]:
     except GraphError as error:
         return list(error.findings)
     return []
+
+
+def _membrane_of(layer: nn.Module) -> int:
+    """Where the membrane stands in what a layer of neurons returns: behind spikes and synapse."""
+    assert isinstance(layer, MPONeuron), "what is read out by its membrane has one"
+    return len(layer.states)
 
 
 def _sum(values: Iterable[Tensor]) -> Tensor:

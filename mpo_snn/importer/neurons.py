@@ -6,6 +6,9 @@ the gain :math:`g = r\,dt/\tau` (`dt r` without a leak). Where r = 1 everywhere,
 threshold / g, and the neuron keeps g as its `membrane_unit` for the way back to NIR. A synapse is
 the same equation once more, i in units of :math:`g_s = w_{in}\,dt/\tau_{syn}` (`synapse_unit`).
 
+A layer that the network is read out by shows the membrane of the file, so there the gain is a Scale
+in front of it instead, unless it is `decay`; its threshold is nobody's, and 1.
+
 v_leak is a constant current v_leak / r, which goes into the bias in front. What is subtracted
 after a spike must be the threshold (`next`) or what the leak leaves of it (`step`).
 """
@@ -25,6 +28,7 @@ from mpo_snn.leaky import MPOLeaky
 from mpo_snn.lif import Reset, ResetTiming
 from mpo_snn.neuron_values import THRESHOLD_FLOOR
 from mpo_snn.neurons import MPONeuron
+from mpo_snn.scale import Scale
 from mpo_snn.surrogate import Shape
 from mpo_snn.synaptic import MPOSynaptic
 
@@ -88,11 +92,13 @@ class ReadNeuron:
         layer: the MPO neuron, in float64; None where there are findings.
         offset: constant current that must be added to its input, (*features).
         findings: what an MPO neuron cannot do, one line each.
+        gain: a layer that multiplies its input, where that needs one.
     """
 
     layer: MPONeuron | None
     offset: Array
     findings: list[str]
+    gain: Scale | None = None
 
 
 def read_neuron(
@@ -107,11 +113,10 @@ def read_neuron(
         options: how it learns.
     """
     membrane, synapse = _equations(nodes, graph, options.dt, shape)
-    fires = graph[nodes.spikes]
-    threshold = per_element(
-        fires.threshold if kind_of(fires) == "Threshold" else fires.v_threshold, shape
-    )
-    where = f"node {nodes.spikes!r} ({kind_of(fires)})"
+    shown = graph[nodes.shown]
+    is_read_out = nodes.spikes is None
+    threshold = np.ones(shape) if is_read_out else _threshold(shown, shape)
+    where = f"node {nodes.shown!r} ({kind_of(shown)})"
     findings = _value_findings(where, nodes, graph, threshold, membrane, synapse)
     if findings:
         return ReadNeuron(None, np.zeros(shape), findings)
@@ -130,8 +135,9 @@ def read_neuron(
     unit = np.ones(shape) if decays else membrane.gain
     synapse_unit = np.ones(shape) if decays or synapse is None else synapse.gain
     unit = unit * synapse_unit
-    fires_at = threshold / unit
-    if options.learn_threshold and fires_at.min() < THRESHOLD_FLOOR:
+    fires_at = threshold if is_read_out else threshold / unit
+    learns_threshold = options.learn_threshold and not is_read_out
+    if learns_threshold and fires_at.min() < THRESHOLD_FLOOR:
         findings.append(
             f"{where} fires at {fires_at.min():g} V of its input, and a learnt threshold stays"
             f" above {THRESHOLD_FLOOR:g}: scale its weights and threshold up, or do not learn it."
@@ -145,8 +151,9 @@ def read_neuron(
         "reset_timing": timing,
         "input_gain": "decay" if decays else "unit",
         "learn_beta": options.learn_leak,
-        "learn_threshold": options.learn_threshold,
+        "learn_threshold": learns_threshold,
         "init_hidden": True,
+        "output": is_read_out,
         "surrogate": options.surrogate,
         "width": options.width * float(fires_at.mean()),
     }
@@ -158,9 +165,17 @@ def read_neuron(
             alpha=compact(synapse.leak), learn_alpha=options.learn_leak, **arguments
         )
     layer.channels = shape[0] if shape else None
+    if is_read_out:
+        is_one = _unit_or_none(unit) is None
+        gain = None if is_one else Scale(torch.from_numpy(unit))
+        return ReadNeuron(layer, offset, [], gain)
     layer.membrane_unit = _unit_or_none(unit)
     layer.synapse_unit = None if synapse is None else _unit_or_none(synapse_unit)
     return ReadNeuron(layer, offset, [])
+
+
+def _threshold(node: Any, shape: tuple[int, ...]) -> Array:
+    return per_element(node.threshold if kind_of(node) == "Threshold" else node.v_threshold, shape)
 
 
 def compact(value: Array) -> torch.Tensor:
@@ -200,7 +215,7 @@ def _value_findings(
     synapse: _Leak | None,
 ) -> list[str]:
     findings = []
-    v_reset = np.asarray(getattr(graph[nodes.spikes], "v_reset", 0.0))
+    v_reset = np.asarray(getattr(graph[nodes.shown], "v_reset", 0.0))
     if v_reset.any():
         findings.append(
             f"{where} resets to v_reset = {v_reset[v_reset != 0].flat[0]:g}, and MPO neurons to 0"
@@ -224,10 +239,8 @@ def _value_findings(
 def _reset(
     nodes: NeuronNodes, graph: dict[str, Any], threshold: Array, membrane: _Leak
 ) -> tuple[Reset, ResetTiming, list[str]]:
-    if nodes.membrane == nodes.spikes:
-        return "zero", "step", []
     if nodes.feedback is None:
-        return "none", "step", []
+        return "zero" if nodes.membrane == nodes.spikes else "none", "step", []
     where = f"node {nodes.feedback!r} (Scale), the reset of {nodes.spikes!r},"
     if kind_of(graph[nodes.membrane]) == "CubaLI":  # type: ignore[index]
         line = f"{where} passes through the synapse of {nodes.membrane!r}: write it as LI -> LI."

@@ -6,6 +6,7 @@ threshold exactly, so spikes can be compared one by one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -191,8 +192,8 @@ class Drawn:
     input_shape: Shape
 
 
-@st.composite
-def expressible_graphs(draw: Any) -> Drawn:
+def _grown(draw: Any) -> tuple[Builder, Callable[[], list[str]]]:
+    """Layers of neurons with what lies between them, and what draws skips to the next node."""
     shape = draw(st.sampled_from([(3,), (5,), (2, 6), (2, 5, 5), (4, 4, 3)]))
     b = Builder(np.random.default_rng(draw(st.integers(0, 2**32 - 1))), shape)
 
@@ -207,6 +208,30 @@ def expressible_graphs(draw: Any) -> Drawn:
             synapse(b, kind, f"{prefix}{i}w{j}", skips())
         kind, form = draw(st.sampled_from(SPIKING)), draw(st.sampled_from(FORMS))
         neuron(b, kind, form, f"{prefix}{i}", skips())
+    return b, skips
+
+
+@st.composite
+def expressible_graphs(draw: Any) -> Drawn:
+    b, skips = _grown(draw)
     if draw(st.booleans()):
         synapse(b, "weights", "readout", skips())
-    return Drawn(b.finished(skips()), b.renamed, shape)
+    return Drawn(b.finished(skips()), b.renamed, b.made["input"])
+
+
+@st.composite
+def membrane_graphs(draw: Any) -> Drawn:
+    """The output is the membrane of one more layer, called `readout`, of any kind and gain."""
+    b, skips = _grown(draw)
+    if draw(st.booleans()):
+        synapse(b, "weights", "weights", skips())
+    zero, one = full(b.shape, 0), leak(b, draw(st.sampled_from(FORMS)))
+    kind = draw(st.sampled_from(["LI", "I", "CubaLI", "LI -> LI"]))
+    if kind == "LI -> LI":
+        b.add(nir.LI(**leak(b, "any"), v_leak=zero), b.shape, "current", *skips())
+    membrane = {
+        "I": nir.I(b.some(b.shape, 0.2, 2) / DT),
+        "CubaLI": nir.CubaLI(2 * one["tau"], one["tau"], one["r"], zero, full(b.shape, 1)),
+    }.get(kind, nir.LI(**one, v_leak=zero))
+    b.add(membrane, b.shape, "readout", *(skips() if kind != "LI -> LI" else []))
+    return Drawn(b.finished([]), b.renamed, b.made["input"])

@@ -53,8 +53,9 @@ def cuba(**changes: Any) -> nir.CubaLIF:
             chain((2,), d=nir.Delay(full((2,), DT)), n=lif()),
             "node 'd' is a Delay",
         ),
-        (chain((2,), n=lif(), o=li()), "node 'o' (LI) shows its membrane to 'output'"),
+        (chain((2,), n=lif(), o=li(), fc=identity()), "node 'o' (LI) shows its membrane to 'fc'"),
         (chain((2,), fc=identity()), "it has no spiking node (CubaLIF, IF, LIF, Threshold)"),
+        (chain((2,), fc=identity(), o=li()), "it has no spiking node (CubaLIF, IF, LIF, Thr"),
         (
             around(s=nir.Scale(full((2,), -0.5))),
             "node 's' (Scale), the reset of 't', takes 0.5 off a membrane with threshold 0.7",
