@@ -27,6 +27,18 @@ def test_sign_flip_is_exact(n: int) -> None:
     assert found.sign_flip_p == pytest.approx(sign_flip_by_enumeration(d))
 
 
+@pytest.mark.parametrize("samples", [97, 120, 360, 5000, 10000])
+@pytest.mark.parametrize("digits", [10, 17])
+def test_sums_of_counts_that_are_equal_are_ties(samples: int, digits: int) -> None:
+    """Accuracies are counts over samples, and as a table has them; counts themselves are exact."""
+    rng = np.random.default_rng(samples)
+    for _ in range(8):
+        a, b = rng.integers(samples - 12, samples + 1, (2, 8))
+        expected = sign_flip_by_enumeration([float(x) for x in a - b])
+        shares = [[round(float(x) / samples, digits) for x in counts] for counts in (a, b)]
+        assert compare_paired(*shares).sign_flip_p == expected
+
+
 def test_student_by_hand() -> None:
     """Differences 1, 2, 3: t = 2 / (1 / sqrt 3) = 2 sqrt 3, two degrees of freedom.
 
