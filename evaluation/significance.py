@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -80,6 +81,6 @@ def _sign_flip(d: np.ndarray) -> float:
     return float(min(1.0, result.pvalue))
 
 
-def _mean(d: np.ndarray, axis: int) -> np.ndarray:
+def _mean(d: np.ndarray, axis: int) -> Any:
     """Rounded: a tie counts as one, whatever the order in which its terms were added up."""
     return np.round(np.mean(d, axis=axis), _DIGITS)

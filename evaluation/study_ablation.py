@@ -39,7 +39,7 @@ def run_ablation(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) ->
         notes=[
             *([tuning.note] if tuning else []),
             *divergence_notes(outcomes),
-            *_test_notes(plan, summary),
+            *_test_notes(summary),
         ],
     )
 
@@ -116,14 +116,17 @@ def _table(plan: Plan, summary: Mapping[str, dict[str, Any]]) -> TextTable:
     )
 
 
-def _test_notes(plan: Plan, summary: Mapping[str, Any]) -> list[str]:
+def _test_notes(summary: Mapping[str, Any]) -> list[str]:
     notes = ["density: spikes / (neurons x steps x samples) on the split that accuracy is of."]
     if any(name in summary for name in REFERENCES):
-        n = len(plan.seeds)
-        floor = f"; with n = {n} the latter cannot go below {2 / 2**n:.3g}" if n > 1 else ""
+        pairs = [d["n"] for row in summary.values() for d in row["accuracy_against"].values() if d]
+        n = min(pairs, default=0)
+        fewest = f"n = {n}" if n == max(pairs, default=0) else f"n = {n}, the fewest here,"
+        floor = f"; with {fewest} the latter cannot go below {2 / 2**n:.3g}" if n > 1 else ""
         notes.append(
             "vs: difference in points, paired by seed (p of the paired t-test, p of the sign-flip"
-            f" permutation test), two-sided, not corrected for many comparisons{floor}."
+            " permutation test; - where it is not defined), two-sided, not corrected for many"
+            f" comparisons{floor}."
         )
     return notes
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 from mpo_snn.errors import StudyError
+from mpo_snn.rivals.settings import RivalSettings
+from mpo_snn.settings import MPOSettings, NeuronSettings
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.recipe_file import differing_keys
 
@@ -17,7 +21,7 @@ def check_plan(plan: Plan) -> None:
 
     Raises:
         StudyError: if one is measured on other samples than the recipe, sets what the study sweeps,
-            or is tuned with seeds that are compared.
+            or is tuned with seeds or on samples that are compared.
     """
     fixed = dict.fromkeys(MEASURED_ON, "all configurations are measured on the same samples")
     if plan.study == "timesteps":
@@ -34,6 +38,12 @@ def check_plan(plan: Plan) -> None:
             f"tuning_seeds has {listed(both)}, which is compared too: the choice of the slope must"
             " not know it."
         )
+    if plan.recipe.data.validation and any(c.name == TUNED for c in plan.configurations):
+        found.append(
+            f"data.validation is {plan.recipe.data.validation:g}, and the tuned baseline would be"
+            " judged by the samples that chose its slope: leave data.validation out, and the test"
+            f" split is compared, or leave out '{TUNED}'."
+        )
     if found:
         raise StudyError("cannot compare these configurations", found)
 
@@ -45,8 +55,26 @@ def equal_configurations(plan: Plan) -> list[str]:
     for configuration in plan.configurations:
         if configuration.name == TUNED:
             continue
-        recipe = configuration.of(plan.recipe)
+        recipe = _effective(configuration.of(plan.recipe))
         name = first.setdefault(recipe, configuration.name)
         if name != configuration.name:
-            notes.append(f"{configuration.name} is the same recipe as {name}: it is trained twice.")
+            notes.append(f"{configuration.name} trains what {name} trains: it is done twice.")
     return notes
+
+
+def _effective(recipe: Recipe) -> Recipe:
+    """The recipe without what its method does not read: two that are equal train the same."""
+    neuron, method = recipe.trained_neuron, recipe.method
+    if neuron.slope is not None:
+        neuron = replace(neuron, width=NeuronSettings.width)
+    others = {
+        key: value
+        for key, value in asdict(RivalSettings()).items()
+        if not key.startswith(f"{method}_")
+    }
+    return replace(
+        recipe,
+        neuron=neuron,
+        mpo=recipe.mpo if method == "mpo" else MPOSettings(),
+        rival=replace(recipe.rival, **others),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,16 @@ def run_dynamics(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) ->
     return Results(
         outcomes=outcomes,
         rows=[*rows, *tuning_rows(tuning), *divergence_rows(outcomes)],
-        summary={"results": {c.name: _summary(c, seen, plan.recipe.epochs) for c in drawn}}
+        summary={
+            "results": {
+                c.name: {
+                    "title": c.title,
+                    "diverged": [o.trial.seed for o in by_name[c.name] if o.diverged],
+                    **(_summary(c, seen, plan.recipe.epochs) if c in drawn else {}),
+                }
+                for c in configurations
+            }
+        }
         | ({"tuning": tuning.values()} if tuning else {}),
         tables=[_table(plan, drawn, by_name, seen)],
         figures=dynamics_figures(plan, drawn, seen) if drawn else {},
@@ -40,7 +50,8 @@ def run_dynamics(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) ->
             *([tuning.note] if tuning else []),
             *divergence_notes(outcomes),
             "coverage: share of membranes under the surrogate; sigma, width: volt; gradient: L2"
-            " norm over all weights of a layer, mean over the steps of an epoch; last epoch.",
+            " norm over all weights, of the norms of its layers, each a mean over the steps of an"
+            " epoch; last epoch.",
             "paper: coverage rises to 96.5 % (Figure 1), gradients are smaller and steadier"
             " (Figure 5b), membranes go from two peaks to one (Figure 4).",
             *_left_out(seen),
@@ -56,7 +67,6 @@ def _measure(run: Run, settings: Mapping[str, Any], device: str) -> dict[str, An
 def _summary(configuration: Configuration, seen: Seen, last: int) -> dict[str, Any]:
     """Means over seeds in the last epoch, by layer."""
     return {
-        "title": configuration.title,
         "test_accuracy": seen.curve("test_accuracy", configuration.name)[last],
         **{
             measure: {
@@ -65,7 +75,15 @@ def _summary(configuration: Configuration, seen: Seen, last: int) -> dict[str, A
             }
             for measure in (*MEMBRANE_FIGURES, "gradient_norm")
         },
+        "gradient_norm_of_all": _norm_of_all(configuration, seen, last),
     }
+
+
+def _norm_of_all(configuration: Configuration, seen: Seen, epoch: float) -> float:
+    """L2 norm over all weights: of the norms of the layers, means over steps and seeds."""
+    weights = seen.layers("gradient_norm")
+    curves = [seen.curve("gradient_norm", configuration.name, weight) for weight in weights]
+    return math.hypot(*(mean(curve[epoch]) for curve in curves))
 
 
 def _table(
@@ -78,9 +96,7 @@ def _table(
             cells = [mean(seen.curve(m, name, layer)[last]) for m in ("sigma", "width", "coverage")]
             words = [f"{cells[0]:.3f}", f"{cells[1]:.3f}", f"{100 * cells[2]:.1f} %"]
             rows.append([configuration.title, layer, *words])
-        weights = seen.layers("gradient_norm")
-        norms = [mean(seen.curve("gradient_norm", name, weight)[last]) for weight in weights]
-        total = sum(norm * norm for norm in norms) ** 0.5
+        total = _norm_of_all(configuration, seen, last)
         accuracy = percent(seen.curve("test_accuracy", name)[last])
         rows.append([configuration.title, f"accuracy {accuracy} %", "", "", "", f"{total:.3g}"])
     return TextTable(

@@ -83,6 +83,8 @@ def write_results(plan: Plan, results: Results, seconds: float) -> list[Path]:
         OutputError: if the disk refuses.
     """
     paths = [plan.output / RESULTS, plan.output / SUMMARY]
+    summary = {**_provenance(plan, results, seconds), "notes": list(results.notes)}
+    summary_text = to_json({**summary, **results.summary})
     write_file(paths[0], _csv(results.rows))
     folder = make_folder(plan.output / FIGURES)
     for name, figure in results.figures.items():
@@ -92,8 +94,7 @@ def write_results(plan: Plan, results: Results, seconds: float) -> list[Path]:
                 metadata = {"Date": None} if suffix == "svg" else {}
                 figure.savefig(scratch, format=suffix, dpi=160, metadata=metadata)
             paths.append(path)
-    summary = {**_provenance(plan, results, seconds), "notes": list(results.notes)}
-    write_file(paths[1], to_json({**summary, **results.summary}))
+    write_file(paths[1], summary_text)
     return paths
 
 

@@ -32,13 +32,15 @@ class Tuning:
         accuracies: by slope, the accuracy on the held-out part for every tuning seed, 0 to 1;
             None for a run that diverged.
         seeds: the tuning seeds.
-        held_out: data.validation of the tuning runs.
+        held_out: share of the training data that the tuning runs hold out.
+        most: how many samples of it are looked at at most (data.test_limit); None for all.
     """
 
     slope: float
     accuracies: Mapping[float, Sequence[float | None]]
     seeds: Sequence[int]
     held_out: float
+    most: int | None = None
 
     @property
     def at_the_edge(self) -> bool:
@@ -48,7 +50,8 @@ class Tuning:
     @property
     def note(self) -> str:
         """What was done, in a line."""
-        held = f"{100 * self.held_out:g} %" if self.held_out < 1 else f"{self.held_out:g} samples"
+        most = "" if self.most is None else f" ({self.most:,} samples of it at most)"
+        seeds = f"{len(self.seeds)} seed{'s' * (len(self.seeds) != 1)}"
         edge = (
             " It is at the edge of the grid: a wider one might find better."
             if self.at_the_edge
@@ -57,8 +60,8 @@ class Tuning:
         return (
             f"tuned baseline: slope {self.slope:g} /V out of"
             f" {', '.join(f'{slope:g}' for slope in sorted(self.accuracies))}, by mean accuracy of"
-            f" {len(self.seeds)} seeds on {held} of the training data, held out; the test split"
-            f" took no part.{edge}"
+            f" {seeds} on {100 * self.held_out:g} % of the training data, held out{most}; the test"
+            f" split took no part.{edge}"
         )
 
     def values(self) -> dict[str, Any]:
@@ -87,7 +90,7 @@ def tune_slope(
     """Find the fixed slope of the tuned baseline.
 
     Args:
-        recipe: what is trained; it may hold out a validation part of its own, which is then used.
+        recipe: what is trained; it holds out no validation part of its own.
         output: where `runs/tuning-slope<k>-s<seed>` go.
         options: grid, seeds and share held out.
         engine: where runs run.
@@ -104,8 +107,13 @@ def tune_slope(
         slope = outcome.trial.recipe.neuron.slope
         assert slope is not None, "a tuning run has the slope of its trial"
         accuracies.setdefault(slope, []).append(outcome.measured.get("accuracy"))
-    held_out = trials[0].recipe.data.validation
-    return Tuning(choose_slope(accuracies), accuracies, options.tuning_seeds, held_out)
+    return Tuning(
+        choose_slope(accuracies),
+        accuracies,
+        options.tuning_seeds,
+        options.tuning_share,
+        recipe.data.test_limit,
+    )
 
 
 def choose_slope(accuracies: Mapping[float, Sequence[float | None]]) -> float:
@@ -130,8 +138,7 @@ def choose_slope(accuracies: Mapping[float, Sequence[float | None]]) -> float:
 
 def tuning_trials(recipe: Recipe, options: StudyOptions) -> list[Trial]:
     """Every slope of the grid with every tuning seed, on data without the held-out part."""
-    if not recipe.data.validation:
-        recipe = replace(recipe, data=replace(recipe.data, validation=options.tuning_share))
+    recipe = replace(recipe, data=replace(recipe.data, validation=options.tuning_share))
     slopes = [
         Configuration(f"tuning-slope{slope:g}", f"slope {slope:g}", fixed_slope(slope))
         for slope in dict.fromkeys(options.slopes)

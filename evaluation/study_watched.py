@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mpo_snn.errors import RunError
@@ -22,10 +23,11 @@ def watched_rows(outcome: Outcome) -> list[dict[str, Any]]:
     """The run's four tables as rows of the CSV file.
 
     Raises:
-        RunError: if a table is missing, damaged, or lacks an epoch.
+        RunError: if a table is missing or damaged, lacks a layer of an epoch, or has values that
+            are no numbers or no shares.
     """
     rows: list[dict[str, Any]] = []
-    epochs = set(range(1, outcome.trial.recipe.epochs + 1))
+    epochs = range(1, outcome.trial.recipe.epochs + 1)
     for name, read in _TABLES.items():
         path = outcome.run.path / name
         try:
@@ -35,10 +37,29 @@ def watched_rows(outcome: Outcome) -> list[dict[str, Any]]:
             raise RunError(f"cannot read '{path}': it is missing. {_ANEW}") from error
         except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
             raise RunError(f"cannot read '{path}': it is damaged. {_ANEW}") from error
-        if {row["epoch"] for row in found} != epochs:
-            raise RunError(f"cannot read '{path}': it does not hold every epoch. {_ANEW}")
+        if wrong := _first_wrong(found, epochs):
+            raise RunError(f"cannot read '{path}': {wrong}. {_ANEW}")
         rows += found
     return rows
+
+
+def _first_wrong(rows: Sequence[Mapping[str, Any]], epochs: Iterable[int]) -> str | None:
+    """What is wrong with the values of a table, or that some of them are absent."""
+    places: dict[int, set[tuple[str, str]]] = {epoch: set() for epoch in epochs}
+    if {row["epoch"] for row in rows} != places.keys():
+        return "it does not hold every epoch"
+    for row in rows:
+        measure, value, epoch = row["measure"], row["value"], row["epoch"]
+        is_share = measure in _SHARES
+        if not math.isfinite(value) or (is_share and not 0.0 <= value <= 1.0):
+            return f"{measure} of epoch {epoch} is {value:g}"
+        places[epoch].add((measure, row.get("layer", "")))
+    everything = set().union(*places.values())
+    for epoch, found in places.items():
+        if absent := sorted(everything - found):
+            measure, layer = absent[0]
+            return f"epoch {epoch} has no {measure} of '{layer}'"
+    return None
 
 
 def _of_metrics(outcome: Outcome, line: dict[str, str]) -> list[dict[str, Any]]:
@@ -74,6 +95,7 @@ _TABLES = {
     GRADIENTS: _of_gradients,
     HISTOGRAM: _of_histogram,
 }
+_SHARES = ("train_accuracy", "test_accuracy", "rho", "coverage", "membrane_share")
 _ANEW = "Delete its run directory to train anew."
 
 

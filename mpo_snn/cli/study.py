@@ -117,6 +117,8 @@ def _plan(first: Any, argv: list[str]) -> Plan:
             f"--method {recipe.method} would change nothing: every configuration has its own."
             f" Add it to the list: --configurations {names},{recipe.method}."
         )
+    if recipe.threads is None:
+        recipe = replace(recipe, threads=1)
     seeds, options = parse_seeds(first.seeds), _options(first, configurations)
     output = Path(f"studies/{first.study}-{recipe.name}" if first.output is None else first.output)
     command = shlex.join([NAME, *argv])

@@ -14,8 +14,8 @@ def check_tunable(recipe: Recipe) -> None:
     """Refuse a recipe whose slope MPO would move.
 
     Raises:
-        UsageError: if its method is another than `fixed`, if it has a slope, or if its seed is one
-            of those that tune.
+        UsageError: if its method is another than `fixed`, if it has a slope, if it holds out a
+            validation part, or if its seed is one of those that tune.
     """
     from mpo_snn.evaluation.study_plan import StudyOptions
 
@@ -27,6 +27,11 @@ def check_tunable(recipe: Recipe) -> None:
         raise UsageError(
             f"neuron.slope is {recipe.neuron.slope:g}, but --tune chooses it: leave out one of"
             " them."
+        )
+    if recipe.data.validation:
+        raise UsageError(
+            f"data.validation is {recipe.data.validation:g}, but --tune holds out a part of the"
+            " training data itself, which must not judge what it chose: leave it out."
         )
     if recipe.seed in (seeds := StudyOptions().tuning_seeds):
         raise UsageError(

@@ -117,7 +117,7 @@ def test_ablation_from_end_to_end(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words, "--device=cpu", "--output=out"]) == 0
     told = capsys.readouterr().out
     assert "tuned baseline: slope" in told
-    assert "out of 1, 4, by mean accuracy of 1 seeds on 20 % of the training data" in told
+    assert "out of 1, 4, by mean accuracy of 1 seed on 20 % of the training data" in told
     assert values("density", configuration="cold") == [0.0, 0.0]
     summary = json.loads(Path("out/summary.json").read_text())
     assert summary["seeds"] == [0, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -51,6 +52,7 @@ def told(line: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("timesteps tiny.yaml --timesteps 3", "use --sweep instead of --timesteps"),
         ("timesteps tiny.yaml --sweep 1,2,2", "sweep has 2 more than once"),
         ("ablation tiny.yaml --tuning_seeds 4 --seeds 3-5", "tuning_seeds has 4, which is comp"),
+        ("ablation tiny.yaml --data.validation 0.3", "judged by the samples that chose its slope"),
         ("ablation tiny.yaml --slopes 1,1.0000000001", "slopes has 1 more than once"),
         ("ablation tiny.yaml --slopes 1e300", "slopes is 1e+300, allowed is above 0 to 1e+30"),
         ("robustness tiny.yaml --gaussian 0.1,0.1", "gaussian has 0.1 more than once"),
@@ -84,7 +86,7 @@ def test_a_study_that_never_began_leaves_nothing(
 def test_equal_configurations_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     line = "ablation tiny.yaml --seeds 0 --configurations baseline,fixed --device cpu --output out"
     assert main(line.split()) == 0
-    note = "fixed is the same recipe as baseline: it is trained twice."
+    note = "fixed trains what baseline trains: it is done twice."
     assert capsys.readouterr().out.count(note) == 2
     assert note in json.loads(Path("out/summary.json").read_text())["notes"]
 
@@ -150,6 +152,40 @@ def test_tables_of_a_watched_run(name: str, capsys: pytest.CaptureFixture[str]) 
         assert message in error and str(path) in error and "Delete its run directory" in error
 
 
+@pytest.mark.parametrize(
+    ("name", "column", "value", "message"),
+    (
+        ("metrics", "test_accuracy", "nan", "test_accuracy of epoch 1 is nan"),
+        ("metrics", "test_accuracy", "7.5", "test_accuracy of epoch 1 is 7.5"),
+        ("membrane", "width", "inf", "width of epoch 1 is inf"),
+        ("gradients", None, None, "epoch 2 has no gradient_norm of"),
+    ),
+)
+def test_values_of_a_watched_run_that_cannot_be(
+    name: str,
+    column: str | None,
+    value: str | None,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = f"{LINE} --epochs 2"
+    assert main(["dynamics", *line.split()]) == 0
+    path, written = Path(f"out/runs/full-s0/{name}.csv"), Path("out/summary.json")
+    with path.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    if column is None:
+        rows.pop()
+    else:
+        rows[0][column] = value  # type: ignore[assignment]
+    with path.open("w", newline="") as lines:
+        table = csv.DictWriter(lines, rows[0].keys())
+        table.writeheader()
+        table.writerows(rows)
+    before = written.read_bytes()
+    assert message in told(f"dynamics {line}", capsys)
+    assert written.read_bytes() == before
+
+
 def test_a_folder_is_kept_from_a_second_process(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,6 +209,7 @@ def test_a_folder_is_kept_from_a_second_process(
     ("line", "message"),
     (
         ("--neuron.slope 3", "neuron.slope is 3, but --tune chooses it"),
+        ("--data.validation 0.3", "--tune holds out a part of the training data itself"),
         ("--seed 1001", "seed is 1001, but --tune chooses the slope with the seeds 1000, 1001"),
     ),
 )

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from mpo_snn.errors import MpoError, RecipeError, StudyError
+from mpo_snn.evaluation.study_check import equal_configurations
 from mpo_snn.evaluation.study_folder import check_trials, run_path
 from mpo_snn.evaluation.study_parsing import parse_configurations, parse_numbers, parse_seeds
 from mpo_snn.evaluation.study_plan import (
     DEFAULT_CONFIGURATIONS,
     SHIPPED,
     STUDIES,
+    Plan,
     StudyOptions,
     overridden,
     trials_of,
@@ -152,3 +154,21 @@ def test_runs_of_another_recipe_are_refused_by_name(tmp_path: Path) -> None:
     changed = overridden(recipe, {"neuron.beta": 0.6, "epochs": 2}, "this")
     with pytest.raises(MpoError, match=r"full-s3 had other epochs, neuron\.beta"):
         check_trials(tmp_path, trials_of(changed, [SHIPPED["full"]], [3]))
+
+
+@pytest.mark.parametrize(
+    ("line", "is_same"),
+    [
+        ("baseline,a=--method fixed --mpo.lambda_dist 5", True),
+        ("baseline,a=--method fixed --rival.recdis_lambda 5", True),
+        ("dspike,a=--method dspike --neuron.width 0.1", True),
+        ("dietsnn,a=--method dietsnn --neuron.width 0.1", True),
+        ("dspike,a=--method dspike --rival.dspike_change 0.1", False),
+        ("mpo,a=--mpo.lambda_dist 5", False),
+        ("baseline,a=--method fixed --neuron.width 0.1", False),
+    ],
+)
+def test_what_a_method_does_not_read_makes_no_difference(line: str, is_same: bool) -> None:
+    configurations = parse_configurations(line)
+    plan = Plan("ablation", load_recipe("digits"), (0,), configurations, Path("out"), "")
+    assert bool(equal_configurations(plan)) is is_same
