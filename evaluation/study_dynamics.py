@@ -7,13 +7,14 @@ from typing import Any
 
 from mpo_snn.training.rundir import Run
 
-from .study_dynamics_figures import MOST_LAYERS, dynamics_figures
+from .study_dynamics_figures import dynamics_figures
 from .study_engine import Engine
 from .study_figures import mean, percent, spread
 from .study_folder import check_trials
+from .study_layer_grid import MOST_LAYERS
 from .study_plan import Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows
-from .study_runs import ByName, Measure, Outcome, grouped, run_trials
+from .study_runs import ByName, Measure, Outcome, grouped, run_trials, with_runs
 from .study_tuning import tuning_rows, with_tuned_slope
 from .study_watched import MEMBRANE_FIGURES, Seen, watched_rows
 
@@ -28,14 +29,14 @@ def run_dynamics(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) ->
     rows = [row for o in outcomes if not o.diverged for row in watched_rows(o)]
     seen = Seen(rows)
     by_name = grouped(outcomes)
-    drawn = [c for c in configurations if any(not o.diverged for o in by_name[c.name])]
+    drawn = with_runs(configurations, outcomes)
     return Results(
         outcomes=outcomes,
         rows=[*rows, *tuning_rows(tuning), *divergence_rows(outcomes)],
         summary={"results": {c.name: _summary(c, seen, plan.recipe.epochs) for c in drawn}}
         | ({"tuning": tuning.values()} if tuning else {}),
         tables=[_table(plan, drawn, by_name, seen)],
-        figures=dynamics_figures(plan, drawn, seen) if drawn else {},
+        figures=dynamics_figures(plan, drawn, seen),
         notes=[
             *([tuning.note] if tuning else []),
             *divergence_notes(outcomes),
