@@ -7,11 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .significance import PairedDifference, compare_paired
 from .study_engine import Engine
 from .study_figures import INK, SERIES, SOFT, calm_style, mean, panels, percent, spread, std
 from .study_folder import check_trials
+from .study_frame import folded, frame
 from .study_measure import TEST_SPLIT
 from .study_plan import TUNED, Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows, measurement
@@ -20,6 +22,9 @@ from .study_tuning import tuning_rows, with_tuned_slope
 
 REFERENCES = (TUNED, "baseline")
 """What every configuration is compared with, where it takes part."""
+_REFERENCE: dict[str, Any] = {"color": INK, "lw": 0.8, "ls": ":"}
+_LETTERS = 32
+"""Of a configuration's name in a line beside the figure."""
 
 
 def run_ablation(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) -> Results:
@@ -132,37 +137,45 @@ def _test_notes(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _figure(plan: Plan, configurations: Sequence[Configuration], by_name: ByName) -> Figure:
+    reference = _first_reference(configurations, by_name)
+    names = [folded(c.title, _LETTERS) for c in configurations]
     with calm_style():
-        figure, (left, right) = panels(2, size=(3.9, 0.36 * len(configurations) + 1.1))
+        figure, (left, right) = panels(2, size=(3.9, 0.36 * len(configurations) + 0.7))
         for axes, key, scale, label in (
             (left, "accuracy", 100.0, f"{plan.recipe.data.evaluated_on} accuracy / %"),
             (right, "density", 1.0, "spike density"),
         ):
             for place, configuration in enumerate(configurations):
                 found = by_seed(by_name[configuration.name], key).values()
+                if not found:
+                    transform = axes.get_yaxis_transform()
+                    axes.text(0.02, place, "diverged", color=SOFT, va="center", transform=transform)
+                    continue
                 values = [scale * value for value in found]
                 color = SERIES[0] if configuration.name == "mpo" else SOFT
                 axes.scatter(values, [place] * len(values), s=16, color=color, alpha=0.6, lw=0)
-                if values:
-                    axes.errorbar(
-                        mean(values), place, xerr=std(values), color=color, fmt="|", ms=12, mew=2
-                    )
-            reference = _reference_mean(by_name, key)
+                axes.errorbar(
+                    mean(values), place, xerr=std(values), color=color, fmt="|", ms=12, mew=2
+                )
             if reference is not None:
-                axes.axvline(scale * reference, color=INK, lw=0.8, ls=":")
+                found = by_seed(by_name[reference.name], key).values()
+                axes.axvline(scale * mean(list(found)), **_REFERENCE)
             axes.set_xlabel(label)
-            axes.set_yticks(range(len(configurations)), [c.title for c in configurations])
+            axes.set_yticks(range(len(configurations)), names)
             axes.set_ylim(len(configurations) - 0.5, -0.5)
             axes.grid(axis="y", visible=False)
         right.set_yticklabels([])
-        left.set_title(f"{plan.recipe.name}, {spread(len(plan.seeds))}")
+        heading = f"{plan.recipe.name}, {spread(len(plan.seeds))}"
+        keys = [Line2D([], [], label="a seed", ls="", marker="o", ms=4, color=SOFT, alpha=0.6)]
+        if reference is not None:
+            keys.append(Line2D([], [], label=f"mean of {reference.title}", **_REFERENCE))
+        frame(figure, heading, keys)
     return figure
 
 
-def _reference_mean(by_name: ByName, key: str) -> float | None:
-    """Mean of the first reference that takes part."""
-    for name in REFERENCES:
-        found = list(by_seed(by_name.get(name, ()), key).values())
-        if found:
-            return mean(found)
-    return None
+def _first_reference(
+    configurations: Sequence[Configuration], by_name: ByName
+) -> Configuration | None:
+    """The first reference of which a run did not diverge."""
+    done = {c.name: c for c in configurations if by_seed(by_name[c.name], "accuracy")}
+    return next((done[name] for name in REFERENCES if name in done), None)

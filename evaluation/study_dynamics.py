@@ -8,13 +8,14 @@ from typing import Any
 
 from mpo_snn.training.rundir import Run
 
-from .study_dynamics_figures import MOST_LAYERS, dynamics_figures
+from .study_dynamics_figures import dynamics_figures
 from .study_engine import Engine
 from .study_figures import mean, percent, spread
 from .study_folder import check_trials
+from .study_layer_grid import MOST_LAYERS
 from .study_plan import Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows
-from .study_runs import ByName, Measure, Outcome, grouped, run_trials
+from .study_runs import ByName, Measure, Outcome, grouped, run_trials, with_runs
 from .study_tuning import tuning_rows, with_tuned_slope
 from .study_watched import MEMBRANE_FIGURES, Seen, watched_rows
 
@@ -29,7 +30,7 @@ def run_dynamics(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) ->
     rows = [row for o in outcomes if not o.diverged for row in watched_rows(o)]
     seen = Seen(rows)
     by_name = grouped(outcomes)
-    drawn = [c for c in configurations if any(not o.diverged for o in by_name[c.name])]
+    drawn = with_runs(configurations, outcomes)
     return Results(
         outcomes=outcomes,
         rows=[*rows, *tuning_rows(tuning), *divergence_rows(outcomes)],
@@ -45,7 +46,7 @@ def run_dynamics(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) ->
         }
         | ({"tuning": tuning.values()} if tuning else {}),
         tables=[_table(plan, drawn, by_name, seen)],
-        figures=dynamics_figures(plan, drawn, seen) if drawn else {},
+        figures=dynamics_figures(plan, drawn, seen),
         notes=[
             *([tuning.note] if tuning else []),
             *divergence_notes(outcomes),
@@ -66,12 +67,13 @@ def _measure(run: Run, settings: Mapping[str, Any], device: str) -> dict[str, An
 
 def _summary(configuration: Configuration, seen: Seen, last: int) -> dict[str, Any]:
     """Means over seeds in the last epoch, by layer."""
+    name = configuration.name
     return {
-        "test_accuracy": seen.curve("test_accuracy", configuration.name)[last],
+        "test_accuracy": seen.curve("test_accuracy", name)[last],
         **{
             measure: {
-                layer: mean(seen.curve(measure, configuration.name, layer)[last])
-                for layer in seen.layers(measure)
+                layer: mean(seen.curve(measure, name, layer)[last])
+                for layer in seen.layers(measure, name)
             }
             for measure in (*MEMBRANE_FIGURES, "gradient_norm")
         },
@@ -81,7 +83,7 @@ def _summary(configuration: Configuration, seen: Seen, last: int) -> dict[str, A
 
 def _norm_of_all(configuration: Configuration, seen: Seen, epoch: float) -> float:
     """L2 norm over all weights: of the norms of the layers, means over steps and seeds."""
-    weights = seen.layers("gradient_norm")
+    weights = seen.layers("gradient_norm", configuration.name)
     curves = [seen.curve("gradient_norm", configuration.name, weight) for weight in weights]
     return math.hypot(*(mean(curve[epoch]) for curve in curves))
 
@@ -92,7 +94,7 @@ def _table(
     last, rows = float(plan.recipe.epochs), []
     for configuration in configurations:
         name = configuration.name
-        for layer in seen.layers("width"):
+        for layer in seen.layers("width", name):
             cells = [mean(seen.curve(m, name, layer)[last]) for m in ("sigma", "width", "coverage")]
             words = [f"{cells[0]:.3f}", f"{cells[1]:.3f}", f"{100 * cells[2]:.1f} %"]
             rows.append([configuration.title, layer, *words])

@@ -3,110 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mpo_snn.training.probe import BINS_PER_THRESHOLD, bin_edges
-
-from .study_figures import INK, SERIES, SOFT, band, calm_style, panels, spread
+from .study_figures import band, calm_style, panels, spread
+from .study_frame import frame
+from .study_layer_grid import layer_grid, shown
+from .study_membranes import membranes
 from .study_plan import Configuration, Plan
+from .study_series import look_of, series_of
 from .study_watched import Seen
 
-_SHADES = (SOFT, SERIES[5], SERIES[0])
-MOST_LAYERS = 6
-"""Layers that a figure shows; of more, this many in even steps from the first to the last."""
-
-
-def _shown(layers: Sequence[str]) -> list[str]:
-    """The layers that a figure shows."""
-    if len(layers) <= MOST_LAYERS:
-        return list(layers)
-    last = len(layers) - 1
-    return [layers[round(i * last / (MOST_LAYERS - 1))] for i in range(MOST_LAYERS)]
+FIGURES = ("training-curves", "membranes", "width-and-sigma", "gradient-norms", "coverage")
+_MOST_DOTS = 20
+"""Epochs up to which they are marked: of few, a line alone would show little."""
 
 
 def dynamics_figures(
     plan: Plan, configurations: Sequence[Configuration], seen: Seen
 ) -> dict[str, Figure]:
-    """All figures by file name; configurations of which every run diverged are left out."""
+    """All figures by file name; empty ones if there is no configuration.
+
+    Args:
+        plan: of the study.
+        configurations: those of which a run did not diverge.
+        seen: what their runs wrote down.
+    """
+    if not configurations:
+        return {name: Figure() for name in FIGURES}
     with calm_style():
-        return {
-            "training-curves": _training_curves(plan, configurations, seen),
-            "membranes": _membranes(plan, configurations, seen),
-            "width-and-sigma": _width_and_sigma(plan, configurations, seen),
-            "gradient-norms": _over_epochs(plan, configurations, seen, "gradient_norm"),
-            "coverage": _over_epochs(plan, configurations, seen, "coverage"),
-        }
+        drawn = (
+            _training_curves(plan, configurations, seen),
+            membranes(plan, configurations, seen),
+            _width_and_sigma(plan, configurations, seen),
+            _over_epochs(plan, configurations, seen, "gradient_norm"),
+            _over_epochs(plan, configurations, seen, "coverage"),
+        )
+    return dict(zip(FIGURES, drawn, strict=True))
 
 
 def _training_curves(plan: Plan, configurations: Sequence[Configuration], seen: Seen) -> Figure:
     figure, axes = panels(2, size=(3.6, 2.7))
-    split = plan.recipe.data.evaluated_on
+    series = series_of(configurations, _dotted(plan))
     for panel, measure, label in (
         (axes[0], "train_accuracy", "training accuracy / %"),
-        (axes[1], "test_accuracy", f"{split} accuracy / %"),
+        (axes[1], "test_accuracy", f"{plan.recipe.data.evaluated_on} accuracy / %"),
     ):
-        for color, configuration in zip(cycle(SERIES), configurations, strict=False):
-            curve = seen.curve(measure, configuration.name)
-            band(panel, _scaled(curve, 100.0), color, configuration.title, **_dots(curve))
-        _label(panel, label)
-    axes[0].set_title(f"{plan.recipe.name}, {spread(len(plan.seeds))}")
-    axes[1].legend(loc="lower right")
+        for one in series:
+            curve = seen.curve(measure, one.name)
+            band(panel, _scaled(curve, 100.0), one.look, one.shade)
+        panel.set(xlabel="epoch", ylabel=label)
+        _whole_epochs(panel)
+    frame(figure, _heading(plan), [one.key for one in series])
     return figure
-
-
-def _membranes(plan: Plan, configurations: Sequence[Configuration], seen: Seen) -> Figure:
-    layers, last = _shown(seen.layers("membrane_share")), plan.recipe.epochs
-    epochs = sorted({1, (last + 1) // 2, last})
-    figure, axes = panels(len(layers) * len(configurations), len(layers), (2.5, 2.0))
-    for row, configuration in enumerate(configurations):
-        seeds = len(seen.curve("test_accuracy", configuration.name)[float(last)])
-        for column, layer in enumerate(layers):
-            panel = axes[row * len(layers) + column]
-            for epoch, color in zip(epochs, _SHADES[-len(epochs) :], strict=True):
-                shares = seen.shares(configuration.name, layer, epoch, seeds)
-                style: Any = {"lw": 1.3, "drawstyle": "steps-post", "label": f"epoch {epoch}"}
-                panel.plot(*_steps(shares), color=color, **style)
-            panel.axvline(1.0, color=INK, lw=0.8, ls=":")
-            panel.set_xlim(-4, 4)
-            panel.set_yticks([])
-            panel.grid(axis="y", visible=False)
-            if row == 0:
-                panel.set_title(layer)
-            if column == 0:
-                panel.set_ylabel(configuration.title)
-            if row == len(configurations) - 1:
-                panel.set_xlabel("membrane / threshold")
-    axes[0].legend(fontsize=7.5, handlelength=1.2)
-    return figure
-
-
-def _steps(shares: Mapping[float, float]) -> tuple[list[float], list[float]]:
-    """Left edges of all bins, and the density of the membrane in each, per threshold."""
-    edges = bin_edges()
-    return edges, [shares.get(edge, 0.0) * BINS_PER_THRESHOLD for edge in edges]
 
 
 def _width_and_sigma(plan: Plan, configurations: Sequence[Configuration], seen: Seen) -> Figure:
-    layers = _shown(seen.layers("width"))
-    figure, axes = panels(len(layers) * len(configurations), len(layers), (2.5, 2.0))
-    for row, configuration in enumerate(configurations):
-        for column, layer in enumerate(layers):
-            panel = axes[row * len(layers) + column]
-            for measure, color in (("sigma", SERIES[1]), ("width", SERIES[0])):
-                curve = seen.curve(measure, configuration.name, layer)
-                band(panel, curve, color, measure, **_dots(curve))
-            _from_zero(panel)
-            if row == 0:
-                panel.set_title(layer)
-            _label(panel, f"{configuration.title}\nvolt" if column == 0 else "")
-            if row < len(configurations) - 1:
-                panel.set_xlabel("")
-    axes[0].legend()
+    layers = shown(seen.layers("width"))
+    figure, grid = layer_grid(configurations, layers, "volt", "epoch")
+    looks = {
+        measure: look_of(place, _dotted(plan)) for measure, place in (("sigma", 1), ("width", 0))
+    }
+    for row, configuration in zip(grid, configurations, strict=True):
+        for panel, layer in zip(row, layers, strict=True):
+            for measure, look in looks.items():
+                band(panel, seen.curve(measure, configuration.name, layer), look)
+    for panel in grid[0]:
+        _from_zero(panel)
+    _whole_epochs(grid[0][0])
+    frame(
+        figure,
+        _heading(plan),
+        [Line2D([], [], label=measure, **look) for measure, look in looks.items()],
+    )
     return figure
 
 
@@ -114,34 +86,38 @@ def _over_epochs(
     plan: Plan, configurations: Sequence[Configuration], seen: Seen, measure: str
 ) -> Figure:
     """One panel a layer, one line a configuration."""
-    layers = _shown(seen.layers(measure))
+    layers = shown(seen.layers(measure))
     figure, axes = panels(len(layers), 2 if len(layers) == 4 else 3, (2.8, 2.2))
+    series = series_of(configurations, _dotted(plan))
+    scale = 100.0 if measure == "coverage" else 1.0
     for panel, layer in zip(axes, layers, strict=True):
-        for color, configuration in zip(cycle(SERIES), configurations, strict=False):
-            curve = seen.curve(measure, configuration.name, layer)
-            scale = 100.0 if measure == "coverage" else 1.0
-            band(panel, _scaled(curve, scale), color, configuration.title, **_dots(curve))
-        panel.set_title(layer)
-        _label(panel, "coverage / %" if measure == "coverage" else "gradient, L2 norm")
+        for one in series:
+            curve = seen.curve(measure, one.name, layer)
+            band(panel, _scaled(curve, scale), one.look, one.shade)
+        label = "coverage / %" if measure == "coverage" else "gradient, L2 norm"
+        panel.set(title=layer, xlabel="epoch", ylabel=label)
+        _whole_epochs(panel)
         if measure == "gradient_norm":
             _from_zero(panel)
-    axes[0].legend()
+    frame(figure, _heading(plan), [one.key for one in series])
     return figure
+
+
+def _heading(plan: Plan) -> str:
+    return f"{plan.recipe.name}, {spread(len(plan.seeds))}"
 
 
 def _scaled(curve: Mapping[float, Sequence[float]], scale: float) -> dict[float, list[float]]:
     return {epoch: [scale * value for value in values] for epoch, values in curve.items()}
 
 
-def _dots(curve: Mapping[float, Sequence[float]]) -> dict[str, Any]:
-    """Markers where there are few epochs, of which a line alone would show little."""
-    return {"marker": "o", "ms": 3.0} if len(curve) <= 20 else {}
+def _dotted(plan: Plan) -> bool:
+    return plan.recipe.epochs <= _MOST_DOTS
 
 
 def _from_zero(panel: Axes) -> None:
     panel.set_ylim(0.0, 1.1 * panel.get_ylim()[1])
 
 
-def _label(panel: Axes, label: str) -> None:
-    panel.set(xlabel="epoch", ylabel=label)
-    panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+def _whole_epochs(panel: Axes) -> None:
+    panel.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))

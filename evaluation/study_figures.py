@@ -33,6 +33,7 @@ _STYLE: Any = {
     "ytick.color": SOFT,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
+    "figure.titlesize": 10.0,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "text.color": INK,
@@ -62,27 +63,33 @@ def panels(
 def band(
     axes: Axes,
     points: Mapping[float, Sequence[float]],
-    color: str,
-    label: str | None = None,
-    **style: Any,
+    look: Mapping[str, Any],
+    shade: float = 0.15,
 ) -> None:
     """The mean over seeds as a line, in a band of one sample standard deviation on either side.
+
+    Of a single position, where a band has no width, a bar takes its place.
 
     Args:
         axes: where.
         points: by position, the value of every seed; a position without any is left out.
-        color: of both.
-        label: in the legend.
-        style: of the line.
+        look: of the line; the band has its colour.
+        shade: opacity of the band.
     """
     x = [position for position, values in points.items() if values]
+    if not x:
+        return
     means = [mean(points[position]) for position in x]
     spreads = [std(points[position]) or 0.0 for position in x]
-    axes.plot(x, means, color=color, label=label, **style)
-    if any(spreads):
-        low = [m - s for m, s in zip(means, spreads, strict=True)]
-        high = [m + s for m, s in zip(means, spreads, strict=True)]
-        axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+    axes.plot(x, means, **look)
+    if not any(spreads):
+        return
+    low = [m - s for m, s in zip(means, spreads, strict=True)]
+    high = [m + s for m, s in zip(means, spreads, strict=True)]
+    if len(x) == 1:
+        axes.vlines(x, low, high, color=look["color"], alpha=0.5, linewidth=1.0)
+    else:
+        axes.fill_between(x, low, high, color=look["color"], alpha=shade, linewidth=0)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -101,6 +108,11 @@ def std(values: Sequence[float]) -> float | None:
 def spread(n: int) -> str:
     """What a band or bar shows, for a label."""
     return "one seed" if n == 1 else f"mean ± s.d. of {n} seeds"
+
+
+def mean_of(n: int) -> str:
+    """What a line without a band shows, for a label."""
+    return "one seed" if n == 1 else f"mean of {n} seeds"
 
 
 def percent(values: Sequence[float], digits: int = 2) -> str:

@@ -16,10 +16,12 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from mpo_snn.files import make_folder, replace_file, write_file
+from mpo_snn.files import delete_file, make_folder, replace_file, write_file
 from mpo_snn.training.environment import source_commit
 
+from .study_figures import calm_style
 from .study_folder import to_json
+from .study_frame import has_data
 from .study_plan import Plan
 from .study_runs import Outcome
 
@@ -64,7 +66,7 @@ class Results:
         rows: one measurement each, with keys of `COLUMNS`; what does not apply is left out.
         summary: means, spreads and tests, as JSON values.
         tables: for the console.
-        figures: by file name.
+        figures: by file name; those that show nothing are not written.
         notes: what a reader has to know, one line each.
     """
 
@@ -79,23 +81,37 @@ class Results:
 def write_results(plan: Plan, results: Results, seconds: float) -> list[Path]:
     """Write results.csv, summary.json and the figures as SVG and PNG; returns their paths.
 
+    A figure that shows nothing is not written, and one that an earlier call left of the same name
+    is deleted: it would stand beside results that it does not show.
+
     Raises:
         OutputError: if the disk refuses.
     """
     paths = [plan.output / RESULTS, plan.output / SUMMARY]
-    summary = {**_provenance(plan, results, seconds), "notes": list(results.notes)}
+    summary = {**_provenance(plan, results, seconds), "notes": told(results)}
     summary_text = to_json({**summary, **results.summary})
     write_file(paths[0], _csv(results.rows))
     folder = make_folder(plan.output / FIGURES)
     for name, figure in results.figures.items():
         for suffix in ("svg", "png"):
             path = folder / f"{name}.{suffix}"
-            with replace_file(path) as scratch:
+            if not has_data(figure):
+                delete_file(path)
+                continue
+            with calm_style(), replace_file(path) as scratch:
                 metadata = {"Date": None} if suffix == "svg" else {}
                 figure.savefig(scratch, format=suffix, dpi=160, metadata=metadata)
             paths.append(path)
     write_file(paths[1], summary_text)
     return paths
+
+
+def told(results: Results) -> list[str]:
+    """All notes; the last says which figures are not written."""
+    empty = [name for name, figure in results.figures.items() if not has_data(figure)]
+    if not empty:
+        return list(results.notes)
+    return [*results.notes, f"nothing to show, so not written: {FIGURES}/{', '.join(empty)}."]
 
 
 def console_view(results: Results) -> RenderableType:
@@ -109,7 +125,7 @@ def console_view(results: Results) -> RenderableType:
         for row in content.rows:
             table.add_row(*map(escape, row))
         parts += [f"[bold]{escape(content.title)}[/]", "", table, ""]
-    parts += [f"[dim]note[/]  {escape(note)}" for note in results.notes]
+    parts += [f"[dim]note[/]  {escape(note)}" for note in told(results)]
     return Group(*parts)
 
 

@@ -9,7 +9,6 @@ same noise.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -20,12 +19,14 @@ from mpo_snn.training.rundir import Run
 
 from .activity import batches
 from .study_engine import Engine
-from .study_figures import SERIES, band, calm_style, mean, panels, percent, spread, std
+from .study_figures import band, calm_style, mean, panels, percent, spread, std
 from .study_folder import check_trials
+from .study_frame import frame
 from .study_measure import BATCH_SIZE, accuracy_of, split_of
 from .study_plan import Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows, measurement
-from .study_runs import ByName, Measure, Outcome, grouped, run_trials
+from .study_runs import ByName, Measure, Outcome, grouped, run_trials, with_runs
+from .study_series import series_of
 from .study_tuning import tuning_rows, with_tuned_slope
 
 KINDS: dict[Corruption, tuple[str, str]] = {
@@ -52,7 +53,7 @@ def run_robustness(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) 
         summary={"results": {c.name: _summary(c, by_name[c.name], levels) for c in configurations}}
         | ({"tuning": tuning.values()} if tuning else {}),
         tables=[_table(plan, configurations, by_name, kind, levels[kind]) for kind in KINDS],
-        figures={"robustness": _figure(plan, configurations, by_name, levels)},
+        figures={"robustness": _figure(plan, with_runs(configurations, outcomes), by_name, levels)},
         notes=[
             *([tuning.note] if tuning else []),
             *divergence_notes(outcomes),
@@ -177,20 +178,22 @@ def _figure(
     by_name: ByName,
     levels: Mapping[str, Sequence[float]],
 ) -> Figure:
+    series = series_of(configurations)
     with calm_style():
         figure, axes = panels(2 * len(KINDS), columns=2, size=(3.6, 2.5))
         for column, (kind, (title, label)) in enumerate(KINDS.items()):
             above, below = axes[column], axes[column + len(KINDS)]
-            for color, configuration in zip(cycle(SERIES), configurations, strict=False):
-                outcomes = by_name[configuration.name]
+            for one in series:
+                outcomes = by_name[one.name]
                 accuracy = {0.0: [100 * a for a in _clean(outcomes)]}
                 ratio = {0.0: [1.0 for a in _clean(outcomes) if a]}
                 for level in levels[kind]:
                     accuracy[level] = [100 * a for a in _noisy(outcomes, kind, level)]
                     ratio[level] = _ratios(outcomes, kind, level)
-                band(above, accuracy, color, configuration.title, marker="o", ms=3.5)
-                band(below, ratio, color, marker="o", ms=3.5)
-            above.set(ylabel="accuracy / %", title=title)
+                band(above, accuracy, one.look, one.shade)
+                band(below, ratio, one.look, one.shade)
+            above.set(ylabel=f"{plan.recipe.data.evaluated_on} accuracy / %", title=title)
             below.set(ylabel="RR", xlabel=label)
-        axes[0].legend(title=f"{plan.recipe.name}, {spread(len(plan.seeds))}", title_fontsize=8)
+        heading = f"{plan.recipe.name}, {spread(len(plan.seeds))}"
+        frame(figure, heading, [one.key for one in series])
     return figure

@@ -22,7 +22,7 @@ from mpo_snn.training.rundir import RECIPE, Run, create_run, open_run
 
 from .study_engine import Device, Engine, connected, is_local_worker, resolved
 from .study_folder import DIVERGED, run_path, to_json
-from .study_plan import Trial
+from .study_plan import Configuration, Trial
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,14 @@ def grouped(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     for outcome in outcomes:
         by_name.setdefault(outcome.trial.configuration, []).append(outcome)
     return by_name
+
+
+def with_runs(
+    configurations: Sequence[Configuration], outcomes: Sequence[Outcome]
+) -> list[Configuration]:
+    """The configurations of which a run did not diverge."""
+    names = {o.trial.configuration for o in outcomes if not o.diverged}
+    return [c for c in configurations if c.name in names]
 
 
 def by_seed(outcomes: Sequence[Outcome], key: str) -> dict[int, float]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -16,12 +15,14 @@ from matplotlib.figure import Figure
 from mpo_snn.discretisation import NEAR, gradient_degradation, rate_errors
 
 from .study_engine import Engine
-from .study_figures import SERIES, band, calm_style, mean, panels, percent, spread, std
+from .study_figures import band, calm_style, mean, panels, percent, spread, std
 from .study_folder import check_trials
+from .study_frame import frame
 from .study_measure import TEST_SPLIT, over_neurons
 from .study_plan import Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows, measurement
-from .study_runs import Outcome, run_trials
+from .study_runs import Outcome, run_trials, with_runs
+from .study_series import series_of
 from .study_tuning import tuning_rows, with_tuned_slope
 
 FIGURES = {
@@ -85,7 +86,7 @@ def run_timesteps(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) -
         summary={"results": summary, "silent_layers": silent}
         | ({"tuning": tuning.values()} if tuning else {}),
         tables=[_table(plan, summary)],
-        figures={"timesteps": _figure(plan, configurations, sweep, points)},
+        figures={"timesteps": _figure(plan, with_runs(configurations, outcomes), sweep, points)},
         notes=[
             *([tuning.note] if tuning else []),
             *divergence_notes(outcomes),
@@ -194,8 +195,9 @@ def _table(plan: Plan, summary: Sequence[Mapping[str, Any]]) -> TextTable:
         "paper: near fire",
         "accuracy",
     )
-    title = f"Timesteps of {plan.recipe.name}: shares and accuracy in %, {spread(len(plan.seeds))}"
-    return TextTable(title, heads, rows)
+    split = plan.recipe.data.evaluated_on
+    title = f"Timesteps of {plan.recipe.name}: shares and {split} accuracy in %,"
+    return TextTable(f"{title} {spread(len(plan.seeds))}", heads, rows)
 
 
 def _or_nothing(value: float | None) -> str:
@@ -223,17 +225,18 @@ def _figure(
     sweep: Sequence[int],
     points: Sequence[Point],
 ) -> Figure:
+    series, split = series_of(configurations), plan.recipe.data.evaluated_on
     with calm_style():
         figure, axes = panels(len(FIGURES))
         for panel, (name, (label, scale)) in zip(axes, FIGURES.items(), strict=True):
-            for color, configuration in zip(cycle(SERIES), configurations, strict=False):
+            for one in series:
                 found: dict[float, list[float]] = {}
                 for steps in sweep:
-                    values = _values(points, configuration.name, steps, name)
+                    values = _values(points, one.name, steps, name)
                     found[steps] = [scale * value for value in values]
-                band(panel, found, color, configuration.title, marker="o", ms=3.5)
-            panel.set(xlabel="timesteps T", ylabel=label, xticks=sweep)
-        axes[0].set_title(f"{plan.recipe.name}, {spread(len(plan.seeds))}")
-        labels = axes[0].get_legend_handles_labels()
-        figure.legend(*labels, loc="lower right", bbox_to_anchor=(0.95, 0.3))
+                band(panel, found, one.look, one.shade)
+            y = f"{split} {label}" if name == "accuracy" else label
+            panel.set(xlabel="timesteps T", ylabel=y, xticks=sweep)
+        heading = f"{plan.recipe.name}, {spread(len(plan.seeds))}"
+        frame(figure, heading, [one.key for one in series])
     return figure

@@ -110,9 +110,14 @@ class Seen:
             place = (row["epoch"], row.get("level", 0.0))
             self._found.setdefault(key, {}).setdefault(place, []).append(row["value"])
 
-    def layers(self, measure: str) -> list[str]:
-        """Layers that have the measure, in the order in which they come."""
-        return list(dict.fromkeys(layer for name, _, layer in self._found if name == measure))
+    def layers(self, measure: str, configuration: str | None = None) -> list[str]:
+        """Layers that have the measure, of one configuration or all, in the order they come in."""
+        found = (
+            layer
+            for name, of, layer in self._found
+            if name == measure and configuration in (None, of)
+        )
+        return list(dict.fromkeys(found))
 
     def curve(self, measure: str, configuration: str, layer: str = "") -> dict[float, list[float]]:
         """By epoch, the values of all seeds."""

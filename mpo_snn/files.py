@@ -69,6 +69,18 @@ def make_folder(path: str | Path) -> Path:
     return path
 
 
+def delete_file(path: str | Path) -> None:
+    """Delete a file, if it is there.
+
+    Raises:
+        OutputError: if the disk refuses.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot delete '{path}': {_reason(error)}.") from error
+
+
 def _reason(error: OSError) -> str:
     """The system's short words: those that HDF5 passes on run over two lines."""
     return os.strerror(error.errno) if error.errno else " ".join(str(error).split())

@@ -155,7 +155,23 @@ def test_a_run_that_diverges_is_a_row(capsys: pytest.CaptureFixture[str]) -> Non
     assert [row["configuration"] for row in rows() if row["measure"] == "diverged"] == ["wild"]
     assert "wild-s0 diverged and is left out: training stopped in epoch" in capsys.readouterr().out
     assert run(line) == 0
+    assert Path("out/figures/ablation.svg").is_file()
+    capsys.readouterr()
     assert run("ablation tiny.yaml --seeds 0 --configurations wild=--optimizer.lr=1e30") == 1
+    told = capsys.readouterr().out
+    assert "nothing to show, so not written: figures/ablation." in told
+    assert ".svg" not in told
+    assert not list(Path("out/figures").iterdir())
+    summary = json.loads(Path("out/summary.json").read_text())
+    assert summary["notes"][-1].startswith("nothing to show")
+
+
+def test_dynamics_of_which_every_run_diverges_writes_no_figure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("dynamics tiny.yaml --seeds 0 --configurations wild=--optimizer.lr=1e30") == 1
+    assert "not written: figures/training-curves, membranes" in capsys.readouterr().out
+    assert not list(Path("out/figures").iterdir())
 
 
 def test_interrupted_studies_go_on_where_they_stopped(
@@ -241,6 +257,14 @@ def test_robustness_from_end_to_end(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(f"{line} --gaussian 0.2 --salt_and_pepper 1") == 0
     assert {row["level"] for row in rows() if row["measure"] == "rr_gaussian"} == {"0.2"}
     assert {path: path.stat().st_mtime_ns for path in weights} == weights
+
+
+def test_dynamics_of_configurations_with_other_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    configurations = "full,deep=--network.channels=[2,2]"
+    line = ["dynamics", "tiny.yaml", "--seeds", "0", "--configurations", configurations]
+    assert main([*line, "--device", "cpu", "--output", "out", "--epochs", "1"]) == 0
+    found = json.loads(Path("out/summary.json").read_text())["results"]
+    assert len(found["full"]["width"]) == 1 and len(found["deep"]["width"]) == 2
 
 
 def test_dynamics_from_end_to_end(capsys: pytest.CaptureFixture[str]) -> None:

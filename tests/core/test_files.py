@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mpo_snn.errors import MpoError, OutputError
-from mpo_snn.files import make_folder, replace_file, write_file
+from mpo_snn.files import delete_file, make_folder, replace_file, write_file
 
 
 @pytest.fixture(params=("absent", "present"))
@@ -255,3 +255,12 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("there")
     write_file(tmp_path / "link", "new")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "there").read_text() == "new"
+
+
+def test_a_file_is_deleted_if_it_is_there(target: Path) -> None:
+    delete_file(target)
+    assert not list(target.parent.iterdir())
+    target.mkdir()
+    with pytest.raises(OutputError, match="cannot delete") as told:
+        delete_file(target)
+    assert "\n" not in str(told.value) and "model.nir" in str(told.value)
