@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mpo_snn.errors import StudyError
+from mpo_snn.file_lock import kept_from_others
 from mpo_snn.files import make_folder, write_file
 from mpo_snn.training.recipe_file import differing_keys, read_recipe
 from mpo_snn.training.rundir import RECIPE
@@ -99,13 +99,8 @@ def opened_folder(plan: Plan) -> Iterator[None]:
     if not (plan.output / IDENTITY).exists():
         identity = {"study": plan.study, "recipe": plan.recipe.name}
         write_file(plan.output / IDENTITY, to_json(identity))
-    with (plan.output / IDENTITY).open("rb") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StudyError(
-                f"cannot work in '{plan.output}': another mpo-study does so now."
-            ) from error
+    busy = StudyError(f"cannot work in '{plan.output}': another mpo-study does so now.")
+    with kept_from_others(plan.output / IDENTITY, busy):
         try:
             yield
         except Exception:
