@@ -20,7 +20,7 @@ from mpo_snn.files import write_file
 from mpo_snn.training.rundir import RECIPE, Run, create_run, open_run
 
 from .study_engine import Device, Engine, connected, is_local_worker, resolved
-from .study_folder import DIVERGED, run_path, to_json
+from .study_folder import DIVERGED, check_data, run_path, to_json
 from .study_plan import Trial
 from .study_worker import work_for
 
@@ -95,8 +95,8 @@ def run_trials(
         tell: called with each outcome as it comes.
 
     Raises:
-        StudyError: if the engine is not installed or cannot be reached, or one of its processes
-            was killed.
+        StudyError: if the engine is not installed or cannot be reached, one of its processes was
+            killed, or the data changed while runs were trained.
         MpoError: what a single run raises, but DivergedError.
         KeyboardInterrupt: if the user stops it; calling it again goes on.
     """
@@ -120,6 +120,7 @@ def run_trials(
             " somebody or for want of memory. The same command goes on; fewer --jobs need less"
             " memory."
         ) from error
+    check_data(output, trials)
     return [found[trial.name] for trial in trials]
 
 

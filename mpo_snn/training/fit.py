@@ -271,7 +271,8 @@ def _note_start(run: Run, device: str, from_epoch: int, dataset: Dataset) -> dic
     starts = before.get("starts", [])
     now = datetime.now(UTC).isoformat(timespec="seconds")
     starts.append({"time": now, "command": command_line(), "epochs_done": from_epoch})
-    environment |= {"data": describe_data(dataset), "starts": starts, "seconds": 0.0}
+    data = on_first(lambda: describe_data(dataset))
+    environment |= {"data": data, "starts": starts, "seconds": 0.0}
     environment |= {key: before[key] for key in MADE_FOR if key in before}
     if rank().is_first:
         write_environment(run.path, environment)
