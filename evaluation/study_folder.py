@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from mpo_snn.errors import StudyError
+from mpo_snn.file_lock import kept_from_others
 from mpo_snn.files import make_folder, write_file
 from mpo_snn.training.recipe_file import differing_keys, read_recipe
-from mpo_snn.training.rundir import RECIPE
+from mpo_snn.training.rundir import CHECKPOINT, RECIPE, WEIGHTS
 
 from .study_plan import Plan, Trial
 
@@ -59,25 +59,63 @@ def check_folder(plan: Plan) -> None:
 
 
 def check_trials(output: Path, trials: Sequence[Trial]) -> None:
-    """Refuse to go on with runs that were started with another recipe.
+    """Refuse to go on with runs that were started with another recipe or on other data.
 
     Raises:
-        StudyError: naming the runs and the keys that differ.
+        StudyError: naming the runs and what differs.
         RecipeError: if a recipe.yaml is damaged.
     """
+    from .study_data import other_data
+
+    found: list[str] = []
     others: dict[str, list[str]] = {}
+    same: list[tuple[Trial, Path]] = []
     for trial in trials:
-        path = run_path(output, trial) / RECIPE
-        if path.is_file():
-            changed = differing_keys(read_recipe(path), trial.recipe)
-            if changed:
-                others.setdefault(", ".join(changed), []).append(trial.name)
-    if others:
+        path = run_path(output, trial)
+        if path.exists() and not path.is_dir():
+            found.append(f"'{path}' is a file, not the folder of a run; move it away.")
+        changed = _changed_keys(path / RECIPE, trial)
+        if changed:
+            others.setdefault(", ".join(changed), []).append(trial.name)
+        elif is_kept(path):
+            same.append((trial, path))
+    found += [f"{_some(names)} had other {changed}." for changed, names in others.items()]
+    found += [
+        f"the data is not what {_some(names)} began with: {what}."
+        for what, names in other_data(same, is_read=True).items()
+    ]
+    if found:
         raise StudyError(
-            f"cannot go on with the study in '{output}'; give the values as they were, or choose"
+            f"cannot go on with the study in '{output}'; put things back as they were, or choose"
             " another --output",
-            [f"{_some(names)} had other {changed}." for changed, names in others.items()],
+            found,
         )
+
+
+def check_data(output: Path, trials: Sequence[Trial]) -> None:
+    """Refuse runs that are done, but not on the same data: it changed while others trained.
+
+    Raises:
+        StudyError: naming the runs and what differs.
+    """
+    from .study_data import other_data
+
+    found = other_data([(trial, run_path(output, trial)) for trial in trials], is_read=False)
+    if found:
+        raise StudyError(
+            f"cannot compare the runs in '{output}': the data changed while they were trained."
+            " Delete those of one kind and give the same command again, or choose another --output",
+            [f"{_some(names)} differ: {what}." for what, names in found.items()],
+        )
+
+
+def is_kept(path: Path) -> bool:
+    """Whether there is something in a run directory that a study goes on from or takes over."""
+    return any((path / name).is_file() for name in (WEIGHTS, CHECKPOINT, DIVERGED))
+
+
+def _changed_keys(recipe: Path, trial: Trial) -> list[str]:
+    return differing_keys(read_recipe(recipe), trial.recipe) if recipe.is_file() else []
 
 
 def _some(names: Sequence[str]) -> str:
@@ -99,13 +137,8 @@ def opened_folder(plan: Plan) -> Iterator[None]:
     if not (plan.output / IDENTITY).exists():
         identity = {"study": plan.study, "recipe": plan.recipe.name}
         write_file(plan.output / IDENTITY, to_json(identity))
-    with (plan.output / IDENTITY).open("rb") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StudyError(
-                f"cannot work in '{plan.output}': another mpo-study does so now."
-            ) from error
+    busy = StudyError(f"cannot work in '{plan.output}': another mpo-study does so now.")
+    with kept_from_others(plan.output / IDENTITY, busy):
         try:
             yield
         except Exception:

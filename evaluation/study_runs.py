@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
-import threading
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpo_snn.errors import RunError
+from mpo_snn.errors import RunError, StudyError
 from mpo_snn.files import write_file
 from mpo_snn.training.rundir import RECIPE, Run, create_run, open_run
 
 from .study_engine import Device, Engine, connected, is_local_worker, resolved
-from .study_folder import DIVERGED, run_path, to_json
+from .study_folder import DIVERGED, check_data, run_path, to_json
 from .study_plan import Configuration, Trial
+from .study_worker import work_for
 
 
 @dataclass(frozen=True)
@@ -103,26 +103,37 @@ def run_trials(
         tell: called with each outcome as it comes.
 
     Raises:
-        StudyError: if the engine is not installed or cannot be reached.
+        StudyError: if the engine is not installed or cannot be reached, one of its processes was
+            killed, or the data changed while runs were trained.
         MpoError: what a single run raises, but DivergedError.
         KeyboardInterrupt: if the user stops it; calling it again goes on.
     """
     from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     found: dict[str, Outcome] = {}
-    with connected(engine):
-        results = Parallel(n_jobs=engine.jobs, return_as="generator_unordered")(
-            delayed(run_trial)(trial, output, measure, engine.device, is_local_worker(engine))
-            for trial in _slowest_first(trials)
-        )
-        for outcome in results:
-            found[outcome.trial.name] = outcome
-            tell(outcome)
+    parent = os.getpid() if is_local_worker(engine) else None
+    try:
+        with connected(engine):
+            results = Parallel(n_jobs=engine.jobs, return_as="generator_unordered")(
+                delayed(run_trial)(trial, output, measure, engine.device, parent)
+                for trial in _slowest_first(trials)
+            )
+            for outcome in results:
+                found[outcome.trial.name] = outcome
+                tell(outcome)
+    except TerminatedWorkerError as error:
+        raise StudyError(
+            f"stopped the study in '{output}': a process that trained its runs was killed, by"
+            " somebody or for want of memory. The same command goes on; fewer --jobs need less"
+            " memory."
+        ) from error
+    check_data(output, trials)
     return [found[trial.name] for trial in trials]
 
 
 def run_trial(
-    trial: Trial, output: Path, measure: Measure, device: Device, ignore_interrupt: bool = False
+    trial: Trial, output: Path, measure: Measure, device: Device, parent: int | None = None
 ) -> Outcome:
     """Train a trial to its end, or as far as it gets, and measure it.
 
@@ -131,10 +142,10 @@ def run_trial(
         output: folder of the study.
         measure: what to measure.
         device: where.
-        ignore_interrupt: leave Ctrl-C to the parent process, which ends this one.
+        parent: number of the process that has started this one for such work, if one has.
     """
-    if ignore_interrupt and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if parent is not None:
+        work_for(parent)
     begin = time.monotonic()
     path = run_path(output, trial)
     diverged = _note_of_divergence(path)

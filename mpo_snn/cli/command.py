@@ -1,7 +1,7 @@
 """What all commands share: exit codes, one-line errors, and the parser of the command line.
 
 Exit codes: 0 done; 1 done, and the answer is no; 2 wrong input or a disk that refuses; 130
-interrupted. A fault of ours shows its traceback.
+interrupted, 143 by SIGTERM. A fault of ours shows its traceback.
 
     def main(argv: list[str] | None = None) -> int:
         return run_command(lambda: _body(argv), "mpo-export")
@@ -20,9 +20,10 @@ from typing import Any, NoReturn
 
 import jsonargparse
 
+from mpo_snn.cli.termination import interrupted_by_sigterm
 from mpo_snn.errors import MpoError
 
-OK, ANSWER_IS_NO, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, ANSWER_IS_NO, WRONG_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 _REFUSED_BY_THE_DISK = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -55,6 +56,8 @@ class UsageError(MpoError):
 def run_command(body: Callable[[], int], name: str | None = None) -> int:
     """Run a command and turn what goes wrong because of the user's input into one line.
 
+    SIGTERM interrupts it as Ctrl-C does.
+
     Args:
         body: does the work and returns the exit code.
         name: the command as the user knows it; None takes the program's own name.
@@ -62,7 +65,13 @@ def run_command(body: Callable[[], int], name: str | None = None) -> int:
     Returns:
         the exit code of the process.
     """
-    name = name or Path(sys.argv[0]).name
+    with interrupted_by_sigterm() as sigterm:
+        code = _told(body, name or Path(sys.argv[0]).name)
+    return TERMINATED if code == INTERRUPTED and sigterm.at is not None else code
+
+
+def _told(body: Callable[[], int], name: str) -> int:
+    """The exit code; what the user is to know is on stderr."""
     try:
         return body()
     except MpoError as error:

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from mpo_snn.cli.command import INTERRUPTED, OK, WRONG_INPUT, UsageError, tell_error
+from mpo_snn.cli.command import INTERRUPTED, OK, TERMINATED, WRONG_INPUT, UsageError, tell_error
 from mpo_snn.errors import MpoError
 from mpo_snn.training.ranks import has_met, is_told, leave, rank
 
@@ -79,8 +79,8 @@ def launch(name: str, module: str, argv: list[str], processes: int) -> int:
     options = ["--standalone", f"--nproc-per-node={processes}", "-m", module, *argv]
     try:
         run(parse_args(options))  # type: ignore[no-untyped-call]
-    except SignalException:
-        return INTERRUPTED
+    except SignalException as stop:  # torch's handlers have taken the place of ours
+        return TERMINATED if stop.sigval == signal.SIGTERM else INTERRUPTED
     except ChildFailedError as error:
         number, failure = error.get_first_failure()
         if failure.exitcode < 0:

@@ -53,7 +53,7 @@ class AtomicCheckpoints(CheckpointIO):
         """
         make_folder(Path(path).parent)
         with replace_file(path) as scratch:
-            torch.save(checkpoint, scratch)
+            _save(checkpoint, scratch)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
@@ -68,6 +68,24 @@ class AtomicCheckpoints(CheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete the checkpoint at `path`, if there is one."""
         Path(path).unlink(missing_ok=True)
+
+
+def _save(checkpoint: dict[str, Any], path: Path) -> None:
+    """`torch.save`, but a disk that refuses is an OSError, which says why.
+
+    torch tells of it as a RuntimeError about positions in its archive. It leaves the error of the
+    system behind that one, if Python has written the file.
+    """
+    with path.open("wb") as file:
+        try:
+            torch.save(checkpoint, file)
+        except RuntimeError as error:
+            behind: BaseException | None = error
+            while behind is not None and not isinstance(behind, OSError):
+                behind = behind.__cause__ or behind.__context__
+            if behind is None:
+                raise
+            raise behind from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

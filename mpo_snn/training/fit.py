@@ -44,6 +44,7 @@ from mpo_snn.training.quiet import quiet_lightning
 from mpo_snn.training.randomness import derived_seed
 from mpo_snn.training.ranks import on_first, rank, together
 from mpo_snn.training.recipe import Recipe
+from mpo_snn.training.run_lock import BusyRunError, training_alone
 from mpo_snn.training.rundir import (
     CHECKPOINT,
     MADE_FOR,
@@ -113,10 +114,11 @@ def start(
     """
     try:
         device = meet(device)
-        dataset, module = together(lambda: _prepared(run, device))
-        with _threads(run.recipe.threads):
-            return _train(run, module, dataset, device, [*_progress(console), *callbacks])
-    except (DivergedError, LostProcessError):
+        with training_alone(run):
+            dataset, module = together(lambda: _prepared(run, device))
+            with _threads(run.recipe.threads):
+                return _train(run, module, dataset, device, [*_progress(console), *callbacks])
+    except (DivergedError, LostProcessError, BusyRunError):
         raise
     except Exception:
         if rank().is_first and not (run.path / CHECKPOINT).is_file():
@@ -134,15 +136,17 @@ def resume(
     """Go on with a run from its last finished epoch; a finished run is left as it is.
 
     Raises:
-        RunError: if its checkpoint is damaged or belongs to another recipe, or its data to another
-            run.
+        RunError: if its checkpoint is damaged or belongs to another recipe, its data to another
+            run, or another process trains it now.
         DivergedError, KeyboardInterrupt, OutputError: as in `fit`.
     """
     if run.finished:
         return run
     device = meet(device)
-    on_first(lambda: _clean(run))
-    with _threads(run.recipe.threads):
+    with training_alone(run), _threads(run.recipe.threads):
+        if run.finished:  # by the process that this one has waited for
+            return run
+        on_first(lambda: _clean(run))
         dataset, module = together(lambda: _prepared(run, device))
         return _train(run, module, dataset, device, [*_progress(console), *callbacks])
 
@@ -267,7 +271,8 @@ def _note_start(run: Run, device: str, from_epoch: int, dataset: Dataset) -> dic
     starts = before.get("starts", [])
     now = datetime.now(UTC).isoformat(timespec="seconds")
     starts.append({"time": now, "command": command_line(), "epochs_done": from_epoch})
-    environment |= {"data": describe_data(dataset), "starts": starts, "seconds": 0.0}
+    data = on_first(lambda: describe_data(dataset))
+    environment |= {"data": data, "starts": starts, "seconds": 0.0}
     environment |= {key: before[key] for key in MADE_FOR if key in before}
     if rank().is_first:
         write_environment(run.path, environment)

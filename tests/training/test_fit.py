@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -208,11 +208,11 @@ def test_full_disk_keeps_the_last_checkpoint(
 ) -> None:
     saved = []
 
-    def save(checkpoint: dict[str, Any], path: Path) -> None:
+    def save(checkpoint: dict[str, Any], file: BinaryIO) -> None:
         if len(saved) == 1:
             raise OSError(28, "No space left on device")
         saved.append(checkpoint["epoch"])
-        torch_save(checkpoint, path)
+        torch_save(checkpoint, file)
 
     torch_save = torch.save
     monkeypatch.setattr(checkpoint_module.torch, "save", save)

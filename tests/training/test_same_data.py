@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,10 +24,10 @@ from .conftest import interrupted_and_resumed
 
 
 def write(
-    folder: Path, names: Sequence[str], train: int = 12, test: int = 6, side: int = 8
+    folder: Path, names: Sequence[str], train: int = 12, test: int = 6, side: int = 8, seed: int = 0
 ) -> None:
-    rng = np.random.default_rng(0)
     for split, count in (("train", train), ("test", test)):
+        rng = np.random.default_rng([seed, len(split)])
         rows = []
         for _ in range(count):
             stream = io.BytesIO()
@@ -66,6 +67,10 @@ def unfinished(tmp_path: Path) -> Run:
             lambda to: write(to, ["a", "b"], train=8, test=4),
             "8 training samples, not 12; 4 samples evaluated on, not 6; class 0 is 'a', not 'cat'",
         ),
+        (
+            lambda to: write(to, ["cat", "dog"], seed=1),
+            "training samples with other content; samples evaluated on with other content",
+        ),
     ],
 )
 def test_other_data_is_refused(
@@ -80,11 +85,18 @@ def test_other_data_is_refused(
     assert read_environment(unfinished.path) == before
 
 
-def test_runs_that_noted_less_go_on(unfinished: Run) -> None:
+def test_the_same_data_written_anew_goes_on(unfinished: Run, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "data")
+    write(tmp_path / "data", ["cat", "dog"])
+    assert resume(unfinished, device="cpu").finished
+
+
+def test_runs_that_noted_less_go_on(unfinished: Run, tmp_path: Path) -> None:
     """Of earlier versions; what they noted counts all the same."""
     environment = read_environment(unfinished.path)
-    for key in ("class_names", "input_shape"):
+    for key in ("class_names", "input_shape", "train_digest", "evaluated_digest"):
         del environment["data"][key]
+    write(tmp_path / "data", ["cat", "dog"], seed=1)  # of which they say nothing
     write_environment(unfinished.path, environment)
     assert resume(unfinished, device="cpu").finished
     (unfinished.path / "model.safetensors").unlink()
