@@ -17,38 +17,45 @@ from scipy import stats
 
 from mpo_snn.evaluation.study_figures import INK, SERIES, SOFT, calm_style, panels
 
-DATA = {
-    "cifar10": "CIFAR-10 (JPEG q75)",
-    "mnist": "MNIST",
-    "tiny": "Tiny ImageNet",
-    "tiny2": "Tiny ImageNet, longer",
-    "mnist32": "MNIST, layers of 32",
+FIGURES = {
+    "win": {
+        "cifar10": "CIFAR-10 (JPEG q75)",
+        "mnist": "MNIST",
+        "tiny": "Tiny ImageNet",
+        "tiny2": "Tiny ImageNet, longer",
+        "mnist32": "MNIST, layers of 32",
+    },
+    "deep": {"deep-vgg16": "VGG-16", "deep-resnet18": "ResNet-18", "deep-resnet19": "ResNet-19"},
 }
-"""Title of each comparison."""
+"""Title of each comparison, by the figure that shows it."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Read the summaries and draw."""
     parser = argparse.ArgumentParser(prog="benchmarks.win", description=__doc__)
     parser.add_argument("source", type=Path, help="folder of the summaries")
-    parser.add_argument("target", type=Path, help="folder for win.svg")
+    parser.add_argument("target", type=Path, help="folder for the figures")
     options = parser.parse_args(argv)
-    source, target = options.source, options.target
-    found = {
-        name: json.loads((source / f"{name}.json").read_text(encoding="utf-8")) for name in DATA
-    }
+    for name, titles in FIGURES.items():
+        _draw(options.source, titles, options.target / f"{name}.svg")
+    return 0
+
+
+def _draw(source: Path, titles: dict[str, str], target: Path) -> None:
+    """One column a comparison: its tuning above, both arms below."""
+    count = len(titles)
     with calm_style(), matplotlib.rc_context({"svg.fonttype": "none"}):
-        figure, axes = panels(2 * len(DATA), columns=len(DATA), size=(2.1, 2.2))
-        for upper, lower, (name, summary) in zip(
-            axes[: len(DATA)], axes[len(DATA) :], found.items(), strict=True
+        figure, axes = panels(2 * count, columns=count, size=(2.1, 2.2))
+        for upper, lower, (name, title) in zip(
+            axes[:count], axes[count:], titles.items(), strict=True
         ):
+            summary = json.loads((source / f"{name}.json").read_text(encoding="utf-8"))
             _tuning(upper, summary)
-            upper.set_title(DATA[name])
+            upper.set_title(title)
             _seeds(lower, summary)
         axes[0].set_ylabel("held-out accuracy / %")
-        axes[len(DATA)].set_ylabel("test accuracy / %")
-        figure.savefig(target / "win.svg", metadata={"Date": None})
-    return 0
+        axes[count].set_ylabel("test accuracy / %")
+        figure.savefig(target, metadata={"Date": None})
 
 
 def _tuning(axes: Axes, summary: dict[str, Any]) -> None:
