@@ -13,7 +13,7 @@ from mpo_snn.export.nir_export import export_nir
 from mpo_snn.graph.simulate import Simulator
 from tests.graph.graphs import DT, affine, chain, full, graph, li, lif, ports
 from tests.importer.random_graphs import Drawn, membrane_graphs
-from tests.importer.test_round_trip import T, samples
+from tests.importer.test_round_trip import T, output_and_spikes, samples
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -24,9 +24,8 @@ def test_the_network_gives_the_membrane_of_the_graph(drawn: Drawn) -> None:
     x = samples(drawn)
     expected = Simulator(drawn.graph, DT, torch.float64).run(x, record="spikes")
     network = mpo_snn.from_nir(drawn.graph, dt=DT, dtype=torch.float64).eval()
-    found: dict[str, torch.Tensor] = {}
+    output, found = output_and_spikes(network, x)
     with torch.no_grad():
-        output = mpo_snn.Unrolled(network, T)(x, lambda name, spk, v: found.update({name: spk}))
         looped = torch.stack([network(step) for step in x])
     event(f"gain in front: {'readout_gain' in dict(network.named_modules())}")
     for name, spikes in expected.spikes.items():

@@ -27,6 +27,15 @@ def samples(drawn: Drawn) -> torch.Tensor:
     return torch.randn(shape, dtype=torch.float64, generator=generator) + 0.4
 
 
+def output_and_spikes(
+    network: torch.nn.Module, x: torch.Tensor
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    found: dict[str, torch.Tensor] = {}
+    with torch.no_grad():
+        output = mpo_snn.Unrolled(network, T)(x, lambda name, spk, v: found.update({name: spk}))
+    return output, found
+
+
 @EXAMPLES
 @given(expressible_graphs())
 def test_write_read_simulate(drawn: Drawn) -> None:
@@ -49,9 +58,7 @@ def test_the_network_fires_the_spikes_of_the_graph(drawn: Drawn) -> None:
     x = samples(drawn)
     expected = Simulator(drawn.graph, DT, torch.float64).run(x, record="spikes")
     network = mpo_snn.from_nir(drawn.graph, dt=DT, dtype=torch.float64).eval()
-    found: dict[str, torch.Tensor] = {}
-    with torch.no_grad():
-        output = mpo_snn.Unrolled(network, T)(x, lambda name, spk, v: found.update({name: spk}))
+    output, found = output_and_spikes(network, x)
     assert found.keys() == expected.spikes.keys()
     for name, spikes in expected.spikes.items():
         event(f"silent: {not spikes.any()}")
