@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 
 from .significance import PairedDifference, compare_paired
 from .study_engine import Engine
-from .study_figures import INK, SERIES, SOFT, calm_style, mean, panels, percent, spread, std
+from .study_figures import INK, SERIES, SOFT, calm_style, mean, panels, percent, std
 from .study_folder import check_trials
-from .study_frame import folded, frame
+from .study_frame import folded, frame, heading_of
 from .study_measure import TEST_SPLIT
 from .study_plan import TUNED, Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows, measurement
@@ -165,11 +165,10 @@ def _figure(plan: Plan, configurations: Sequence[Configuration], by_name: ByName
             axes.set_ylim(len(configurations) - 0.5, -0.5)
             axes.grid(axis="y", visible=False)
         right.set_yticklabels([])
-        heading = f"{plan.recipe.name}, {spread(len(plan.seeds))}"
         keys = [Line2D([], [], label="a seed", ls="", marker="o", ms=4, color=SOFT, alpha=0.6)]
         if reference is not None:
             keys.append(Line2D([], [], label=f"mean of {reference.title}", **_REFERENCE))
-        frame(figure, heading, keys)
+        frame(figure, heading_of(plan), keys)
     return figure
 
 

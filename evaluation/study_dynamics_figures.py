@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from .study_figures import band, calm_style, panels, spread
-from .study_frame import frame
+from .study_figures import band, calm_style, panels
+from .study_frame import frame, heading_of
 from .study_layer_grid import layer_grid, shown
 from .study_membranes import membranes
 from .study_plan import Configuration, Plan
@@ -57,7 +57,7 @@ def _training_curves(plan: Plan, configurations: Sequence[Configuration], seen: 
             band(panel, _scaled(curve, 100.0), one.look, one.shade)
         panel.set(xlabel="epoch", ylabel=label)
         _whole_epochs(panel)
-    frame(figure, _heading(plan), [one.key for one in series])
+    frame(figure, heading_of(plan), [one.key for one in series])
     return figure
 
 
@@ -76,7 +76,7 @@ def _width_and_sigma(plan: Plan, configurations: Sequence[Configuration], seen: 
     _whole_epochs(grid[0][0])
     frame(
         figure,
-        _heading(plan),
+        heading_of(plan),
         [Line2D([], [], label=measure, **look) for measure, look in looks.items()],
     )
     return figure
@@ -99,12 +99,8 @@ def _over_epochs(
         _whole_epochs(panel)
         if measure == "gradient_norm":
             _from_zero(panel)
-    frame(figure, _heading(plan), [one.key for one in series])
+    frame(figure, heading_of(plan), [one.key for one in series])
     return figure
-
-
-def _heading(plan: Plan) -> str:
-    return f"{plan.recipe.name}, {spread(len(plan.seeds))}"
 
 
 def _scaled(curve: Mapping[float, Sequence[float]], scale: float) -> dict[float, list[float]]:

@@ -77,7 +77,7 @@ def check_trials(output: Path, trials: Sequence[Trial]) -> None:
         changed = _changed_keys(path / RECIPE, trial)
         if changed:
             others.setdefault(", ".join(changed), []).append(trial.name)
-        elif is_kept(path):
+        elif _is_kept(path):
             same.append((trial, path))
     found += [f"{_some(names)} had other {changed}." for changed, names in others.items()]
     found += [
@@ -109,7 +109,7 @@ def check_data(output: Path, trials: Sequence[Trial]) -> None:
         )
 
 
-def is_kept(path: Path) -> bool:
+def _is_kept(path: Path) -> bool:
     """Whether there is something in a run directory that a study goes on from or takes over."""
     return any((path / name).is_file() for name in (WEIGHTS, CHECKPOINT, DIVERGED))
 

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
-from .study_figures import SOFT
+from .study_figures import SOFT, spread
+from .study_plan import Plan
 
 _GAP = 0.1
 """Between panels and what stands around them, in inches."""
@@ -40,6 +41,11 @@ def frame(figure: Figure, heading: str, keys: Sequence[Artist] = ()) -> None:
     above_and_below = sum(box.height for box in boxes) / figure.dpi + _GAP * len(boxes)
     figure.set_size_inches(max(width, needed), height + above_and_below)
     around[0].set_x(_GAP / figure.get_figwidth())
+
+
+def heading_of(plan: Plan) -> str:
+    """The recipe, and over what means and bands are."""
+    return f"{plan.recipe.name}, {spread(len(plan.seeds))}"
 
 
 def has_data(figure: Figure) -> bool:

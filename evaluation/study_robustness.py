@@ -19,9 +19,9 @@ from mpo_snn.training.rundir import Run
 
 from .activity import batches
 from .study_engine import Engine
-from .study_figures import band, calm_style, mean, panels, percent, spread, std
+from .study_figures import band, calm_style, mean, panels, percent, std
 from .study_folder import check_trials
-from .study_frame import frame
+from .study_frame import frame, heading_of
 from .study_measure import BATCH_SIZE, accuracy_of, split_of
 from .study_plan import Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows, measurement
@@ -194,6 +194,5 @@ def _figure(
                 band(below, ratio, one.look, one.shade)
             above.set(ylabel=f"{plan.recipe.data.evaluated_on} accuracy / %", title=title)
             below.set(ylabel="RR", xlabel=label)
-        heading = f"{plan.recipe.name}, {spread(len(plan.seeds))}"
-        frame(figure, heading, [one.key for one in series])
+        frame(figure, heading_of(plan), [one.key for one in series])
     return figure

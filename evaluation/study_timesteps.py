@@ -17,7 +17,7 @@ from mpo_snn.discretisation import NEAR, gradient_degradation, rate_errors
 from .study_engine import Engine
 from .study_figures import band, calm_style, mean, panels, percent, spread, std
 from .study_folder import check_trials
-from .study_frame import frame
+from .study_frame import frame, heading_of
 from .study_measure import TEST_SPLIT, over_neurons
 from .study_plan import Configuration, Plan, trials_of
 from .study_results import Results, TextTable, divergence_notes, divergence_rows, measurement
@@ -237,6 +237,5 @@ def _figure(
                 band(panel, found, one.look, one.shade)
             y = f"{split} {label}" if name == "accuracy" else label
             panel.set(xlabel="timesteps T", ylabel=y, xticks=sweep)
-        heading = f"{plan.recipe.name}, {spread(len(plan.seeds))}"
-        frame(figure, heading, [one.key for one in series])
+        frame(figure, heading_of(plan), [one.key for one in series])
     return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from .loading_code import loading_code
 from .nir_export import Export, export_nir
 from .proof import Proof, as_read, title_of
 from .reader_file import write_reader_file
+from .sample_shapes import is_count
 from .sources import GraphSource, NetworkSource
 
 
@@ -158,7 +159,7 @@ def _check(
     findings += [
         f"{name} is {count!r}, allowed is a whole number, 1 or more."
         for name, count in (("timesteps", timesteps), ("samples", samples))
-        if not (_is_count(count) or (name == "samples" and count is None))
+        if not (is_count(count) or (name == "samples" and count is None))
     ]
     if dt is not None and not (isinstance(dt, Real) and 0.0 < dt < math.inf):
         findings.append(f"dt is {dt!r}, allowed is a number of seconds above 0.")
@@ -170,10 +171,6 @@ def _check(
         findings.append(f"reader is '{reader}', but a file for chips is for mpo-deploy: leave out.")
     if findings:
         raise ExportError("cannot export the network", findings)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
 
 
 def _unrolled(network: nn.Module, timesteps: int) -> Unrolled:

@@ -26,7 +26,7 @@ def sample_shape(shape: Sequence[int] | int) -> Shape:
     is_shape = isinstance(axes, Sequence | np.ndarray | Tensor) and not isinstance(
         axes, str | bytes
     )
-    if is_shape and all(_is_size(size) for size in axes):
+    if is_shape and all(is_count(size) for size in axes):
         return tuple(int(size) for size in axes)
     raise ExportError(
         f"cannot export: input_shape is {shape!r}, expected the shape of one sample without batch"
@@ -64,8 +64,9 @@ def shape_of(node: fx.Node) -> Shape:
     return found
 
 
-def _is_size(size: Any) -> bool:
-    return isinstance(size, int | np.integer) and not isinstance(size, bool) and int(size) > 0
+def is_count(value: Any) -> bool:
+    """Whether it is a whole number above 0."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) > 0
 
 
 class _Run(fx.Interpreter):

@@ -13,7 +13,7 @@ from mpo_snn.export.nir_export import export_nir
 from mpo_snn.graph.simulate import Simulator
 from tests.graph.graphs import DT, affine, chain, full, graph, li, lif, ports
 from tests.importer.random_graphs import Drawn, membrane_graphs
-from tests.importer.test_round_trip import T, output_and_spikes, samples
+from tests.importer.test_round_trip import T, run_both, samples
 
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -21,17 +21,14 @@ EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 @EXAMPLES
 @given(membrane_graphs())
 def test_the_network_gives_the_membrane_of_the_graph(drawn: Drawn) -> None:
-    x = samples(drawn)
-    expected = Simulator(drawn.graph, DT, torch.float64).run(x, record="spikes")
-    network = mpo_snn.from_nir(drawn.graph, dt=DT, dtype=torch.float64).eval()
-    output, found = output_and_spikes(network, x)
+    both = run_both(drawn)
     with torch.no_grad():
-        looped = torch.stack([network(step) for step in x])
-    event(f"gain in front: {'readout_gain' in dict(network.named_modules())}")
-    for name, spikes in expected.spikes.items():
-        assert torch.equal(spikes, found[name].bool()), name
-    torch.testing.assert_close(output, expected.output, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(looped, expected.output, rtol=1e-12, atol=1e-12)
+        looped = torch.stack([both.network(step) for step in both.x])
+    event(f"gain in front: {'readout_gain' in dict(both.network.named_modules())}")
+    for name, spikes in both.expected.spikes.items():
+        assert torch.equal(spikes, both.spikes[name].bool()), name
+    torch.testing.assert_close(both.output, both.expected.output, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(looped, both.expected.output, rtol=1e-12, atol=1e-12)
 
 
 @EXAMPLES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import nir
@@ -13,7 +14,7 @@ from hypothesis import event, given, settings
 import mpo_snn
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.graph.read import read_graph
-from mpo_snn.graph.simulate import Simulator
+from mpo_snn.graph.simulate import Simulation, Simulator
 from tests.graph.graphs import DT
 from tests.importer.random_graphs import Drawn, expressible_graphs
 
@@ -27,13 +28,25 @@ def samples(drawn: Drawn) -> torch.Tensor:
     return torch.randn(shape, dtype=torch.float64, generator=generator) + 0.4
 
 
-def output_and_spikes(
-    network: torch.nn.Module, x: torch.Tensor
-) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+@dataclass
+class Both:
+    """A graph in the simulator, and as a network, on the same samples."""
+
+    x: torch.Tensor
+    expected: Simulation
+    network: torch.nn.Module
+    output: torch.Tensor
+    spikes: dict[str, torch.Tensor]
+
+
+def run_both(drawn: Drawn) -> Both:
+    x = samples(drawn)
+    expected = Simulator(drawn.graph, DT, torch.float64).run(x, record="spikes")
+    network = mpo_snn.from_nir(drawn.graph, dt=DT, dtype=torch.float64).eval()
     found: dict[str, torch.Tensor] = {}
     with torch.no_grad():
         output = mpo_snn.Unrolled(network, T)(x, lambda name, spk, v: found.update({name: spk}))
-    return output, found
+    return Both(x, expected, network, output, found)
 
 
 @EXAMPLES
@@ -55,15 +68,12 @@ def test_write_read_simulate(drawn: Drawn) -> None:
 @EXAMPLES
 @given(expressible_graphs())
 def test_the_network_fires_the_spikes_of_the_graph(drawn: Drawn) -> None:
-    x = samples(drawn)
-    expected = Simulator(drawn.graph, DT, torch.float64).run(x, record="spikes")
-    network = mpo_snn.from_nir(drawn.graph, dt=DT, dtype=torch.float64).eval()
-    output, found = output_and_spikes(network, x)
-    assert found.keys() == expected.spikes.keys()
-    for name, spikes in expected.spikes.items():
+    both = run_both(drawn)
+    assert both.spikes.keys() == both.expected.spikes.keys()
+    for name, spikes in both.expected.spikes.items():
         event(f"silent: {not spikes.any()}")
-        assert torch.equal(spikes, found[name].bool()), name
-    torch.testing.assert_close(output, expected.output, rtol=1e-12, atol=1e-12)
+        assert torch.equal(spikes, both.spikes[name].bool()), name
+    torch.testing.assert_close(both.output, both.expected.output, rtol=1e-12, atol=1e-12)
 
 
 @EXAMPLES
