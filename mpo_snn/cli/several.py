@@ -10,6 +10,7 @@ from collections.abc import Callable
 from mpo_snn.cli.command import INTERRUPTED, OK, TERMINATED, WRONG_INPUT, UsageError, tell_error
 from mpo_snn.errors import MpoError
 from mpo_snn.training.ranks import has_met, is_told, leave, rank
+from mpo_snn.with_parent import end_with
 
 MOST_PROCESSES = 1000
 
@@ -44,8 +45,10 @@ def in_rank(body: Callable[[], int]) -> int:
     """Run a command that may be one of several processes.
 
     What all of them refuse, one tells: the first of all once they have met, before that the first
-    of every machine. What one refuses alone, it tells.
+    of every machine. What one refuses alone, it tells. They end with whoever started them.
     """
+    if rank().count > 1:
+        end_with(os.getppid())
     try:
         code = body()
     except MpoError as error:

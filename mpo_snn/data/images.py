@@ -21,6 +21,8 @@ PIXEL_MAX = 255.0
 IMAGENET_CLASSES = 1000
 MOST_CLASSES = 100_000
 """Of data that does not name its classes: a larger label is damage."""
+SHOWN = 5
+"""How many of several findings of a kind are named."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -38,6 +40,8 @@ def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"])
     if known is not None:
         classes = known.spelling(classes)
     findings = _findings(settings, images, classes, known)
+    if part == "train" and known is None and not images.classes:
+        findings += _absent(images.y)
     if findings:
         raise DataError(f"cannot use {where}", [f"{where}: {finding}" for finding in findings])
     x, divisor = images.x, PIXEL_MAX
@@ -103,6 +107,22 @@ def _findings(
             f"images have shape {tuple(x.shape[1:])}, those of {known.title} {known.shape}."
         )
     return found
+
+
+def _absent(y: Tensor) -> list[str]:
+    """Numbers below the largest label that no sample has: classes that nobody could learn."""
+    if not len(y) or int(y.min()) < 0 or int(y.max()) >= MOST_CLASSES:
+        return []
+    absent = (torch.bincount(y) == 0).nonzero()[:, 0].tolist()
+    if not absent:
+        return []
+    first = ", ".join(str(label) for label in absent[:SHOWN])
+    more = f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else ""
+    classes = int(y.max()) + 1 - len(absent)
+    return [
+        f"no sample has the label {first}{more}, and the largest label is {int(y.max())}: number"
+        f" the classes without gaps, here 0 to {classes - 1}."
+    ]
 
 
 def _statistics(

@@ -149,6 +149,27 @@ def alive(processes: list[int]) -> list[int]:
     return found
 
 
+def wait_for_training(started: subprocess.Popen[Any], runs: list[Path]) -> list[int]:
+    """The processes that train, once every run has an epoch behind it."""
+    deadline = time.monotonic() + 100
+    while not all((run / "metrics.csv").is_file() for run in runs):
+        assert started.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    return children_of(started.pid)
+
+
+def check_that_they_end(processes: list[int], runs: list[Path]) -> None:
+    """Nobody writes into a run any more, and nobody is left."""
+    deadline = time.monotonic() + 60
+    for run in runs:  # waits for those that are to see that they are orphans
+        with training_alone(open_run(run, unfinished=True)):
+            before = (run / "metrics.csv").read_bytes()
+    while alive(processes):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (runs[-1] / "metrics.csv").read_bytes() == before
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="there is no /proc")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
@@ -160,22 +181,25 @@ def test_processes_of_a_study_end_with_it(
     command = [sys.executable, "-m", "mpo_snn.cli.study", *words]
     runs = [tmp_path / "out" / "runs" / f"baseline-s{seed}" for seed in (0, 1)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as started:
-        deadline = time.monotonic() + 100
-        while not all((run / "metrics.csv").is_file() for run in runs):
-            assert started.poll() is None and time.monotonic() < deadline
-            time.sleep(0.05)
-        workers = children_of(started.pid)
+        workers = wait_for_training(started, runs)
         started.send_signal(number)
         _, told = started.communicate(timeout=60)
     assert started.returncode == code
     assert ("interrupted; go on with: mpo-study ablation" in told) == (number == signal.SIGTERM)
-    for run in runs:  # waits for those that are to see that they are orphans
-        with training_alone(open_run(run, unfinished=True)):
-            before = (run / "metrics.csv").read_bytes()
-    while alive(workers):
-        assert time.monotonic() < deadline + 60
-        time.sleep(0.05)
-    assert (runs[1] / "metrics.csv").read_bytes() == before
+    check_that_they_end(workers, runs)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="there is no /proc")
+def test_processes_of_a_training_end_when_it_is_killed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = [*TINY, "--processes", "2", "--epochs", str(LONG), "--output", str(run)]
+    command = [sys.executable, "-m", "mpo_snn.cli.train", *words]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as started:
+        ranks = wait_for_training(started, [run])
+        started.kill()
+    assert len(ranks) >= 2
+    check_that_they_end(ranks, [run])
 
 
 def test_a_worker_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

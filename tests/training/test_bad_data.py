@@ -68,6 +68,28 @@ def test_a_label_that_would_wrap_to_a_negative_one(tmp_path: Path) -> None:
     assert f"{expected} 2." in refused(tmp_path / "a.npz")
 
 
+@pytest.mark.parametrize(
+    ("labels", "absent", "allowed"),
+    [
+        ([1, 2, 3, 4] * 2, "label 0, and the largest label is 4", "0 to 3"),
+        ([0, 2, 7, 7] * 2, "label 1, 3, 4, 5, 6, and the largest label is 7", "0 to 2"),
+        ([0, 20] * 4, "label 1, 2, 3, 4, 5 and 14 more, and the largest label is 20", "0 to 1"),
+    ],
+)
+def test_classes_that_no_training_sample_has(
+    labels: list[int], absent: str, allowed: str, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "a.npz", **{**arrays(), "y_train": labels, "y_test": labels})
+    message = refused(tmp_path / "a.npz")
+    assert f"train split: no sample has the {absent}" in message
+    assert f"without gaps, here {allowed}." in message
+
+
+def test_a_test_split_need_not_have_every_class(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{**arrays(), "y_train": [0, 1, 2, 3] * 2, "y_test": [0, 3] * 4})
+    assert len(load_dataset(DataSettings("archive", str(tmp_path / "a.npz")), 4).class_names) == 4
+
+
 @pytest.mark.parametrize("name", ("x_train", "x_train.npy"))
 def test_an_archive_of_texts(name: str, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
