@@ -89,6 +89,11 @@ def _known(name: str) -> Configuration:
     if name in methods():
         return Configuration(name, name, {"method": name})
     known = ", ".join(dict.fromkeys((*SHIPPED, *methods())))
+    if re.fullmatch(r"[-+]?[.\d]+", name):
+        raise StudyError(
+            f"unknown configuration '{name}': if it is part of a list, that stands in brackets,"
+            " such as 'name=--network.hidden [8,8]'."
+        )
     raise StudyError(
         f"unknown configuration '{name}': choose from {known}, or write your own as"
         " 'name=--neuron.width 0.2'."
@@ -102,7 +107,10 @@ def _own(name: str, words: str) -> Configuration:
             " underscore."
         )
     if name in SHIPPED or name in methods() or name.startswith(RESERVED):
-        raise StudyError(f"the configuration '{name}' is a shipped one; give yours another name.")
+        raise StudyError(
+            f"a configuration of yours is named '{name}', which is a shipped one or a method: give"
+            f" it another name, such as my-{name}."
+        )
     try:
         parts = [part for word in shlex.split(words) for part in word.split("=", 1)]
     except ValueError as error:

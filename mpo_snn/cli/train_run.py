@@ -12,6 +12,7 @@ from mpo_snn.cli.command import ANSWER_IS_NO, INTERRUPTED, OK, tell_error
 from mpo_snn.cli.several import resume_options
 from mpo_snn.cli.train_parser import NAME
 from mpo_snn.training.ranks import rank
+from mpo_snn.training.recipe_file import words_of_method
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,6 +52,9 @@ def train_run(run: Run, how: Literal["start", "resume"], options: Any) -> int:
     if run.target is not None:
         print(f"next: mpo-deploy {name} --target {shlex.quote(run.target)}")
         return OK
+    if run.recipe.trained_neuron.model == "klif":
+        print("not for mpo-export: its neurons have no form in NIR (docs/neurons.md)")
+        return OK
     form = "--format nir" if run.reader is None else f"--reader {shlex.quote(run.reader)}"
     print(f"next: mpo-export {name} {form}")
     return OK
@@ -82,9 +86,11 @@ def _console(quiet: bool, run: Run) -> Console | None:
     steps = f"{recipe.timesteps} timesteps"
     if recipe.early_timesteps is not None:
         steps += f" ({recipe.early_timesteps} in the first {recipe.early_epochs} epochs)"
+    own = words_of_method(recipe)
     lines = (
         f"recipe {recipe.name}: {recipe.network.name} on {recipe.data.name},"
         f" {recipe.epochs} epochs, {steps}, seed {recipe.seed}",
+        *([own] if own else []),
         f"run directory {run.path}",
     )
     for line in lines:

@@ -204,6 +204,12 @@ class Recipe:
         return neuron_for(self.method, self.neuron, self.rival.dspike_temperature)
 
     @property
+    def set_by_method(self) -> dict[str, Any]:
+        """What the method trains otherwise than the recipe says: `neuron.slope`, 2.0."""
+        said, trained = asdict(self.neuron), asdict(self.trained_neuron)
+        return {f"neuron.{key}": trained[key] for key in said if trained[key] != said[key]}
+
+    @property
     def output_neuron(self) -> bool:
         """Whether the network ends in a layer of neurons."""
         return self.readout == "spike_count"

@@ -85,8 +85,21 @@ def plain_value(text: str) -> Any:
 
 
 def recipe_text(recipe: Recipe) -> str:
-    """The recipe with all its values as YAML; `read_recipe` gives the same recipe back."""
-    return yaml.dump(recipe.values(), Dumper=_Dumper, sort_keys=False)
+    """The recipe with all its values as YAML; `read_recipe` gives the same recipe back.
+
+    What the method sets itself is a comment at the head.
+    """
+    text = yaml.dump(recipe.values(), Dumper=_Dumper, sort_keys=False)
+    own = words_of_method(recipe)
+    return f"# {own}\n{text}" if own else text
+
+
+def words_of_method(recipe: Recipe) -> str:
+    """What the method trains otherwise than the recipe says, in words; empty for nothing."""
+    if not recipe.set_by_method:
+        return ""
+    lines = yaml.dump(recipe.set_by_method, Dumper=_Dumper, sort_keys=False).splitlines()
+    return f"method {recipe.method} sets {', '.join(lines)}"
 
 
 def flat_values(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

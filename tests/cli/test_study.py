@@ -56,6 +56,10 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ("ablation digits --seeds 3-1", "the range 3-1 runs backwards"),
         ("ablation digits --seeds x", "seeds is 'x'"),
         ("ablation digits --seed 3", "use --seeds instead of --seed"),
+        (
+            "ablation digits --configurations a=--network.hidden=8,8",
+            "unknown configuration '8': if it is part of a list, that stands in brackets",
+        ),
         ("ablation digits --configurations fulll", "unknown configuration 'fulll'"),
         ("ablation digits --configurations a=--neuron.wdth=1", "did you mean neuron.width?"),
         ("ablation digits --neuron.bta 1", "did you mean --neuron.beta?"),

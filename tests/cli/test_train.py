@@ -155,6 +155,14 @@ def test_training_says_what_it_does_and_what_comes_next(
     assert read_recipe(folder / "runs" / "tiny-s3" / "recipe.yaml").seed == 3
 
 
+def test_training_says_what_a_method_sets(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    assert main("tiny.yaml --device cpu --epochs 1 --method klif --output run".split()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "method klif sets neuron.model: klif"
+    assert lines[-1].startswith("not for mpo-export: ")
+    assert (folder / "run" / "recipe.yaml").read_text().startswith(f"# {lines[1]}\nname: tiny\n")
+
+
 def test_resuming_a_finished_run_says_so_and_touches_nothing(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

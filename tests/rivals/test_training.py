@@ -101,6 +101,21 @@ def test_it_trains_resumes_to_the_byte_and_opens_again(
     assert len(factors) == (len(neurons) if method == "klif" else 0) and 1.0 not in factors
 
 
+def test_a_recipe_says_what_its_method_sets_itself() -> None:
+    sets = {method: recipe(method).set_by_method for method in METHODS}
+    learnt = {"neuron.learn_beta": True, "neuron.learn_threshold": True}
+    assert sets == {
+        "fixed": {},
+        "recdis": {},
+        "klif": {"neuron.model": "klif"},
+        "lsg": {"neuron.learn_beta": True},
+        "dspike": {"neuron.surrogate": "tanh", "neuron.slope": 3.0},
+        "dietsnn": {**learnt, "neuron.surrogate": "triangle", "neuron.slope": 2.0},
+    }
+    said = recipe("dietsnn", neuron=NeuronSettings(learn_beta=True, surrogate="triangle"))
+    assert list(said.set_by_method) == ["neuron.learn_threshold", "neuron.slope"]
+
+
 def test_recdis_differs_from_fixed_by_its_loss_alone(tmp_path: Path) -> None:
     metrics = {}
     for name, weight in (("off", 0.0), ("on", 0.1)):
