@@ -54,8 +54,14 @@ def difference_in_words(difference: Mapping[str, Any] | None) -> str:
     if difference is None:
         return ""
     found = PairedDifference(**difference)
-    tests = ", ".join("-" if p is None else f"{p:.3f}" for p in (found.t_p, found.sign_flip_p))
-    return f"{100 * found.mean:+.2f} ({tests})"
+    return f"{100 * found.mean:+.2f} ({_p(found.t_p)}, {_p(found.sign_flip_p)})"
+
+
+def _p(value: float | None) -> str:
+    """A p-value as it is read: never 0."""
+    if value is None:
+        return "-"
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _summary(configuration: Configuration, by_name: ByName) -> dict[str, Any]:
