@@ -83,18 +83,18 @@ class Dspike(Rival):
 
         Args:
             weight: a parameter that the loss depends on; afterwards it is what it was.
-            chosen: flat indices into it, (weights,).
+            chosen: flat indices into it, however it lies in memory, (weights,).
             loss: the loss as it is now, 0-d.
         """
         step = self.settings.dspike_step * float(weight.square().mean().sqrt())
-        flat, estimates = weight.view(-1), []
-        for index in chosen.tolist():
-            before = flat[index].clone()
-            flat[index] = before + step
+        estimates = []
+        for place in zip(*torch.unravel_index(chosen, weight.shape), strict=True):
+            before = weight[place].clone()
+            weight[place] = before + step
             above = loss()
-            flat[index] = before - step
+            weight[place] = before - step
             estimates.append((above - loss()) / (2.0 * step))
-            flat[index] = before
+            weight[place] = before
         return torch.stack(estimates)
 
 

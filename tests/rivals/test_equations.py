@@ -176,10 +176,10 @@ def test_the_temperature_whose_gradient_points_the_right_way_is_kept() -> None:
     assert best_temperature([3.0, 3.2, 2.8], gradients, torch.zeros(2)) == 3.0
 
 
-def test_finite_differences_are_the_derivative_of_a_smooth_loss() -> None:
-    unrolled = network(surrogate="tanh", slope=3.0)
-    rival = Dspike(unrolled, RivalSettings(dspike_step=0.01))
-    weight = first_weight(unrolled)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_finite_differences_are_the_derivative_of_a_smooth_loss(layout: Any) -> None:
+    rival = Dspike(network(surrogate="tanh", slope=3.0), RivalSettings(dspike_step=0.01))
+    weight = torch.nn.Parameter(normal(4, 3, 2, 2).to(memory_format=layout))
     chosen = torch.tensor([3, 17, 0])
     before = weight.detach().clone()
     found = rival.finite_differences(weight, chosen, lambda: (weight**3).sum() / 3)
