@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .flow import Flow, with_fields
-from .no_leak import IF_TAU_STEPS
+from .no_leak import IF_TAU_STEPS, euler_steps
 
 GONE = 1e-3
 """tau in steps of a membrane of which a step leaves nothing: exp(-1000) is 0 in float64."""
@@ -35,6 +35,6 @@ def read_tau_in_steps(flow: Flow) -> Flow:
     for name in flow.named("LIF"):
         node = flow.nodes[name]
         beta = np.exp(-1.0 / node.tau)
-        steps = np.minimum(1.0 / np.maximum(1.0 - beta, 1.0 / IF_TAU_STEPS), IF_TAU_STEPS)
+        steps = euler_steps(beta)
         flow = flow.with_node(name, with_fields(node, tau=steps * flow.dt, r=steps))
     return flow

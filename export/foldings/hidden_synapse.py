@@ -13,7 +13,7 @@ import nir
 import numpy as np
 
 from .flow import Flow, with_fields
-from .no_leak import IF_TAU_STEPS
+from .no_leak import IF_TAU_STEPS, euler_steps
 from .weights import scale_input
 
 ALPHA = 1e-7
@@ -58,7 +58,7 @@ def read_synaptic(flow: Flow) -> Flow:
         node = flow.nodes[name]
         dt = float((node.tau_mem / (1.0 + node.r)).min())
         alpha, beta = np.exp(-dt / node.tau_syn), np.exp(-dt / node.tau_mem)
-        steps = np.minimum(1.0 / np.maximum(1.0 - beta, 1.0 / IF_TAU_STEPS), IF_TAU_STEPS)
+        syn_steps, steps = euler_steps(alpha), euler_steps(beta)
         fires = {"v_threshold": node.v_threshold, "v_reset": np.zeros_like(beta)}
         membrane = {"v_leak": node.v_leak, **fires}
         if bool((alpha < NONE_BELOW).all()):
@@ -68,10 +68,10 @@ def read_synaptic(flow: Flow) -> Flow:
         flow = flow.with_node(
             name,
             nir.CubaLIF(
-                tau_syn=flow.dt / (1.0 - alpha),
+                tau_syn=syn_steps * flow.dt,
                 tau_mem=steps * flow.dt,
                 r=steps,
-                w_in=alpha / (1.0 - alpha),
+                w_in=alpha * syn_steps,
                 **membrane,
             ),
         )

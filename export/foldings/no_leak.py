@@ -10,6 +10,7 @@ from __future__ import annotations
 import nir
 import numpy as np
 
+from ..draft import Array
 from .flow import Flow
 
 IF_TAU_STEPS = 2.0**60
@@ -31,3 +32,8 @@ def write_if_as_lif(flow: Flow) -> Flow:
         )
         flow = flow.with_node(name, lif).noting(f"IF '{name}' into a LIF with tau = dt 2^60")
     return flow
+
+
+def euler_steps(leak: Array) -> Array:
+    """The time constant in steps, 1 / (1 - leak), of an Euler step; that of an IF next to 1."""
+    return np.minimum(1.0 / np.maximum(1.0 - leak, 1.0 / IF_TAU_STEPS), IF_TAU_STEPS)

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import jsonargparse
 
 from mpo_snn.cli.termination import interrupted_by_sigterm
+from mpo_snn.cli.warning_lines import warnings_in_a_line
 from mpo_snn.errors import MpoError
 
 OK, ANSWER_IS_NO, WRONG_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
@@ -56,7 +57,7 @@ class UsageError(MpoError):
 def run_command(body: Callable[[], int], name: str | None = None) -> int:
     """Run a command and turn what goes wrong because of the user's input into one line.
 
-    SIGTERM interrupts it as Ctrl-C does.
+    SIGTERM interrupts it as Ctrl-C does, and warnings of this package are a line each.
 
     Args:
         body: does the work and returns the exit code.
@@ -65,8 +66,9 @@ def run_command(body: Callable[[], int], name: str | None = None) -> int:
     Returns:
         the exit code of the process.
     """
-    with interrupted_by_sigterm() as sigterm:
-        code = _told(body, name or Path(sys.argv[0]).name)
+    name = name or Path(sys.argv[0]).name
+    with interrupted_by_sigterm() as sigterm, warnings_in_a_line(name):
+        code = _told(body, name)
     return TERMINATED if code == INTERRUPTED and sigterm.at is not None else code
 
 

@@ -49,15 +49,28 @@ def train_run(run: Run, how: Literal["start", "resume"], options: Any) -> int:
         return OK
     seconds = time.monotonic() - begin
     print(f"{accuracy_of(run)}, {seconds:.1f} s, run {name}")
-    if run.target is not None:
-        print(f"next: mpo-deploy {name} --target {shlex.quote(run.target)}")
-        return OK
-    if run.recipe.trained_neuron.model == "klif":
-        print("not for mpo-export: its neurons have no form in NIR (docs/neurons.md)")
-        return OK
-    form = "--format nir" if run.reader is None else f"--reader {shlex.quote(run.reader)}"
-    print(f"next: mpo-export {name} {form}")
+    print(_next(run, name))
     return OK
+
+
+def _next(run: Run, name: str) -> str:
+    """What there is to do with the run, which may have no form in NIR.
+
+    Args:
+        run: a finished one.
+        name: its path, as a shell takes it.
+    """
+    network, neuron = run.recipe.network, run.recipe.trained_neuron
+    if run.target is not None:
+        return f"next: mpo-deploy {name} --target {shlex.quote(run.target)}"
+    if neuron.model == "klif":
+        return "not for mpo-export: its neurons have no form in NIR (docs/neurons.md)"
+    if network.pooling == "max":
+        return "not for mpo-export: maxima have no form in NIR (docs/networks.md)"
+    if not neuron.fires_once:
+        return f"next: mpo-deploy {name} --target CHIP; mpo-deploy --list shows them"
+    form = "--format nir" if run.reader is None else f"--reader {shlex.quote(run.reader)}"
+    return f"next: mpo-export {name} {form}"
 
 
 def made_on_first(options: Any, make: Callable[[], Run]) -> Run:

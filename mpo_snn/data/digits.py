@@ -34,10 +34,10 @@ def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"])
     found = []
     if settings.path is not None:
         found.append("digits come with the package; leave out data.path.")
-    if settings.size is not None or settings.resized_crop:
-        found.append("digits are taken as they are; leave out data.size, data.resized_crop.")
-    if settings.normalize:
-        found.append("digits are taken as they are; leave out data.normalize.")
+    given = [key for key in ("size", "resized_crop", "normalize") if getattr(settings, key)]
+    if given:
+        keys = ", ".join(f"data.{key}" for key in given)
+        found.append(f"digits are taken as they are; leave out {keys}.")
     if found:
         raise DataError("cannot use data set 'digits'", found)
     images, labels = load_digits(return_X_y=True)

@@ -85,8 +85,8 @@ def initialise(
                 norm.weight.fill_(spread / math.sqrt(2.0))
     if not norms and init == "tdbn":
         raise RecipeError(
-            f"network.init is tdbn, but {type(network).__name__} has no batchnorm: use"
-            " firing, or network.normalise."
+            "network.init is tdbn, but the network has no batchnorm: use firing, or"
+            " network.normalise."
         )
     first = SPIKE_MEAN_SQUARE if norms else INPUT_MEAN_SQUARE * largest_input**2
     _initialise_linear(network, spread, first, pools_count=not norms)

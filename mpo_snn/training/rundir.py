@@ -15,7 +15,7 @@ import csv
 import itertools
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +109,9 @@ class Run:
     def load_network(self) -> Unrolled:
         """The trained network in eval mode, unrolled over the recipe's timesteps.
 
+        Its scans run on the fastest backend that takes them, whichever it was trained on: all fire
+        the same spikes, and a proof wants float64, which not all take.
+
         Raises:
             RunError: if the weights cannot be read or belong to another network.
         """
@@ -120,7 +123,7 @@ class Run:
         tensors, about = read_weights(path)
         network = build_network(
             recipe.network,
-            recipe.trained_neuron,
+            replace(recipe.trained_neuron, backend=None),
             shape_of_step(about.input_shape, recipe.encoding, recipe.timesteps),
             len(about.class_names),
             recipe.output_neuron,
@@ -213,7 +216,7 @@ def create_run(
         if known:
             write_environment(path, known)
         write_file(path / RECIPE, recipe_text(recipe))
-    except OutputError:
+    except (OutputError, KeyboardInterrupt):
         shutil.rmtree(path, ignore_errors=True)
         raise
     return Run(path, recipe)

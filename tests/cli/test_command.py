@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ from typing import Literal
 import pytest
 import torch
 
+import mpo_snn
 from mpo_snn.cli.command import CommandParser, UsageError, nearest, run_command
 from mpo_snn.errors import GraphError
 
@@ -180,3 +182,24 @@ def test_a_name_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str])
 
     assert run_command(body, "mpo-x") == 2
     assert capsys.readouterr().err.endswith("File name too long.\n")
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_warning_of_this_package_is_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("warnings.showwarning", lambda message, *_: shown.append(str(message)))
+
+    def warn() -> int:
+        module = str(Path(mpo_snn.__file__).parent / "mpo.py")
+        warnings.warn_explicit("a layer does not move.", UserWarning, module, 1)
+        warnings.warn_explicit("of another", UserWarning, "/somewhere/else.py", 1)
+        warnings.warn_explicit("old", DeprecationWarning, module, 1)
+        return 0
+
+    assert run_command(warn, "mpo-x") == 0
+    assert capsys.readouterr().err == "mpo-x: warning: a layer does not move.\n"
+    assert shown == ["of another", "old"]
+    warnings.warn_explicit("afterwards", UserWarning, mpo_snn.__file__, 1)
+    assert shown[-1] == "afterwards"

@@ -155,6 +155,22 @@ def test_training_says_what_it_does_and_what_comes_next(
     assert read_recipe(folder / "runs" / "tiny-s3" / "recipe.yaml").seed == 3
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--neuron.most_spikes 5", "next: mpo-deploy run --target CHIP; mpo-deploy --list shows"),
+        ("--network.pooling max", "not for mpo-export: maxima have no form in NIR"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_has_no_form_in_nir_is_not_sent_to_export(
+    words: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = f"tiny.yaml --device cpu --epochs 1 --network.channels [2,2] --output run {words}"
+    assert main(line.split()) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith(told)
+
+
 def test_training_says_what_a_method_sets(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     assert main("tiny.yaml --device cpu --epochs 1 --method klif --output run".split()) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from mpo_snn.errors import OutputError, RunError
 from mpo_snn.networks.settings import NetworkSettings
@@ -30,14 +31,15 @@ def test_a_new_run_holds_its_recipe(tiny: Recipe, tmp_path: Path) -> None:
     assert not output.exists()
 
 
-def test_a_disk_that_refuses_leaves_nothing(
-    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [OutputError("no space left"), KeyboardInterrupt()])
+def test_what_ends_the_making_of_a_run_leaves_nothing(
+    error: BaseException, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise OutputError("no space left")
+        raise error
 
     monkeypatch.setattr("mpo_snn.training.rundir.write_file", refuse)
-    with pytest.raises(OutputError, match="no space left"):
+    with pytest.raises(type(error)):
         create_run(tiny, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -89,6 +91,15 @@ def test_open_a_finished_run(finished: Run, tiny: Recipe) -> None:
     assert run.recipe == tiny
     assert run.epochs_done == tiny.epochs
     assert run.about.class_names == tuple("0123456789")
+
+
+def test_a_network_opens_on_any_backend(copy: Path, tiny: Recipe) -> None:
+    """That of the training may be of a GPU, or may not take float64."""
+    on_gpu = replace(tiny, neuron=replace(tiny.neuron, backend="triton"))
+    (copy / "recipe.yaml").write_text(recipe_text(on_gpu))
+    network = open_run(copy).load_network().double()
+    assert {neuron.backend for neuron in network.neurons.values()} == {None}
+    assert network(torch.zeros(2, 1, 1, 8, 8, dtype=torch.float64)).isfinite().all()
 
 
 def test_what_cannot_be_opened(copy: Path, tmp_path: Path) -> None:
