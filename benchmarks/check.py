@@ -50,6 +50,7 @@ MEASURING = (
 Each takes the common options and leaves a result file of its own name, which must have rows."""
 SHOWING = (
     "win benchmarks/results/win FOLDER",
+    "rivals benchmarks/results/rivals FOLDER",
     "growth --figure FOLDER/growth.svg --results FOLDER",
     "table --results FOLDER",
     "table",
