@@ -62,7 +62,7 @@ def settings_inside(profile: ChipProfile, given: Values) -> dict[str, Any]:
 
 
 def settings_along(given: Values, inside: Values) -> dict[str, Along]:
-    """What loses its use through the settings that a chip needs, and would make a recipe of none.
+    """What changes with the settings that a chip needs: it loses its use, or cannot stand by them.
 
     Args:
         given: what the recipe says now.
@@ -77,10 +77,14 @@ def settings_along(given: Values, inside: Values) -> dict[str, Along]:
         why = f"neuron.model {now['neuron.model']} has no synapse"
         along["neuron.alpha"] = Along(NeuronSettings.alpha, why)
         along["neuron.learn_alpha"] = Along(False, why)
+    elif _filters(now) and now["network.name"] in MAY_LACK_BIASES:  # else the check refuses them
+        why = "a synapse filters biases in front of it, and chips add theirs behind it"
+        along["network.normalise"] = Along(False, why)
+        along["network.bias"] = Along(False, why)
     learns = ("neuron.learn_alpha", "neuron.learn_beta", "neuron.learn_threshold")
     if not any(now[key] for key in learns if key not in along):
         along["neuron.granularity"] = Along("layer", "nothing is trained per channel")
-    if now["network.init"] == "tdbn" and not _has_batchnorm(now):
+    if now["network.init"] == "tdbn" and not _has_batchnorm(now | _values(along)):
         along["network.init"] = Along(NetworkSettings.init, "there is no batchnorm for tdbn")
     if now["network.name"] == "mlp" and now["network.pooling"] == "max":
         along["network.pooling"] = Along(NetworkSettings.pooling, "mlp has no windows")
@@ -112,6 +116,15 @@ def sizes_inside(profile: ChipProfile, given: Values, inside: Values) -> dict[st
     size = max(1, int(widest_layer(profile) / given["network.channel_scale"]))
     why = f"two layers of the largest size that {profile.name} takes"
     return {"network.hidden": Along([size, size], why)}
+
+
+def _filters(values: Values) -> bool:
+    """Whether a synapse remembers anything."""
+    return bool(values["neuron.alpha"]) or values["neuron.learn_alpha"]
+
+
+def _values(along: Mapping[str, Along]) -> dict[str, Any]:
+    return {key: one.value for key, one in along.items()}
 
 
 def _has_batchnorm(values: Values) -> bool:
@@ -165,7 +178,7 @@ def _speck(profile: ChipProfile, given: Values) -> dict[str, Any]:
 
 def _loihi(profile: ChipProfile, given: Values) -> dict[str, Any]:
     model = given["neuron.model"]
-    return _nothing_in_front_of_a_synapse(given) | {
+    return {
         "neuron.model": model if model in ("leaky", "synaptic") else "leaky",
         "neuron.reset": "zero",
         "neuron.most_spikes": 1,
@@ -195,22 +208,12 @@ def _fixed_point(profile: ChipProfile, given: Values) -> dict[str, Any]:
 
 def _spinnaker2(profile: ChipProfile, given: Values) -> dict[str, Any]:
     reset = given["neuron.reset"] if given["neuron.reset"] in ("subtract", "zero") else "zero"
-    return _nothing_in_front_of_a_synapse(given) | {
+    return {
         "neuron.reset": reset,
         "neuron.most_spikes": 1,
         "neuron.output_spikes": None,
         "neuron.lower": None,
     }
-
-
-def _nothing_in_front_of_a_synapse(given: Values) -> dict[str, Any]:
-    """No biases where a synapse would filter them: chips add theirs behind it."""
-    filters = bool(given["neuron.alpha"]) or given["neuron.learn_alpha"]
-    if given["neuron.model"] != "synaptic" or not filters:
-        return {}
-    if given["network.name"] not in MAY_LACK_BIASES:  # biases stay, which the check refuses
-        return {}
-    return {"network.normalise": False, "network.bias": False}
 
 
 _FAMILIES: dict[str, Callable[[ChipProfile, Values], dict[str, Any]]] = {

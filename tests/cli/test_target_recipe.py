@@ -61,7 +61,7 @@ def test_biases_in_front_of_a_synapse_are_left_out(chip, capsys):
     """Untrained ones are 0, which no rule meets."""
     code, _, told = targeted(capsys, f"digits-xylo --network.bias true --target {chip}")
     assert code == 2
-    assert "network.bias is true, as the command line says; the chip needs false" in told
+    assert "network.bias is true, as the command line says; the chip needs false (a synapse" in told
     line = f"digits --neuron.model synaptic --network.channels [4] --target {chip}"
     if chip == "spinnaker2":
         line += " --network.name mlp --network.hidden [16]"
@@ -112,6 +112,11 @@ def test_only_the_classes_are_too_many_for_audio_2(capsys):
             {"neuron.granularity": "layer"},
         ),
         ({"network": ", init: tdbn"}, ("xylo-audio3", "speck-2e"), {"network.init": "firing"}),
+        (
+            {"neuron": ", model: synaptic", "network": ", init: tdbn"},
+            ("loihi-1",),
+            {"network.normalise": False, "network.init": "firing"},
+        ),
         ({"neuron": ", backend: numba"}, ("xylo-audio3", "speck-2e"), {"neuron.backend": None}),
         (
             {"network": ", pooling: max", "kind": "convnet"},
