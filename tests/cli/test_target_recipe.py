@@ -73,6 +73,7 @@ def test_biases_in_front_of_a_synapse_are_left_out(chip, capsys):
 def test_biases_that_training_moves_are_checked(capsys):
     """Of a network that cannot be without: its batchnorm folds into a bias, untrained into 0."""
     line = "digits --neuron.model synaptic --network.name resnet18 --network.channel_scale 0.05"
+    line += " --network.init firing"
     code, _, told = targeted(capsys, f"{line} --target loihi-1")
     assert code == 1
     assert "a bias in front of a synapse" in told
