@@ -44,7 +44,7 @@ def check_speck(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
             findings.append(Finding(error.where, error.found, error.allowed, error.fix, EVENTS))
             continue
         findings += map_findings(layer, convolution, profile)
-        warnings += neuron_warnings(layer, convolution)
+        warnings += neuron_warnings(graph, layer, convolution)
         _weigh(layer, convolution, profile, findings, warnings)
     findings += _fan_out(graph, profile)
     placement = placement_of(graph, profile)

@@ -59,7 +59,7 @@ def neuron_findings(layer: Layer) -> Iterator[Finding]:
         )
 
 
-def neuron_warnings(layer: Layer, convolution: Convolution) -> Iterator[Finding]:
+def neuron_warnings(graph: ChipGraph, layer: Layer, convolution: Convolution) -> Iterator[Finding]:
     """What the chip does otherwise, event by event."""
     if bool(layer.bias.any()):
         yield Finding(
@@ -83,7 +83,7 @@ def neuron_warnings(layer: Layer, convolution: Convolution) -> Iterator[Finding]
             layer.name,
             "at most one spike in a timestep",
             "one spike for every event that arrives, of which a timestep may have several",
-            "train with neurons that fire several times a step (--neuron.most_spikes 16)",
+            f"train with neurons that fire several times a step ({_several_spikes(graph, layer)})",
             EVENTS,
         )
         yield Finding(
@@ -104,6 +104,14 @@ def neuron_warnings(layer: Layer, convolution: Convolution) -> Iterator[Finding]
             "train with weights up to the threshold",
             EVENTS,
         )
+
+
+def _several_spikes(graph: ChipGraph, layer: Layer) -> str:
+    """The setting that lets a layer fire several times: that of the outputs if all others do."""
+    others = [one.most_spikes > 1 for one in graph if one is not layer]
+    if layer is graph.output and others and all(others):
+        return "--neuron.output_spikes null, which takes neuron.most_spikes"
+    return "--neuron.most_spikes 16"
 
 
 def projection_findings(projection: Projection, profile: ChipProfile) -> Iterator[Finding]:

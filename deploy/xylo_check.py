@@ -6,6 +6,8 @@ outputs than there are (a warning there), and Audio 3's 32 outputs (it warns abo
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -74,9 +76,9 @@ def _fix(resource: str, graph: ChipGraph, profile: ChipProfile) -> str:
     is_input = resource in ("input channels", "output neurons")
     if is_input or all(p.kind == "dense" for layer in graph for p in layer.projections):
         return _FIXES.get(resource, "use smaller layers (--network.hidden)")
-    reach = widest_layer(profile)
+    size = widest_layer(profile)
     return (
-        f"train dense layers (--network.name mlp --network.hidden '[{reach}, {reach}]'), or"
+        f"train dense layers (--network.name mlp --network.hidden '[{size}, {size}]'), or"
         " --target, in place of convolutions"
     )
 
@@ -88,8 +90,16 @@ _LEAKS = {
 
 
 def widest_layer(profile: ChipProfile) -> int:
-    """Hidden neurons that inputs reach and outputs read alike."""
-    return min(int(profile.value(f"limit.{end}_reach")) for end in ("input", "output"))
+    """The largest n of two hidden layers of n that fit, in front of all outputs there are."""
+
+    def limit(key: str) -> int:
+        return int(profile.value(f"limit.{key}"))
+
+    outputs, weights = limit("outputs"), limit("recurrent_weights")
+    # n n weights between the two and n outputs to the read-out: n (n + outputs) <= weights.
+    by_weights = (math.isqrt(outputs**2 + 4 * weights) - outputs) // 2
+    by_reach = min(limit("input_reach"), limit("output_reach"), limit("fan_out"))
+    return max(1, min(by_reach, by_weights, limit("hidden") // 2))
 
 
 def representable(leak: Tensor, dash_bits: int) -> Tensor:

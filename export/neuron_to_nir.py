@@ -64,12 +64,22 @@ class Expression:
 
 def late_reset(name: str, neuron: Neuron) -> str:
     """Why a layer is nothing that a chip has: it does not reset within the step; "" if it does."""
-    if neuron.reset != "none" and neuron.reset_timing == "step":
+    is_late = neuron.reset_timing != "step"
+    if neuron.reset != "none" and not is_late:
         return ""
+    options, arguments, snntorch = [], [], []
+    if neuron.reset == "none":
+        options.append("--neuron.reset zero (or subtract)")
+        arguments.append('reset="zero"')
+        snntorch.append('reset_mechanism="zero"')
+    if is_late:
+        options.append("--neuron.reset_timing step")
+        arguments.append('reset_timing="step"')
+        snntorch.append("reset_delay=False")
     return (
         f"layer '{name}' resets {neuron.reset}/{neuron.reset_timing}, allowed is zero or subtract,"
-        " in the step of the spike; train with --neuron.reset_timing step, in a network of your"
-        ' own MPOLeaky(reset_timing="step") or snnTorch\'s reset_delay=False.'
+        f" in the step of the spike; train with {' '.join(options)}, in a network of your own"
+        f" MPOLeaky({', '.join(arguments)}) or snnTorch's {', '.join(snntorch)}."
     )
 
 

@@ -87,7 +87,7 @@ def check_goes_on(first: Run, recipe: Recipe, profile: ChipProfile, target: str)
     if changes:
         raise RecipeError(
             f"cannot go on with '{first.path}' for {profile.name}, which needs other neurons",
-            [f"{line}: train anew with --target {target}." for line in changes],
+            [f"{line}; train anew with --target {target}." for line in changes],
         )
     check_same_network(first.recipe, recipe)
 

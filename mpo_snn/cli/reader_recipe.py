@@ -8,8 +8,8 @@ from itertools import product
 from typing import Any
 
 import torch
-from torch import nn
 
+from mpo_snn.cli.learnt_values import spread_learnt_values
 from mpo_snn.data import load_dataset
 from mpo_snn.encoding import shape_of_step
 from mpo_snn.errors import ExportError, RecipeError
@@ -17,7 +17,6 @@ from mpo_snn.export.for_reader import export_for_reader, reader_named
 from mpo_snn.export.nir_export import DEFAULT_DT, export_nir
 from mpo_snn.export.readers import Reader
 from mpo_snn.networks import build_network
-from mpo_snn.neurons import MPONeuron
 from mpo_snn.training.recipe import Recipe
 
 SAMPLES = 100
@@ -81,27 +80,13 @@ def _obstacles(
         network = build_network(
             recipe.network, recipe.trained_neuron, shape, classes, recipe.output_neuron
         )
-    _spread_learnt_values(network)
+    spread_learnt_values(network)
     dt = DEFAULT_DT if reader.dt is None else reader.dt
     try:
         export_for_reader(export_nir(network, shape, dt), reader, dt)
     except ExportError as error:
         return error.findings or (str(error),)
     return ()
-
-
-@torch.no_grad()
-def _spread_learnt_values(network: nn.Module) -> None:
-    """Give values per channel, and biases, the differences that training will."""
-    for module in network.modules():
-        if isinstance(module, MPONeuron):
-            for name in ("alpha", "beta", "threshold"):
-                value = getattr(module, name, None)
-                if isinstance(value, torch.Tensor) and value.numel() > 1:
-                    value.mul_(torch.linspace(0.9, 1.0, value.numel()).to(value))
-        bias = getattr(module, "bias", None)
-        if isinstance(bias, torch.Tensor):
-            bias.add_(0.01)
 
 
 def _candidates(recipe: Recipe, kept: Collection[str]) -> Iterator[dict[str, Any]]:

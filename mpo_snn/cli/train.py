@@ -93,14 +93,15 @@ def _inside(recipe: Recipe, reader: str, given: list[str]) -> Recipe:
 
 def _on_chip(recipe: Recipe, options: Any, given: list[str]) -> Recipe | None:
     """The recipe inside what a chip can do, if its network fits; all is told on stderr."""
-    from mpo_snn.cli.target_recipe import fits, recipe_for_target
+    from mpo_snn.cli.target_recipe import fits, recipe_for_target, refuse_method
     from mpo_snn.profiles.chip import load_chip_profile
 
     if options.reader is not None:
         raise UsageError("--reader and --target want different files: give one of them.")
     profile = load_chip_profile(options.target)
     recipe, changes = recipe_for_target(recipe, profile, given)
-    _note(f"{line}: {profile.name} does no other." for line in changes)
+    _note(f"{line}." for line in changes)
+    refuse_method(recipe, profile)
     return recipe if fits(recipe, profile, recipe.name) else None
 
 
@@ -159,7 +160,7 @@ def _resume(options: Any, argv: list[str]) -> int:
 def _fine_tune(first: Run, options: Any, argv: list[str]) -> int:
     """Go on with a finished run, with the values that a chip will have; a run of its own."""
     from mpo_snn.cli.fine_tune import check_goes_on, fine_tuning_recipe, next_to
-    from mpo_snn.cli.target_recipe import fits
+    from mpo_snn.cli.target_recipe import fits, refuse_method
     from mpo_snn.profiles.chip import load_chip_profile
     from mpo_snn.training.rundir import create_run
 
@@ -169,6 +170,7 @@ def _fine_tune(first: Run, options: Any, argv: list[str]) -> int:
     profile = load_chip_profile(options.target)
     recipe = overridden_recipe(fine_tuning_recipe(first.recipe), _parser, argv)
     check_goes_on(first, recipe, profile, options.target)
+    refuse_method(recipe, profile)
     if not fits(recipe, profile, str(first.path)):
         return ANSWER_IS_NO
     output = next_to(first, profile) if options.output is None else Path(options.output)

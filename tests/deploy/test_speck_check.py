@@ -133,6 +133,22 @@ def test_what_the_chip_does_otherwise_is_a_warning(make, found):
     assert not any(found in finding.found for finding in result.findings)
 
 
+def test_the_advice_on_single_spikes_names_the_setting_of_the_layer():
+    """Outputs have one of their own, which is at fault where all others fire several times."""
+
+    def advised(graph):
+        warnings = check_speck(graph, PROFILE).warnings
+        return {one.where: one.fix for one in warnings if "at most one spike" in one.found}
+
+    every = advised(digits(most_spikes=1))
+    assert all("--neuron.most_spikes 16" in fix for fix in every.values())
+    graph = digits(most_spikes=16)
+    last = replace(graph.output, most_spikes=1)
+    (fix,) = advised(replace(graph, layers=(*graph.layers[:-1], last))).values()
+    assert "--neuron.output_spikes null" in fix
+    assert "--neuron.most_spikes 16" not in fix
+
+
 def test_neurons_of_several_spikes_fire_at_the_threshold_as_the_chip_does():
     warnings = check_speck(digits(most_spikes=16), PROFILE).warnings
     assert not any("a spike above the threshold" in warning.found for warning in warnings)

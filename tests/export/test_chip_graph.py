@@ -190,6 +190,27 @@ def test_a_chip_resets_within_the_step(changes: dict[str, Any]) -> None:
         export_nir(network(neuron, 0), SHAPE, chip=True)
 
 
+@pytest.mark.parametrize(
+    ("changes", "advice", "own"),
+    [
+        ({"reset": "none"}, "train with --neuron.reset zero (or subtract),", 'reset="zero"'),
+        ({"reset_timing": "next"}, "train with --neuron.reset_timing step,", 'timing="step"'),
+        (
+            {"reset": "none", "reset_timing": "next"},
+            "train with --neuron.reset zero (or subtract) --neuron.reset_timing step,",
+            'reset="zero", reset_timing="step"',
+        ),
+    ],
+)
+def test_the_advice_on_a_reset_names_what_is_not_so_yet(
+    changes: dict[str, Any], advice: str, own: str
+) -> None:
+    neuron = replace(SEVERAL, most_spikes=1, output_spikes=None, lower=None, **changes)
+    with pytest.raises(ExportError) as caught:
+        export_nir(network(neuron, 0), SHAPE, chip=True)
+    assert all(advice in line and own in line for line in caught.value.findings)
+
+
 def test_metadata_of_neurons_that_are_not_there_is_refused() -> None:
     export = export_nir(network(SEVERAL, 0), SHAPE, chip=True)
     behaviour = {"nobody": NeuronBehaviour("subtract"), "input": NeuronBehaviour("zero", 2)}
