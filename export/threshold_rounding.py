@@ -53,7 +53,7 @@ def rounding_note(title: str, rounding: ThresholdRounding) -> str:
     what = "membranes and first" if rounding.units or rounding.subtracts else "first"
     more = ", and as much for each spike before" if rounding.subtracts else ""
     return (
-        f"the thresholds of {title} are rounded to float32, so {what} differences of spikes are"
+        f"{title} states thresholds in float32, so {what} differences of spikes are"
         f" held to {FLOAT32_STEP:.2g} of the threshold in float64{more}."
     )
 
