@@ -27,6 +27,7 @@ from mpo_snn.readout import read_out
 from .equivalence import Equivalence, LayerTally, PrecisionResult
 from .recording import Recording, Replayable, Source, core_shape
 from .replay import TOLERANCE, Place, replay_layers
+from .threshold_rounding import ThresholdRounding
 
 PRECISIONS = (torch.float64, torch.float32)
 BATCH_LIMIT = 128
@@ -46,6 +47,7 @@ def compare(
     data: str = "",
     batch_size: int | None = None,
     tolerance: Mapping[torch.dtype, float] = TOLERANCE,
+    rounding: ThresholdRounding | None = None,
 ) -> Equivalence:
     """Compare a graph or model with a network or another of its kind.
 
@@ -61,6 +63,7 @@ def compare(
         data: what the samples are, for the record.
         batch_size: samples at a time; results do not depend on it. None chooses by memory.
         tolerance: distance from threshold, relative to it, that rounding explains, by precision.
+        rounding: how the second's thresholds were rounded to float32, if they were.
 
     Raises:
         ExportError: if the two do not have the same layers and shapes, there are no samples, or no
@@ -83,7 +86,9 @@ def compare(
         result = PrecisionResult(str(dtype).removeprefix("torch."), [LayerTally(n) for n in layers])
         for start, batch in _batches(samples[:limit], batch_size):
             x = encode(batch, timesteps, encoding)
-            _compare_batch(first, second, x, dtype, readout, start, result, tolerance[dtype])
+            _compare_batch(
+                first, second, x, dtype, readout, start, result, tolerance[dtype], rounding
+            )
         results.append(result)
     if not results:
         raise ExportError(
@@ -103,6 +108,7 @@ def _compare_batch(
     start: int,
     result: PrecisionResult,
     tolerance: float,
+    rounding: ThresholdRounding | None,
 ) -> None:
     a, b = first.run(x, dtype), second.run(x, dtype)
     _check_shapes(first, second, a, b)
@@ -110,14 +116,14 @@ def _compare_batch(
     for tally in result.layers:
         tally.add(a.spikes[tally.layer], b.spikes[tally.layer], start)
     replays = {tally.layer: tally.replay for tally in result.layers}
-    replayed = replay_layers(second, x, a, b, dtype, replays, start, tolerance)
+    replayed = replay_layers(second, x, a, b, dtype, replays, start, tolerance, rounding)
     _compare_outputs(a.output.double(), replayed.output.double(), tolerance, start, result)
     scores_a, scores_b = (
         read_out(r.output, readout) if r.scores is None else r.scores for r in (a, b)
     )
     differs = scores_a.flatten(1).argmax(1) != scores_b.flatten(1).argmax(1)
     result.predictions_differing += int(differs.sum())
-    if dtype == torch.float32:
+    if dtype == torch.float32 or rounding is not None:
         differs &= ~_samples_that_differ(a, b)
     result.predictions_unexplained += int(differs.sum())
     result.samples += x.shape[1]

@@ -30,6 +30,7 @@ from .graph_proof import (
 from .nir_export import Export
 from .proof import Proof, as_read, title_of
 from .sources import GraphSource
+from .threshold_rounding import rounding_note
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,15 @@ def convert_graph(
     )
     described = file_metadata(export, export.dt, reader.nir_version, told, reader.name)
     written = as_read(export.graph, described)
-    test = GraphSource(meaning_of(written), export.dt, dict(described.spiking), title_of(export))
-    tolerance, rounded = allowed(graph, written, (title, test.title))
-    equivalence, notes = compare_paired(source, test, inference, dataset, tolerance)
-    proof = Proof(equivalence, (), (*notes, *rounded))
+    called, spiking = title_of(export), dict(described.spiking)
+    test = GraphSource(meaning_of(written), export.dt, spiking, called, export.units)
+    tolerance, notes = allowed((graph,), (title,))
+    if export.rounding is not None:
+        notes = (*notes, rounding_note(called, export.rounding))
+    equivalence, pairing = compare_paired(
+        source, test, inference, dataset, tolerance, export.rounding, same_volts=True
+    )
+    proof = Proof(equivalence, (), (*pairing, *notes))
     return Converted(export, replace(described, equivalence=proof.summary()), proof)
 
 

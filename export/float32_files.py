@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import nir
-import numpy as np
 import torch
 
-from mpo_snn.graph.inline import inline
 from mpo_snn.graph.metadata import read_metadata
 
-from .foldings.above_threshold import raise_thresholds
+from .for_reader import raises_thresholds
 from .parameters import has_float32_weights
 from .readers import READERS
 from .replay import SINGLE, TOLERANCE
+from .threshold_rounding import ThresholdRounding
 
 Tolerance = Mapping[torch.dtype, float]
 
 
 def allowed(
-    first: nir.NIRGraph, second: nir.NIRGraph, titles: tuple[str, str]
+    graphs: Sequence[nir.NIRGraph], titles: Sequence[str]
 ) -> tuple[Tolerance, tuple[str, ...]]:
     """The tolerance of a comparison by precision, and why it is not the usual one.
 
-    Wider is what a file of another program allows whose weights are numbers of float32, and one
-    for a reader that fires at equality, whose thresholds are the next float32 above (`raise_
-    thresholds`), where those of the first are no float32.
+    Wider is what a file of another program allows whose weights are numbers of float32.
 
     Args:
-        first: what is true.
-        second: what is tested.
+        graphs: what is compared.
         titles: what to call them.
     """
     notes = [
         single_note(title)
-        for graph, title in zip((first, second), titles, strict=True)
+        for graph, title in zip(graphs, titles, strict=True)
         if read_metadata(graph) is None and has_float32_weights(graph)
     ]
-    metadata = read_metadata(second)
-    reader = READERS.get(metadata.reader or "") if metadata is not None else None
-    if reader is not None and raise_thresholds in reader.dialect and _has_finer_thresholds(first):
-        notes.append(
-            f"{reader.title} takes thresholds in float32, so membranes are held to"
-            f" {SINGLE[torch.float64]:g} of the threshold in float64 too."
-        )
     return (SINGLE if notes else TOLERANCE), tuple(notes)
+
+
+def rounding_of_file(graph: nir.NIRGraph) -> ThresholdRounding | None:
+    """What follows from the thresholds of a file if its reader takes the next float32 above each.
+
+    Which number stood there before the file does not say: membranes are measured in what it states.
+    """
+    metadata = read_metadata(graph)
+    reader = READERS.get(metadata.reader or "") if metadata is not None else None
+    if metadata is None or reader is None or not raises_thresholds(reader):
+        return None
+    return ThresholdRounding(units=True, subtracts=metadata.reset == "subtract")
 
 
 def single_note(title: str) -> str:
@@ -54,10 +55,3 @@ def single_note(title: str) -> str:
         f"the weights of {title} are numbers of float32, so its membranes are held to"
         f" {SINGLE[torch.float64]:g} of the threshold in float64 too."
     )
-
-
-def _has_finer_thresholds(graph: nir.NIRGraph) -> bool:
-    """Whether some threshold is no number of float32."""
-    nodes = inline(graph).nodes.values()
-    values = [np.asarray(n.v_threshold) for n in nodes if hasattr(n, "v_threshold")]
-    return any(not np.array_equal(value, value.astype(np.float32)) for value in values)

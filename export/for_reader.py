@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import nir
@@ -14,10 +14,14 @@ from torch import Tensor
 from mpo_snn.errors import ExportError
 from mpo_snn.graph.metadata import GraphMetadata, read_metadata
 
+from .foldings.above_threshold import raise_thresholds
 from .foldings.flow import Flow, Timing
 from .nir_export import DEFAULT_DT, Export
 from .readers import READERS, Reader
+from .threshold_rounding import ThresholdRounding, is_float32
 
+SAME_UNIT = 1e-9
+"""Units that differ by less, relative to them, are the same."""
 PREFERRED = ("portable", "nir")
 """What is written when no reader is named: the first that can express the network."""
 
@@ -31,12 +35,17 @@ class ReaderExport(Export):
         dt: timestep in seconds that the graph is written for.
         after: code to run after loading; "" where none is needed.
         stands_for: when plain LIF and IF subtract the threshold, where they stand for that.
+        units: layer -> what a unit of its membrane in this graph, as the reader runs it, is in the
+            graph that it was made from; layers of the same unit are absent.
+        rounding: what follows from thresholds that were rounded; None if none was.
     """
 
     reader: Reader
     dt: float
     after: str
     stands_for: Timing | None = None
+    units: dict[str, Tensor] = field(default_factory=dict)
+    rounding: ThresholdRounding | None = None
 
 
 def reader_named(name: str) -> Reader:
@@ -66,7 +75,7 @@ def export_for_reader(export: Export, reader: Reader, dt: float) -> ReaderExport
     Raises:
         ExportError: with every reason why this reader cannot run the network, and the way out.
     """
-    flow = reader.fold(Flow.of(export.graph, dt))
+    flow, meant = reader.exact(Flow.of(export.graph, dt))
     notes = export.notes if flow.stands_for is None else _without_composites(export.notes)
     after = reader.after(flow.stands_for)
     if after:
@@ -80,7 +89,24 @@ def export_for_reader(export: Export, reader: Reader, dt: float) -> ReaderExport
         dt=flow.dt,
         after=after,
         stands_for=flow.stands_for,
+        units=units_between(export.graph.nodes, meant.nodes, export.spiking),
+        rounding=_rounding(reader, meant, export.spiking, flow.stands_for is not None),
     )
+
+
+def raises_thresholds(reader: Reader) -> bool:
+    """Whether files for this reader state the next float32 above each threshold."""
+    return raise_thresholds in reader.dialect
+
+
+def _rounding(
+    reader: Reader, meant: Flow, spiking: Mapping[str, str], subtracts: bool
+) -> ThresholdRounding | None:
+    """What follows from the thresholds in a file for this reader, if they had to be rounded."""
+    nodes = [meant.nodes[name] for name in spiking.values() if name in meant.nodes]
+    if not raises_thresholds(reader) or all(is_float32(threshold_of(node)) for node in nodes):
+        return None
+    return ThresholdRounding(units=False, subtracts=subtracts)
 
 
 def export_preferred(export: Export, dt: float) -> ReaderExport:
@@ -133,21 +159,65 @@ def stated(graph: nir.NIRGraph, metadata: GraphMetadata) -> Flow:
     return flow
 
 
-def membrane_units(
-    plain: Export, export: ReaderExport, metadata: GraphMetadata
-) -> dict[str, Tensor]:
-    """What a unit of each layer's membrane in the reader's graph is in the plain one.
+@dataclass(frozen=True)
+class FileUnits:
+    """In which units a file states its membranes.
 
-    Folding a gain or a threshold changes the units of a membrane, of threshold and input alike.
+    Attributes:
+        units: layer -> what a unit of its membrane is in the plain graph; 1 if absent.
+        own: whether some layer has others than the export has.
+        rounding: what follows from thresholds that were rounded; None if none was.
     """
-    read = read_back(export.graph, replace(metadata, reader=export.reader.name))
-    return units_between(plain.graph.nodes, read.nodes, export.spiking)
+
+    units: dict[str, Tensor]
+    own: bool
+    rounding: ThresholdRounding | None
+
+
+def units_of_file(
+    plain: Export, export: ReaderExport | None, graph: nir.NIRGraph, metadata: GraphMetadata
+) -> FileUnits:
+    """The units of a file of the same network, which may have been made from any of its files.
+
+    Where a neuron has the threshold that the export gives it, its unit is that of the export, which
+    no rounding has touched; elsewhere it is the ratio of thresholds.
+
+    Args:
+        plain: the network in plain NIR.
+        export: the same for the reader of the file; None if it has no form there.
+        graph: of the file.
+        metadata: of the file.
+    """
+    ours, read = plain.graph.nodes, meaning_of(graph).nodes
+    stated = units_between(ours, read, metadata.spiking)
+    if export is None:
+        made: dict[str, Tensor] = {}
+        exact, rounding = made, None
+    else:
+        back = read_back(export.graph, replace(metadata, reader=export.reader.name))
+        made = units_between(ours, back.nodes, metadata.spiking)
+        exact, rounding = export.units, export.rounding
+    units, own = {}, []
+    one = torch.ones((), dtype=torch.float64)
+    for layer, node in metadata.spiking.items():
+        ratio, expected = stated.get(layer, one), made.get(layer, one)
+        same = torch.isclose(ratio, expected, rtol=SAME_UNIT, atol=0.0)
+        unit = torch.where(same, exact.get(layer, one), ratio)
+        if bool((unit != 1.0).any()):
+            units[layer] = unit
+        if not bool(same.all()):
+            own.append(node)
+    if own and any(is_float32(threshold_of(read[node])) for node in own):
+        rounding = ThresholdRounding(units=True, subtracts=metadata.reset == "subtract")
+    return FileUnits(units, bool(own), rounding)
 
 
 def units_between(
     ours: Mapping[str, nir.NIRNode], theirs: Mapping[str, nir.NIRNode], spiking: Mapping[str, str]
 ) -> dict[str, Tensor]:
     """What a unit of each layer's membrane in their nodes is in ours: the ratio of thresholds.
+
+    A threshold of 0 says nothing of units.
 
     Args:
         ours: nodes by name.
@@ -158,16 +228,18 @@ def units_between(
     for layer, node in spiking.items():
         if node not in ours or node not in theirs:
             continue
-        own, other = _threshold(ours[node]), _threshold(theirs[node])
+        own, other = threshold_of(ours[node]), threshold_of(theirs[node])
         if own.size not in (1, other.size):
             continue
-        ratio = np.divide(own if own.size == 1 else own.reshape(other.shape), other)
+        own = np.broadcast_to(own if own.size == 1 else own.reshape(other.shape), other.shape)
+        ratio = np.divide(own, other, out=np.ones_like(other), where=other != 0.0)
         if not np.array_equal(ratio, np.ones_like(ratio)):
             units[layer] = torch.from_numpy(ratio)
     return units
 
 
-def _threshold(node: nir.NIRNode) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def threshold_of(node: nir.NIRNode) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """The threshold of a spiking node, float64."""
     value = node.threshold if hasattr(node, "threshold") else node.v_threshold
     return np.asarray(value, dtype=np.float64)
 

@@ -15,12 +15,12 @@ from mpo_snn.graph.metadata import (
     known_timesteps,
     read_metadata,
 )
-from mpo_snn.graph.shapes import input_shape
+from mpo_snn.graph.shapes import common_input_shape, input_shape
 from mpo_snn.inference import Inference, resolve_inference
 
 from .compare import compare
 from .equivalence import Equivalence
-from .float32_files import Tolerance, allowed
+from .float32_files import Tolerance, allowed, rounding_of_file
 from .for_reader import meaning_of
 from .pairing import PairedSource, pair_layers
 from .parameters import have_same_form, parameter_differences
@@ -28,6 +28,7 @@ from .proof import Proof
 from .recording import Replayable
 from .replay import TOLERANCE
 from .sources import GraphSource
+from .threshold_rounding import ThresholdRounding, rounding_note
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def prove_graph(
     """
     metadata, given = read_metadata(first), completed(given, first)
     steps = [timestep_of(graph, given.dt) for graph in (first, second)]
-    shape = input_shape(first)
+    shape = common_input_shape(input_shape(first), input_shape(second))
     inference, dataset = load_input(metadata, given, steps[0], shape, titles[0])
     if steps[1] is None:
         raise RecipeError(f"'{titles[1]}' does not state its timestep; please give --dt SECONDS.")
@@ -87,16 +88,18 @@ def prove_graph(
         graph_source(graph, dt, title)
         for graph, dt, title in zip((first, second), steps, titles, strict=True)
     )
-    tolerance, rounded = allowed(first, second, titles)
-    equivalence, notes = compare_paired(one, other, inference, dataset, tolerance)
-    notes = (*notes, *rounded)
+    tolerance, rounded = allowed((first, second), titles)
+    same_dialect = metadata is not None and _same_dialect(metadata, read_metadata(second))
+    rounding, told = (None, ()) if same_dialect else _rounding((first, second), titles)
+    equivalence, notes = compare_paired(one, other, inference, dataset, tolerance, rounding)
+    notes = (*notes, *rounded, *told)
     same_form = have_same_form(first, second)
     differences = parameter_differences(first, second) if same_form else []
-    if metadata is not None and _same_dialect(metadata, read_metadata(second)):
+    if same_dialect:
         return Proof(equivalence, tuple(differences), notes)
     # Weights, gain and threshold may be scaled against each other, and every spike be the same.
-    told = (f"{line} The spikes decide." for line in differences)
-    return Proof(equivalence, (), (*notes, *told))
+    notes = (*notes, *(f"{line} The spikes decide." for line in differences))
+    return Proof(equivalence, (), notes)
 
 
 def completed(given: GraphInput, graph: nir.NIRGraph) -> GraphInput:
@@ -152,19 +155,26 @@ def compare_paired(
     inference: Inference,
     dataset: Dataset,
     tolerance: Tolerance = TOLERANCE,
+    rounding: ThresholdRounding | None = None,
+    same_volts: bool = False,
 ) -> tuple[Equivalence, tuple[str, ...]]:
-    """Compare the layers that belong together; returns what the pairing has to say, too."""
+    """Compare the layers that belong together; returns what the pairing has to say, too.
+
+    Membranes are compared in units of each one's own thresholds or, where the second's recordings
+    are in volt of the first (`same_volts`), both in units of the first's.
+    """
     pairing = pair_layers(one.shapes(), other.shapes())
     whole = not pairing.lonely
     equivalence = compare(
         PairedSource(one, {name: name for name in pairing.pairs}, whole),
-        PairedSource(other, pairing.pairs, whole),
+        PairedSource(other, pairing.pairs, whole, one.thresholds() if same_volts else None),
         dataset.test_x,
         inference.timesteps,
         encoding=inference.encoding,
         readout=inference.readout,
         data=f"{dataset.description} ({dataset.input_scaling})",
         tolerance=tolerance,
+        rounding=rounding,
     )
     return equivalence, pairing.notes
 
@@ -175,6 +185,16 @@ def graph_source(graph: nir.NIRGraph, dt: float | None, title: str) -> GraphSour
     metadata = read_metadata(graph)
     spiking = dict(metadata.spiking) if metadata else None
     return GraphSource(meaning_of(graph), dt, spiking, title)
+
+
+def _rounding(
+    graphs: tuple[nir.NIRGraph, nir.NIRGraph], titles: tuple[str, str]
+) -> tuple[ThresholdRounding | None, tuple[str, ...]]:
+    """What follows from rounded thresholds in either file, and what to say of it."""
+    found = {t: rounding_of_file(graph) for graph, t in zip(graphs, titles, strict=True)}
+    rounded = {title: one for title, one in found.items() if one is not None}
+    notes = tuple(rounding_note(title, one) for title, one in rounded.items())
+    return next(iter(rounded.values()), None), notes
 
 
 def _same_dialect(first: GraphMetadata, second: GraphMetadata | None) -> bool:

@@ -30,7 +30,6 @@ from .for_reader import (
     export_for_reader,
     export_preferred,
     meaning_of,
-    membrane_units,
     reader_named,
     timestep_for,
 )
@@ -40,6 +39,7 @@ from .proof import Proof, as_read, title_of
 from .reader_file import write_reader_file
 from .sample_shapes import is_count
 from .sources import GraphSource, NetworkSource
+from .threshold_rounding import rounding_note
 
 
 @dataclass(frozen=True)
@@ -122,18 +122,20 @@ def export_network(
     version = export.reader.nir_version
     metadata = file_metadata(export, export.dt, version, told, export.reader.name)
     graph = as_read(export.graph, metadata)
-    units = {} if chip else membrane_units(plain, export, metadata)
     spiking = dict(metadata.spiking)
     equivalence = compare(
         NetworkSource(unrolled, type(unrolled.network).__name__),
-        GraphSource(meaning_of(graph), export.dt, spiking, title_of(export), units),
+        GraphSource(meaning_of(graph), export.dt, spiking, title_of(export), export.units),
         x,
         timesteps,
         encoding=encoding,
         readout=readout,
         data=data.description if isinstance(data, Dataset) else "samples of the caller",
+        rounding=export.rounding,
     )
-    proof = Proof(equivalence)
+    rounded = export.rounding
+    notes = () if rounded is None else (rounding_note(title_of(export), rounded),)
+    proof = Proof(equivalence, (), notes)
     if not proof.is_equal and not allow_different:
         raise ExportError(_verdict(path, equivalence))
     metadata = replace(metadata, equivalence=proof.summary())

@@ -108,11 +108,28 @@ class RelativeSource:
 
 
 class PairedSource(RelativeSource):
-    """A source under test; see `RelativeSource`."""
+    """A source under test; see `RelativeSource`.
 
-    def __init__(self, source: Replayable, names: Mapping[str, str], every_layer: bool) -> None:
+    Args:
+        source: what is run.
+        names: what a layer is called here -> what the source calls it.
+        every_layer: as in `RelativeSource`.
+        sizes: what its membranes are measured in, by the names here; None takes its own thresholds,
+            which a reader's float32 may have rounded.
+    """
+
+    def __init__(
+        self,
+        source: Replayable,
+        names: Mapping[str, str],
+        every_layer: bool,
+        sizes: Mapping[str, Tensor] | None = None,
+    ) -> None:
         """Read the thresholds."""
-        super().__init__(source, names, source.thresholds(), every_layer)
+        own = source.thresholds()
+        measured = own if sizes is None else {names[name]: sizes[name] for name in names}
+        super().__init__(source, names, measured, every_layer)
+        self._fires = {name: own[layer] for name, layer in self._names.items()}
         self._tested = source
 
     @property
@@ -130,8 +147,9 @@ class PairedSource(RelativeSource):
         return self._renamed(self._tested.replay(x, dtype, self._own(reference)))
 
     def thresholds(self) -> dict[str, Tensor]:
-        """Thresholds relative to their size: 1, -1 or 0."""
-        return {name: value.sign() for name, value in self._thresholds.items()}
+        """Thresholds in what membranes are measured in: 1, -1 or 0 where that is their own size."""
+        fires = self._fires
+        return {n: value / self._size(n, value[None, None]) for n, value in fires.items()}
 
     def membrane_bounds(
         self, x: Tensor, reference: Recording, dtype: torch.dtype

@@ -31,12 +31,15 @@ def has_float32_weights(graph: nir.NIRGraph) -> bool:
     return bool(weights) and all(np.array_equal(w, w.astype(np.float32)) for w in weights)
 
 
-def parameter_differences(expected: nir.NIRGraph, found: nir.NIRGraph) -> list[str]:
-    """One line for every parameter that differs beyond 1e-9 of its largest value.
+def parameter_differences(
+    expected: nir.NIRGraph, found: nir.NIRGraph, tolerance: float = RELATIVE_TOLERANCE
+) -> list[str]:
+    """One line for every parameter that differs beyond a share of its largest value.
 
     Args:
         expected: graph as the network exports.
         found: graph of the same form (`have_same_form`).
+        tolerance: the share.
     """
     lines = []
     for name, node in expected.nodes.items():
@@ -44,20 +47,20 @@ def parameter_differences(expected: nir.NIRGraph, found: nir.NIRGraph) -> list[s
             if field.name in _NOT_PARAMETERS:
                 continue
             a, b = getattr(node, field.name), getattr(found.nodes[name], field.name)
-            line = _difference(a, b)
+            line = _difference(a, b, tolerance)
             if line:
                 lines.append(f"{field.name} of node '{name}' {line}")
     return lines
 
 
-def _difference(a: object, b: object) -> str:
+def _difference(a: object, b: object, tolerance: float) -> str:
     one, other = np.asarray(a), np.asarray(b)
     if one.shape != other.shape:
         return f"has shape {other.shape}, expected {one.shape}."
     if one.dtype.kind not in "fiu" or other.dtype.kind not in "fiu":
         return "" if np.array_equal(one, other) else f"is {b}, expected {a}."
     one, other = one.astype(np.float64), other.astype(np.float64)
-    return values_beyond(one, other, RELATIVE_TOLERANCE * float(np.abs(one).max(initial=0.0)))
+    return values_beyond(one, other, tolerance * float(np.abs(one).max(initial=0.0)))
 
 
 def values_beyond(expected: Array, found: Array, tolerance: float | Array) -> str:

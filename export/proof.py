@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import nir
-from torch import Tensor
 
 from mpo_snn.data import load_dataset
 from mpo_snn.data.class_names import refuse_other_classes
@@ -23,17 +22,20 @@ from .compare import compare
 from .equivalence import Equivalence
 from .file_metadata import Told, file_metadata
 from .for_reader import (
+    FileUnits,
     ReaderExport,
     export_for_reader,
     meaning_of,
-    membrane_units,
     reader_named,
     units_between,
+    units_of_file,
 )
 from .nir_export import DEFAULT_DT, Export, export_nir
 from .nir_file import write_nir
-from .parameters import have_same_form, parameter_differences
+from .parameters import RELATIVE_TOLERANCE, have_same_form, parameter_differences
+from .same_neurons import in_units_of_threshold
 from .sources import GraphSource, NetworkSource
+from .threshold_rounding import FLOAT32_STEP, rounding_note
 
 
 @dataclass(frozen=True)
@@ -173,8 +175,8 @@ def prove_run(
         raise ExportError(f"cannot compare {title}: it has no metadata of this project.")
     recipe, dt = run.recipe, metadata.dt
     dataset = load_test_split(run, recipe.timesteps, data, path, samples)
-    expected, units = _expected(run, graph, metadata, dt)
-    source = GraphSource(meaning_of(graph), dt, dict(metadata.spiking), title, units)
+    expected, found = _expected(run, graph, metadata, dt)
+    source = GraphSource(meaning_of(graph), dt, dict(metadata.spiking), title, found.units)
     equivalence = compare(
         NetworkSource(run.load_network(), str(run.path)),
         source,
@@ -183,13 +185,15 @@ def prove_run(
         encoding=recipe.encoding,
         readout=recipe.readout,
         data=dataset.description,
+        rounding=found.rounding,
     )
     disagreements = settings_differences(run, metadata)
     if metadata.neurons is not None:
         disagreements += _neuron_differences(run, metadata)
     if expected is not None and have_same_form(expected, graph):
-        disagreements += parameter_differences(expected, graph)
-    return Proof(equivalence, tuple(disagreements))
+        disagreements += _parameter_differences(expected, graph, dt, found)
+    notes = () if found.rounding is None else (rounding_note(title, found.rounding),)
+    return Proof(equivalence, tuple(disagreements), notes)
 
 
 def load_test_split(
@@ -217,22 +221,37 @@ def load_test_split(
 
 def _expected(
     run: Run, graph: nir.NIRGraph, metadata: GraphMetadata, dt: float
-) -> tuple[nir.NIRGraph | None, dict[str, Tensor]]:
-    """The graph that the run exports for the file's reader, and the units of its membranes.
+) -> tuple[nir.NIRGraph | None, FileUnits]:
+    """The graph that the run exports for the file's reader, and the units of the file's membranes.
 
     None if the run has no form for that reader: the file is then that of another network.
     """
     if metadata.neurons is not None:
         export = export_run_for_chip(run, dt)
-        return export.graph, units_between(export.graph.nodes, graph.nodes, metadata.spiking)
+        units = units_between(export.graph.nodes, graph.nodes, metadata.spiking)
+        return export.graph, FileUnits(units, own=False, rounding=None)
     plain = export_run(run, dt)
-    if metadata.reader in (None, "nir"):
-        return plain.graph, {}
+    reader = reader_named(metadata.reader or "nir")
     try:
-        export = export_for_reader(plain, reader_named(metadata.reader or ""), dt)
+        for_reader = export_for_reader(plain, reader, dt)
     except ExportError:
-        return None, {}
-    return export.graph, membrane_units(plain, export, metadata)
+        return None, units_of_file(plain, None, graph, metadata)
+    return for_reader.graph, units_of_file(plain, for_reader, graph, metadata)
+
+
+def _parameter_differences(
+    expected: nir.NIRGraph, graph: nir.NIRGraph, dt: float, found: FileUnits
+) -> list[str]:
+    """Parameters that differ, one line each; none where a file states the same in other units."""
+    lines = parameter_differences(expected, graph)
+    if not lines or not found.own:
+        return lines
+    rounded = 0.0 if found.rounding is None else FLOAT32_STEP
+    ours, theirs = (in_units_of_threshold(one, dt) for one in (expected, graph))
+    same = have_same_form(ours, theirs) and not parameter_differences(
+        ours, theirs, RELATIVE_TOLERANCE + rounded
+    )
+    return [] if same else lines
 
 
 def _neuron_differences(run: Run, metadata: GraphMetadata) -> list[str]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .recording import Recording, Replayable
+from .threshold_rounding import ThresholdRounding
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4}
 """Distance from threshold, relative to it, that rounding explains without further proof."""
@@ -93,10 +94,12 @@ def replay_layers(
     results: dict[str, LayerReplay],
     first_sample: int,
     tolerance: float,
+    rounding: ThresholdRounding | None = None,
 ) -> Recording:
     """Replay one batch and add what it shows to `results`; returns the replayed recording.
 
-    `tolerance` is the distance from threshold, relative to it, that rounding explains.
+    `tolerance` is the distance from threshold, relative to it, that rounding explains; `rounding`
+    says what a source whose thresholds were rounded themselves may differ by besides.
 
     Where the source's free run fired the reference's spikes, it is the replay already.
     """
@@ -114,7 +117,9 @@ def replay_layers(
         # Where numbers of spikes differ by one, rounding carried v over so many thresholds.
         crossed = torch.maximum(fired, again).to(torch.int16).clamp(min=1) * threshold
         distance = torch.maximum((a - crossed).abs(), (b - crossed).abs()) / theta
-        bound = torch.full_like(distance, tolerance)
+        bound, near = torch.full_like(distance, tolerance), torch.full_like(distance, tolerance)
+        if rounding is not None:
+            bound, near = bound + rounding.of_spikes(fired), near + rounding.of_membranes(fired)
         is_root = differs & (earlier == 0)
         if dtype == torch.float32 and bool((is_root & ~(distance <= bound)).any()):
             bounds = bounds or source.membrane_bounds(x, reference, dtype)
@@ -123,7 +128,7 @@ def replay_layers(
         gap = torch.where(earlier == 0, (a - b).abs() / torch.maximum(theta, a.abs()), 0.0)
         result.membrane_difference = max(result.membrane_difference, _largest(gap))
         if dtype == torch.float64:
-            for place in _places(layer, ~(gap <= tolerance), first_sample):
+            for place in _places(layer, ~(gap <= near), first_sample):
                 result.note(place)
     return replayed
 

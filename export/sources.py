@@ -175,7 +175,7 @@ class GraphSource:
 
     def _record(self, x: Tensor, dtype: torch.dtype, forced: dict[str, Tensor] | None) -> Recording:
         simulator = self.simulator(dtype)
-        x = _cast(_shaped(x, simulator.input_shape), dtype)
+        x = _cast(shaped(x, simulator.input_shape), dtype)
         run = simulator.run(x, record="membrane", forced=forced)
         return Recording(
             {layer: run.spikes[node] for layer, node in self.spiking.items()},
@@ -187,7 +187,7 @@ class GraphSource:
         return v * self._units[layer].to(v) if layer in self._units else v
 
 
-def _shaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+def shaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The input as a graph whose Input is flat takes it; any other misfit is left to be told."""
     if len(shape) != 1 or x.shape[2:] == shape or x[0, 0].numel() != shape[0]:
         return x

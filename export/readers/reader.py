@@ -69,11 +69,21 @@ class Reader:
         Raises:
             ExportError: with every reason why there is none, and the way out.
         """
+        return self.exact(flow)[0]
+
+    def exact(self, flow: Flow) -> tuple[Flow, Flow]:
+        """The graph that is exact in this reader, and what it means in NIR's terms.
+
+        In what it means thresholds are as the folds left them, before a dialect rounded them.
+
+        Raises:
+            ExportError: as in `fold`.
+        """
         folded, meant = self.folded(flow)
         wrong = [f for f in self.findings(folded, meant) if f.severity != "note"]
         if wrong:
             raise ExportError(f"cannot write for {self.title}", [f"{f}." for f in merged(wrong)])
-        return folded
+        return folded, meant
 
     def folded(self, flow: Flow) -> tuple[Flow, Flow]:
         """The graph after all passes, exact or not, and what it means in NIR's terms."""

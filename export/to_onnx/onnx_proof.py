@@ -27,7 +27,7 @@ from mpo_snn.export.proof import (
 from mpo_snn.export.recording import Replayable
 from mpo_snn.export.sources import NetworkSource
 from mpo_snn.graph.metadata import GraphMetadata, known_timestep, read_metadata
-from mpo_snn.graph.shapes import input_shape
+from mpo_snn.graph.shapes import common_input_shape, input_shape
 from mpo_snn.inference import Inference
 from mpo_snn.training.rundir import Run
 from mpo_snn.unroll import Unrolled
@@ -161,6 +161,7 @@ def prove_onnx_pair(
     else:
         dt, metadata, shape = known_timestep(first), read_metadata(first), input_shape(first)
         dt = given.dt if dt is None else dt
+    shape = common_input_shape(shape, second.input_shape)
     inference, dataset = load_input(metadata, given, dt, shape, titles[0])
     if isinstance(first, OnnxFile):
         one = OnnxSource(first, titles[0], inference.readout)

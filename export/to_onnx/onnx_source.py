@@ -21,6 +21,7 @@ from torch import Tensor
 
 from mpo_snn.errors import GraphError, ShapeError
 from mpo_snn.export.recording import Recording
+from mpo_snn.export.sources import shaped
 from mpo_snn.readout import read_out
 
 from .instrument import OWN, absolute, forced, longest_sum, shown
@@ -131,6 +132,7 @@ class OnnxSource:
     ) -> list[Values]:
         """The values of every timestep; in a model over all of them, the same ones each time."""
         timesteps = self.file.layout.timesteps
+        x = shaped(x, self.file.input_shape)
         if tuple(x.shape[2:]) != self.file.input_shape or timesteps not in (None, x.shape[0]):
             takes = f"{'any number of' if timesteps is None else timesteps} timesteps"
             raise ShapeError(

@@ -83,6 +83,15 @@ def input_shape(graph: nir.NIRGraph) -> Shape:
     return declared_shape(ends[0]) or ()
 
 
+def common_input_shape(first: Shape, second: Shape) -> Shape:
+    """The shape of one sample that two graphs are run on, by the shapes that their Inputs declare.
+
+    A graph whose Input is flat takes samples of any shape with as many values, in their order;
+    where the first is flat it is therefore the shape of the second.
+    """
+    return second if first == (math.prod(second),) else first
+
+
 def declared_shape(node: Any) -> Shape | None:
     """Return the shape that an Input, Output or Flatten declares to receive, None without one."""
     value = (node.input_type or {}).get("input")
