@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -198,11 +199,15 @@ def units_of_file(
         made = units_between(ours, back.nodes, metadata.spiking)
         exact, rounding = export.units, export.rounding
     units, own = {}, []
-    one = torch.ones((), dtype=torch.float64)
     for layer, node in metadata.spiking.items():
-        ratio, expected = stated.get(layer, one), made.get(layer, one)
+        if node not in ours or node not in read:
+            continue
+        shape = threshold_of(read[node]).shape
+        ratio, expected, folded = (
+            _spread(found.get(layer), shape) for found in (stated, made, exact)
+        )
         same = torch.isclose(ratio, expected, rtol=SAME_UNIT, atol=0.0)
-        unit = torch.where(same, exact.get(layer, one), ratio)
+        unit = torch.where(same, folded, ratio)
         if bool((unit != 1.0).any()):
             units[layer] = unit
         if not bool(same.all()):
@@ -210,6 +215,13 @@ def units_of_file(
     if own and any(is_float32(threshold_of(read[node])) for node in own):
         rounding = ThresholdRounding(units=True, subtracts=metadata.reset == "subtract")
     return FileUnits(units, bool(own), rounding)
+
+
+def _spread(units: Tensor | None, shape: tuple[int, ...]) -> Tensor:
+    """Units of a layer on the axes of a file; 1 where it has another number of neurons."""
+    if units is None or units.numel() not in (1, math.prod(shape)):
+        return torch.ones(shape, dtype=torch.float64)
+    return units.reshape(()).expand(shape) if units.numel() == 1 else units.reshape(shape)
 
 
 def units_between(

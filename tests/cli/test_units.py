@@ -37,6 +37,7 @@ def written(source, reader, output):
     [
         ("zero", "snntorch", "nir"),
         ("zero", "portable", "nirtorch"),
+        ("zero", "portable", "spikingjelly"),
         ("zero", "sinabs", "nir"),
         ("zero", "nir", "spikingjelly"),
         ("zero", "nir", "sinabs"),
@@ -75,3 +76,16 @@ def test_a_flat_input_is_compared_with_one_that_is_not_in_both_orders(runs, tmp_
     assert export.main([str(run), "--format", "onnx", *FEW, "--output", str(model)]) == 0
     for a, b in ((plain, flat), (flat, plain), (flat, model), (plain, model)):
         assert verify.main([str(a), str(b), *FEW]) == 0, (a, b)
+
+
+@pytest.mark.parametrize("reader", ("nir", "spikingjelly"))
+def test_a_file_of_a_network_of_another_size_is_refused_in_a_line(
+    reader, runs, tmp_path, capsys
+) -> None:
+    wide = tmp_path / "wide"
+    words = f"{SMALL} --network.hidden [12] --neuron.beta 0.6".split()
+    assert train.main([*words, "--output", str(wide)]) == 0
+    file = written(wide, reader, tmp_path / "wide.nir")
+    assert verify.main([str(runs / "zero"), str(file), *FEW]) == 2
+    error = capsys.readouterr().err
+    assert "layer 'hidden.2' has shape (8,) in the first, (12,) in the second." in error
