@@ -108,8 +108,8 @@ def _own(name: str, words: str) -> Configuration:
         )
     if name in SHIPPED or name in methods() or name.startswith(RESERVED):
         raise StudyError(
-            f"a configuration of yours is named '{name}', which is a shipped one or a method: give"
-            f" it another name, such as my-{name}."
+            f"a configuration of yours is named '{name}', which has a meaning already: give yours"
+            f" another name, such as my-{name}."
         )
     try:
         parts = [part for word in shlex.split(words) for part in word.split("=", 1)]

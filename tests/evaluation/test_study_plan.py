@@ -80,7 +80,7 @@ def test_configurations_of_ones_own() -> None:
         ("fulll", "unknown configuration 'fulll'"),
         ("full,", "unknown configuration ''"),
         ("full,full", "full comes more than once"),
-        ("full=--neuron.width 1", "is named 'full', which is a shipped one or a method"),
+        ("full=--neuron.width 1", "is named 'full', which has a meaning already"),
         ("a/b=--neuron.width 1", "is named 'a/b'"),
         ("a=neuron.width 1", "cannot read configuration"),
         ("a=--neuron.width", "cannot read configuration"),
