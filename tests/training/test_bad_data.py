@@ -193,8 +193,12 @@ def test_settings_that_would_do_nothing_or_harm(settings: dict[str, Any], messag
 
 
 def test_digits_are_taken_as_they_are() -> None:
-    for settings in (DataSettings(size=16), DataSettings(resized_crop=True)):
-        with pytest.raises(DataError, match=r"leave out data\.\w+\."):
+    for settings, keys in (
+        (DataSettings(size=16), r"data\.size"),
+        (DataSettings(resized_crop=True), r"data\.resized_crop"),
+        (DataSettings(size=16, resized_crop=True), r"data\.size, data\.resized_crop"),
+    ):
+        with pytest.raises(DataError, match=rf"leave out {keys}\.$"):
             load_dataset(settings)
 
 
