@@ -22,7 +22,7 @@ from mpo_snn.training.rundir import RECIPE, Run, create_run, open_run
 from .study_engine import Device, Engine, connected, is_local_worker, resolved
 from .study_folder import DIVERGED, check_data, run_path, to_json
 from .study_plan import Configuration, Trial
-from .study_worker import work_for
+from .study_worker import working_for
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,11 @@ def run_trial(
         device: where.
         parent: number of the process that has started this one for such work, if one has.
     """
-    if parent is not None:
-        work_for(parent)
+    with working_for(parent):
+        return _run(trial, output, measure, device)
+
+
+def _run(trial: Trial, output: Path, measure: Measure, device: Device) -> Outcome:
     begin = time.monotonic()
     path = run_path(output, trial)
     diverged = _note_of_divergence(path)

@@ -38,9 +38,7 @@ from mpo_snn.errors import ExportError
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 
 from .draft import Array, Neuron
-
-IF_TAU_STEPS = 2.0**60
-"""tau / dt of a neuron without leak inside a leaky layer."""
+from .foldings.no_leak import IF_TAU_STEPS
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def late_reset(name: str, neuron: Neuron) -> str:
         return ""
     options, arguments, snntorch = [], [], []
     if neuron.reset == "none":
-        options.append("--neuron.reset zero (or subtract)")
+        options.append("--neuron.reset zero (or subtract, if the chip can)")
         arguments.append('reset="zero"')
         snntorch.append('reset_mechanism="zero"')
     if is_late:

@@ -21,8 +21,8 @@ from typing import Any, NoReturn
 import jsonargparse
 
 from mpo_snn.cli.termination import interrupted_by_sigterm
-from mpo_snn.cli.warning_lines import warnings_in_a_line
 from mpo_snn.errors import MpoError
+from mpo_snn.warning_lines import warnings_in_a_line
 
 OK, ANSWER_IS_NO, WRONG_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 _REFUSED_BY_THE_DISK = {

@@ -85,8 +85,10 @@ def made_on_first(options: Any, make: Callable[[], Run]) -> Run:
 
 
 def accuracy_of(run: Run) -> str:
-    """The accuracy of a finished run, in words."""
-    return f"{run.recipe.data.evaluated_on} accuracy {100 * run.test_accuracy:.2f} %"
+    """The accuracy of a finished run, in words; files are evaluated in float32."""
+    recipe = run.recipe
+    rounded = "" if recipe.precision == "float32" else f" in {recipe.precision}"
+    return f"{recipe.data.evaluated_on} accuracy {100 * run.test_accuracy:.2f} %{rounded}"
 
 
 def _console(quiet: bool, run: Run) -> Console | None:

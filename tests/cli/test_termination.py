@@ -7,17 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import mpo_snn
 from mpo_snn.cli import termination
 from mpo_snn.cli.command import run_command
 from mpo_snn.cli.several import launch
 from mpo_snn.cli.study import main as study
 from mpo_snn.cli.train import main as train
 from mpo_snn.errors import StudyError
+from mpo_snn.evaluation import study_worker
 from mpo_snn.evaluation.study_engine import Engine
 from mpo_snn.evaluation.study_runs import Measure, run_trials
 from mpo_snn.training.module import TrainingModule
@@ -116,9 +119,10 @@ def test_torchrun_that_is_terminated(
 def test_a_worker_ends_with_its_parent() -> None:
     """Both hold the end of a pipe, which closes when the last of them is gone."""
     worker = (
-        "import os, signal, sys, time; from mpo_snn.evaluation.study_worker import work_for\n"
-        "work_for(os.getppid()); os.kill(os.getpid(), signal.SIGTERM)\n"
-        "print('at work', flush=True); time.sleep(120)\n"
+        "import os, signal, sys, time; from mpo_snn.evaluation.study_worker import working_for\n"
+        "with working_for(os.getppid()):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    print('at work', flush=True); time.sleep(120)\n"
     )
     parent = (
         "import subprocess, sys\n"
@@ -129,6 +133,22 @@ def test_a_worker_ends_with_its_parent() -> None:
         started.kill()
         rest, _ = started.communicate(timeout=30)
     assert rest == b""
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_worker_warns_as_its_command_does(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parents: list[int] = []
+    monkeypatch.setattr(study_worker, "end_with", parents.append)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with study_worker.working_for(7):
+        warnings.warn_explicit("it does not move.", UserWarning, mpo_snn.__file__, 1)
+    assert capsys.readouterr().err == "mpo-study: warning: it does not move.\n"
+    assert parents == [7]
+    with study_worker.working_for(None), pytest.warns(UserWarning, match="as ever"):
+        warnings.warn_explicit("as ever", UserWarning, mpo_snn.__file__, 1)
+    assert parents == [7]
 
 
 def children_of(process: int) -> list[int]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -177,6 +178,16 @@ def test_training_says_what_a_method_sets(capsys: pytest.CaptureFixture[str], fo
     assert lines[1] == "method klif sets neuron.model: klif"
     assert lines[-1].startswith("not for mpo-export: ")
     assert (folder / "run" / "recipe.yaml").read_text().startswith(f"# {lines[1]}\nname: tiny\n")
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_accuracy_that_is_not_of_float32_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mpo_snn.training.precision.has_bfloat16", lambda device: True)
+    assert main("tiny.yaml --device cpu --epochs 1 --precision bfloat16".split()) == 0
+    told = capsys.readouterr().out.splitlines()[-2]
+    assert re.match(r"test accuracy \d+\.\d\d % in bfloat16, \d+\.\d s, run runs/tiny-s", told)
 
 
 def test_resuming_a_finished_run_says_so_and_touches_nothing(

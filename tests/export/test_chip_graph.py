@@ -193,11 +193,16 @@ def test_a_chip_resets_within_the_step(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "advice", "own"),
     [
-        ({"reset": "none"}, "train with --neuron.reset zero (or subtract),", 'reset="zero"'),
+        (
+            {"reset": "none"},
+            "train with --neuron.reset zero (or subtract, if the chip can),",
+            'reset="zero"',
+        ),
         ({"reset_timing": "next"}, "train with --neuron.reset_timing step,", 'timing="step"'),
         (
             {"reset": "none", "reset_timing": "next"},
-            "train with --neuron.reset zero (or subtract) --neuron.reset_timing step,",
+            "train with --neuron.reset zero (or subtract, if the chip can)"
+            " --neuron.reset_timing step,",
             'reset="zero", reset_timing="step"',
         ),
     ],
