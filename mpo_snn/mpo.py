@@ -38,7 +38,7 @@ from mpo_snn.objective import kl_normal, reach
 from mpo_snn.processes import Group
 from mpo_snn.reduction import merged_samples
 from mpo_snn.settings import MPOSettings
-from mpo_snn.width_scale import WidthScale
+from mpo_snn.width_scale import WidthScale, at_depth
 
 
 @dataclass
@@ -81,10 +81,10 @@ class MPO:
         group: Group | None = None,
     ) -> None:
         """Attach a record to every neuron."""
-        self.settings = settings = settings or MPOSettings()
+        neurons = neurons_of(network)
+        self.settings = settings = at_depth(settings or MPOSettings(), len(neurons))
         self.phi, self.group = phi, group
         self._width_scale = WidthScale(settings)
-        neurons = neurons_of(network)
         if not neurons:
             raise MpoError(
                 "cannot start MPO: the network has no MPO neuron. Build it with MPOLeaky or"

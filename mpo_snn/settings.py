@@ -155,9 +155,10 @@ class MPOSettings:
         width_momentum: share of the old width kept at a step of `ema`, in [0, 1).
         width_follows: what the width follows: sigma (`spread`, the paper), or the larger of sigma
             and |mu - threshold| (`reach`), so that a silent layer keeps its gradients.
-        width_scale: c; the width follows c times that, > 0. The paper: 1.
-        width_scale_end: c at the end of the training, > 0, reached along a half cosine; null
-            keeps c where it is.
+        width_scale: c; the width follows c times that, > 0, or `depth`. The paper: 1.
+        width_scale_end: c at the end of the training, > 0, reached along a half cosine; `depth`
+            takes 0.2, or more where the network has more than six layers of neurons
+            (`mpo_snn.width_scale.scale_at_depth`); null keeps c where it is.
         width_pull: let L_width send gradients into the network (the joint loss to the letter).
         statistic: U is the time mean of the membrane (Eq. 17) or its `final` value.
         lambda_width: weight of L_width in the joint loss, >= 0.
@@ -180,8 +181,8 @@ class MPOSettings:
     width_update: Literal["ema", "gradient"] = "ema"
     width_momentum: float = 0.9
     width_follows: Literal["spread", "reach"] = "reach"
-    width_scale: float = 0.7
-    width_scale_end: float | None = 0.2
+    width_scale: float | Literal["depth"] = 0.7
+    width_scale_end: float | Literal["depth"] | None = "depth"
     width_pull: bool = False
     statistic: Literal["mean", "final"] = "mean"
     lambda_width: float = 0.1
@@ -198,8 +199,9 @@ class MPOSettings:
 
     def findings(self) -> list[str]:
         """What is out of range, one line each."""
-        given = () if self.width_scale_end is None else ("width_scale_end",)
-        found = _positive(self, "mpo", "width_scale", *given, "target_std")
+        scales = ("width_scale", "width_scale_end")
+        given = [name for name in scales if getattr(self, name) not in ("depth", None)]
+        found = _positive(self, "mpo", *given, "target_std")
         if not LEAST_GAMMA <= self.height_gamma < math.inf:
             found.append(
                 f"mpo.height_gamma is {self.height_gamma:g}, allowed is {LEAST_GAMMA:g} or more."

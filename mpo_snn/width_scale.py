@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from numbers import Real
 
 import torch
@@ -12,6 +13,44 @@ from mpo_snn.device_constants import once
 from mpo_snn.errors import MpoError
 from mpo_snn.settings import MPOSettings
 
+LEAST_AT_DEPTH = 0.2
+"""c of shallow networks at the end of the training."""
+MOST_GROWTH = 10.0
+"""Of the norm of a gradient, from the last layer of neurons to the first."""
+KEEPS_THE_NORM = 2.0 * math.sqrt(math.pi / 6.0) / 3.0
+"""c at which it stays what it is in every layer: 0.48, by `mpo_snn.gradient_growth`."""
+
+
+def scale_at_depth(layers: int) -> float:
+    r"""The c with which gradients grow tenfold at most from the last layer to the first.
+
+    A layer multiplies their norm by :math:`\sqrt{0.48 / c}` (`mpo_snn.gradient_growth`), so that
+
+    .. math:: c = \max(0.2,\; 0.48 \cdot 10^{-2 / (L - 1)})
+
+    which is 0.2 up to L = 6, 0.25 at 8, 0.35 at 15, 0.37 at 18 and 0.42 at 33 layers.
+
+    Args:
+        layers: L, layers of neurons, one behind the other.
+    """
+    hops = max(1, layers - 1)
+    return max(LEAST_AT_DEPTH, KEEPS_THE_NORM / math.pow(MOST_GROWTH, 2.0 / hops))
+
+
+def at_depth(settings: MPOSettings, layers: int) -> MPOSettings:
+    """The settings with a number where they say `depth`.
+
+    Args:
+        settings: of the method.
+        layers: of neurons in the network.
+    """
+    c, start, end = scale_at_depth(layers), settings.width_scale, settings.width_scale_end
+    return replace(
+        settings,
+        width_scale=c if start == "depth" else start,
+        width_scale_end=c if end == "depth" else end,
+    )
+
 
 def width_scale_at(progress: float, settings: MPOSettings) -> float:
     r"""The scale c when a share p of the training is done: constant, or along a half cosine.
@@ -19,6 +58,7 @@ def width_scale_at(progress: float, settings: MPOSettings) -> float:
     .. math:: c = c_\text{end} + (c_0 - c_\text{end}) (1 + \cos \pi p) / 2
     """
     start, end = settings.width_scale, settings.width_scale_end
+    assert start != "depth" and end != "depth", "`at_depth` comes first"
     if end is None:
         return start
     return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * progress))
