@@ -1,4 +1,4 @@
-"""`mpo-verify`: whether two things fire the same spikes: a run, NIR files, ONNX files."""
+"""`mpo-verify`: whether two things fire the same: a run, files of NIR and ONNX, recordings."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mpo_snn.export.proof import Proof
 
 _RECORDS = (".json", ".html", ".htm")
+RECORDING = ".npz"
 _OF_ANY_PAIR = ("first", "second", "data", "data_path", "samples", "output")
 """Arguments that mean something whatever is compared."""
 _EXAMPLE = """\
@@ -20,7 +21,8 @@ mpo-verify runs/digits runs/digits/model.nir
 mpo-verify runs/cifar10 runs/cifar10/model.nir --samples 200
 mpo-verify runs/digits runs/digits/model.onnx
 mpo-verify ours.nir changed.nir --output difference.html
-mpo-verify a.nir b.nir --data digits --timesteps 8 --dt 1e-4 --encoding direct"""
+mpo-verify a.nir b.nir --data digits --timesteps 8 --dt 1e-4 --encoding direct
+mpo-verify theirs.nir recorded.npz --dt 1e-4"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,9 +50,8 @@ def _body(argv: list[str] | None) -> int:
 
 
 def _verify(first: Path, second: Path, args: Any, parser: CommandParser) -> int:
-    from mpo_snn.cli.proof_table import print_proof
-    from mpo_snn.files import write_file
-
+    if RECORDING in (first.suffix, second.suffix):
+        return _verify_recorded(first, second, args, parser)
     if second.is_dir():
         first, second = second, first
     if second.is_dir():
@@ -60,7 +61,28 @@ def _verify(first: Path, second: Path, args: Any, parser: CommandParser) -> int:
     if first.is_dir():
         _refuse_settings(first, second, parser.given(args, but=_OF_ANY_PAIR))
     prove = _prove_onnx if second.suffix == ".onnx" else _prove_nir
-    proof = prove(first, second, args)
+    return _tell(prove(first, second, args), args)
+
+
+def _verify_recorded(first: Path, second: Path, args: Any, parser: CommandParser) -> int:
+    from mpo_snn.export.recorded import prove_recorded
+    from mpo_snn.graph.read import read_graph
+
+    file, recording = (second, first) if first.suffix == RECORDING else (first, second)
+    if file.is_dir() or file.suffix in (RECORDING, ".onnx"):
+        raise UsageError(
+            f"'{recording}' is compared with a NIR file: mpo-verify model.nir {recording}"
+        )
+    given = parser.given(args, but=("first", "second", "dt", "output"))
+    if given:
+        raise UsageError(f"'{recording}' brings its own input: leave out {', '.join(given)}.")
+    return _tell(prove_recorded(read_graph(file), str(file), recording, args.dt), args)
+
+
+def _tell(proof: Proof, args: Any) -> int:
+    from mpo_snn.cli.proof_table import print_proof
+    from mpo_snn.files import write_file
+
     print_proof(proof)
     if args.output:
         write_file(args.output, _record(proof.to_dict(), Path(args.output)))
@@ -132,11 +154,12 @@ def _parser() -> CommandParser:
         "A B [--samples N] [--data NAME] [--data.path PATH] [--output FILE]",
         "Compare two of: a run directory, a NIR file, an ONNX file. Spikes of every layer in a\n"
         "free run, then layer by layer on the first one's spikes, in float64 and float32, on the\n"
-        "test split. Exit code 1 if they are not equal.",
+        "test split. Or a NIR file with what another program or a chip fired, recorded in an .npz\n"
+        "(docs/equivalence.md). Exit code 1 if they are not equal.",
         _EXAMPLE,
     )
     parser.add_argument("first", nargs="?", help="run directory or file, taken as the truth")
-    parser.add_argument("second", nargs="?", help="NIR or ONNX file to test")
+    parser.add_argument("second", nargs="?", help="NIR or ONNX file to test, or a recording")
     parser.add_argument(
         "--samples",
         type=int,
