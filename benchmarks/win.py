@@ -49,13 +49,28 @@ def _draw(source: Path, titles: dict[str, str], target: Path) -> None:
         for upper, lower, (name, title) in zip(
             axes[:count], axes[count:], titles.items(), strict=True
         ):
-            summary = json.loads((source / f"{name}.json").read_text(encoding="utf-8"))
+            summary, later = _read(source, name), name.replace("deep-", "depth-")
             _tuning(upper, summary)
             upper.set_title(title)
-            _seeds(lower, summary)
+            arms = {
+                "tuned slope": _accuracies(summary, "tuned"),
+                "MPO": _accuracies(summary, "mpo"),
+            }
+            if later != name:
+                arms["MPO, c by depth"] = _accuracies(_read(source, later), "mpo")
+            _seeds(lower, arms)
         axes[0].set_ylabel("held-out accuracy / %")
         axes[count].set_ylabel("test accuracy / %")
         figure.savefig(target, metadata={"Date": None})
+
+
+def _read(source: Path, name: str) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((source / f"{name}.json").read_text(encoding="utf-8"))
+    return summary
+
+
+def _accuracies(summary: dict[str, Any], arm: str) -> list[float]:
+    return [100.0 * accuracy for accuracy in summary["results"][arm]["accuracy"]]
 
 
 def _tuning(axes: Axes, summary: dict[str, Any]) -> None:
@@ -76,18 +91,20 @@ def _tuning(axes: Axes, summary: dict[str, Any]) -> None:
     axes.set_xlabel("fixed slope / (1/V)")
 
 
-def _seeds(axes: Axes, summary: dict[str, Any]) -> None:
-    """Both arms, every seed joined by a line, means with their 95 % intervals."""
-    arms = [[100.0 * a for a in summary["results"][arm]["accuracy"]] for arm in ("tuned", "mpo")]
-    for pair in zip(*arms, strict=True):
-        axes.plot((0, 1), pair, color=SOFT, lw=0.8, alpha=0.7)
-    for place, values, color in zip((-0.15, 1.15), arms, (SERIES[1], SERIES[0]), strict=True):
+def _seeds(axes: Axes, arms: dict[str, list[float]]) -> None:
+    """The arms, every seed joined by a line, means with their 95 % intervals beside."""
+    for seed in zip(*arms.values(), strict=True):
+        axes.plot(range(len(arms)), seed, color=SOFT, lw=0.8, alpha=0.7)
+    last = len(arms) - 1
+    for place, values in enumerate(arms.values()):
         n, mean = len(values), sum(values) / len(values)
         half = float(stats.t.ppf(0.975, n - 1) * stats.sem(values))
-        axes.errorbar(place, mean, yerr=half, fmt="o", color=color, capsize=3)
-    axes.set_xticks((0, 1), ("tuned slope", "MPO"))
+        beside = {0: -0.15, last: last + 0.15}.get(place, place)
+        color = SERIES[1] if place == 0 else SERIES[0]
+        axes.errorbar(beside, mean, yerr=half, fmt="o", color=color, capsize=3)
+    axes.set_xticks(range(len(arms)), [name.replace(" ", "\n", 1) for name in arms])
     axes.tick_params(axis="x", colors=INK)
-    axes.set_xlim(-0.5, 1.5)
+    axes.set_xlim(-0.5, last + 0.5)
 
 
 if __name__ == "__main__":
