@@ -12,7 +12,8 @@ linear too once their factors are 1, so the same gradient goes on through them t
 spike that lies in two overlapping windows counts for both.
 
 Two conventions for weights that are exactly zero: ``nonzero`` leaves them out (:math:`M` is
-:math:`W \ne 0`), ``dense`` counts them (:math:`M` is 1).
+:math:`W \ne 0`), ``dense`` counts every connection (:math:`M` is 1 where
+`mpo_snn.graph.connections` finds one).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mpo_snn.errors import GraphError
+from mpo_snn.graph.connections import connections
 from mpo_snn.graph.geometry import Window, convolution_window, pooling_window
 from mpo_snn.graph.kinds import is_spiking, kind_of
 
@@ -54,7 +56,7 @@ def synaptic_fan_out(node: Any, shape: Shape, convention: Convention) -> Tensor:
         evaluation of the node.
     """
     weight = np.asarray(node.weight)
-    counted = weight != 0 if convention == "nonzero" else np.ones(weight.shape, dtype=bool)
+    counted = weight != 0 if convention == "nonzero" else connections(node)
     if kind_of(node) in ("Affine", "Linear"):
         meets = torch.from_numpy(counted.sum(axis=-2, dtype=np.float64))
         return meets.expand(shape).clone()

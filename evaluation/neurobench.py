@@ -9,7 +9,8 @@ the figures stand beside those of networks that were measured with NeuroBench 2.
 - every timestep counts, also where the input is constant in time.
 
 `Footprint` is what a float32 network holds of the graph (`parameters`). NeuroBench adds the buffers
-of whatever library the network is written in.
+of whatever library the network is written in. Weights are connections, those of the network that
+the file was written from without the zeros around them (`mpo_snn.graph.connections`).
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@ r"""Parameters: how many numbers a node stores, and how many bytes they take.
 
 .. math:: \text{bytes} = 4 \cdot (\text{weights} + \text{biases} + \text{neuron constants})
 
-The rule is that of `neurobench`'s footprint: every weight, zeros included; biases, none where all
-of a node are zero; the constants of neurons (leaks, thresholds, gains, delays) where they differ
-within a layer, as many values as differ: one a channel if all neurons of a channel share it, none
-if the whole layer does. 4 bytes are those of float32, in which graphs are run here; files keep
-float64 for their proof, and what integers take on a chip is in the report of its deployment. A
-Scale that carries a reset alone, or takes the threshold off a membrane that is read, repeats the
-threshold and stores nothing.
+The rule is that of `neurobench`'s footprint: every weight that is a connection
+(`mpo_snn.graph.connections`), zeros included; biases, none where all of a node are zero; the
+constants of neurons (leaks, thresholds, gains, delays) where they differ within a layer, as many
+values as differ: one a channel if all neurons of a channel share it, none if the whole layer does.
+4 bytes are those of float32, in which graphs are run here; files keep float64 for their proof, and
+what integers take on a chip is in the report of its deployment. A Scale that carries a reset alone,
+or takes the threshold off a membrane that is read, repeats the threshold and stores nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mpo_snn.graph.connections import count_connections
 from mpo_snn.graph.kinds import ELEMENTWISE_ARRAYS, kind_of
 
 from .roles import SYNAPTIC, predecessors, reset_feedback, successors
@@ -92,7 +93,7 @@ def _stored(node: Any) -> Parameters:
     kind = kind_of(node)
     if kind in SYNAPTIC:
         bias = np.asarray(getattr(node, "bias", 0.0))
-        return Parameters(int(np.size(node.weight)), int(bias.size) if np.any(bias) else 0)
+        return Parameters(count_connections(node), int(bias.size) if np.any(bias) else 0)
     arrays = (np.asarray(getattr(node, name)) for name in ELEMENTWISE_ARRAYS.get(kind, ()))
     return Parameters(neuron_constants=sum(map(_values_that_differ, arrays)))
 

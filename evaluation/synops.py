@@ -13,7 +13,8 @@ graded     the same: each original spike with its fan-out through pools and sums
 
 SynOps are AC and graded AC together. A spike counts with its whole fan-out, also where the loop it
 enters would act on it only after the last timestep. Weights that are exactly zero are left out of
-AC (with them: `synops_dense`) and kept in MAC, which is what a dense machine does.
+AC (with them: `synops_dense`) and kept in MAC, which is what a dense machine does. A weight here is
+a connection (`mpo_snn.graph.connections`).
 
 Pooling spikes and adding them over skip connections are additions without a synapse; they are
 counted apart (`Additions`) and are part of neither SynOps nor energy. Biases are not counted.
@@ -29,6 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mpo_snn.graph.connections import count_connections
 from mpo_snn.graph.kinds import NEURON_ARRAYS, kind_of
 
 from .fanout import Shape, fan_out_of_sources, synaptic_fan_out, window_fan_out
@@ -49,7 +51,7 @@ class SynapseCount:
         node_type: its kind in NIR.
         input_role: what its input is.
         sources: the spiking nodes that drive it; empty for analog input.
-        weights: number of weights stored.
+        weights: number of weights.
         zero_weights: how many of them are exactly zero.
         dense_mac: products in one dense evaluation, zero weights included, padding left out.
         constant_in_time: the input is the same at every timestep.
@@ -110,7 +112,7 @@ def driven_synapses(
         shape = shapes[edges[name][0]]
         at_node = synaptic_fan_out(node, shape, "dense")
         every = nonzero = fan_out_of_sources(flat, roles, shapes, name, at_node)
-        if np.count_nonzero(node.weight) < np.size(node.weight):
+        if np.count_nonzero(node.weight) < count_connections(node):
             at_node = synaptic_fan_out(node, shape, "nonzero")
             nonzero = fan_out_of_sources(flat, roles, shapes, name, at_node)
         found[name] = Driven(every, nonzero)
@@ -152,7 +154,8 @@ def count_synapses(
         role = roles.input[name]
         shape = shapes[edges[name][0]]
         dense_mac = int(synaptic_fan_out(node, shape, "dense").sum())
-        zero_weights = int(np.size(node.weight) - np.count_nonzero(node.weight))
+        weights = count_connections(node)
+        zero_weights = weights - int(np.count_nonzero(node.weight))
         synops = synops_dense = mac_once = mac_every_step = 0
         sources: tuple[str, ...] = ()
         constant = constant_input and name in roles.constant
@@ -171,7 +174,7 @@ def count_synapses(
                 node_type=kind_of(node),
                 input_role=role,
                 sources=sources,
-                weights=int(np.size(node.weight)),
+                weights=weights,
                 zero_weights=zero_weights,
                 dense_mac=dense_mac,
                 constant_in_time=constant,

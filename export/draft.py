@@ -46,7 +46,10 @@ class Dense(Node):
 
 @dataclass(frozen=True)
 class Convolution(Node):
-    """A convolution over one or two axes, W (out, in / groups, *kernel); one value per axis."""
+    """A convolution over one or two axes, W (out, in / groups, *kernel); one value per axis.
+
+    Where W holds a smaller layer between zeros, `layer` is that one's groups and kernel.
+    """
 
     weight: Array
     bias: Array | None
@@ -55,6 +58,7 @@ class Convolution(Node):
     padding: Shape
     dilation: Shape
     groups: int
+    layer: Shape | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from torch import nn
 
 from mpo_snn.errors import ExportError
+from mpo_snn.graph.connections import move_to_graph
 from mpo_snn.graph.metadata import PENDING
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 
@@ -43,8 +44,9 @@ class Export:
     """A network in NIR.
 
     Attributes:
-        graph: the NIR graph, type-checked, without metadata; `write_nir` refuses one whose neurons
-            do what NIR cannot state (`behaviour`) until `write_metadata` has said it.
+        graph: the NIR graph, type-checked, without metadata but for layers that were written out
+            with zeros (`mpo_snn.graph.connections`); `write_nir` refuses one whose neurons do what
+            NIR cannot state (`behaviour`) until `write_metadata` has said it.
         spiking: neuron layer of the network -> node of the graph that spikes; without a layer
             that the network is read out by and that never resets, for nothing of it spikes.
         folds: what the passes did, one line each.
@@ -140,7 +142,9 @@ def _assemble(draft: Draft, expressed: dict[str, Expression], *, type_check: boo
         edges += expression.edges
     # Last, so that a membrane belongs to the node that spikes, not to what it is read out by.
     edges += [(end, b) for found, a, b in ways if found != (a,) for end in found]
-    return nir.NIRGraph(nodes=nodes, edges=edges, metadata={}, type_check=type_check)
+    graph = nir.NIRGraph(nodes=nodes, edges=edges, metadata={}, type_check=type_check)
+    move_to_graph(graph)
+    return graph
 
 
 def _refuse_values(draft: Draft) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import nir
 import numpy as np
 
+from mpo_snn.graph.connections import written_out
+
 from . import draft as d
 from .draft import Node
 
@@ -38,6 +40,7 @@ def plain_node(node: Node) -> nir.NIRNode:
 
 def _convolution(node: d.Convolution) -> nir.NIRNode:
     bias = np.zeros(node.weight.shape[0]) if node.bias is None else node.bias
+    metadata = {} if node.layer is None else written_out(node.layer[0], node.layer[1:])
     if len(node.input_shape) == 1:
         return nir.Conv1d(
             input_shape=node.input_shape[0],
@@ -47,6 +50,7 @@ def _convolution(node: d.Convolution) -> nir.NIRNode:
             dilation=node.dilation[0],
             groups=node.groups,
             bias=bias,
+            metadata=metadata,
         )
     return nir.Conv2d(
         input_shape=node.input_shape,
@@ -56,4 +60,5 @@ def _convolution(node: d.Convolution) -> nir.NIRNode:
         dilation=node.dilation,
         groups=node.groups,
         bias=bias,
+        metadata=metadata,
     )

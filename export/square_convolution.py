@@ -3,6 +3,7 @@
 NIR's own inference ignores `groups` and looks at the kernel's height alone. A grouped convolution
 becomes a dense one with zero blocks; a kernel (kh, kw) is set in the middle of a square one of
 zeros, with padding grown by half the difference times the dilation. Sums of products are the same.
+The node says which layer it holds, so that nobody counts the zeros (`mpo_snn.graph.connections`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def square_convolutions(draft: Draft) -> Draft:
     for name, node in draft.nodes.items():
         if not isinstance(node, Convolution):
             continue
+        layer = (node.groups, *node.weight.shape[2:])
         if node.groups > 1:
             node = replace(node, weight=ungrouped(node.weight, node.groups), groups=1)
             folds.append(f"groups of '{name}' into zero blocks")
@@ -45,7 +47,8 @@ def square_convolutions(draft: Draft) -> Draft:
             )
             node = replace(node, weight=weight, padding=padding)
             folds.append(f"kernel {kernel} of '{name}' into {side}x{side}")
-        nodes[name] = node
+        is_larger = node.weight.shape[2:] != layer[1:] or layer[0] != node.groups
+        nodes[name] = replace(node, layer=layer) if is_larger else node
     if findings:
         raise ExportError("cannot export to NIR", findings)
     return draft.with_changes(nodes, folds=folds)

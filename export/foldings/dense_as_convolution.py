@@ -15,6 +15,7 @@ from typing import Any
 import nir
 import numpy as np
 
+from mpo_snn.graph.connections import written_out, written_out_of
 from mpo_snn.graph.kinds import ELEMENTWISE_ARRAYS
 
 from .flow import Flow, Shape, with_fields
@@ -67,6 +68,9 @@ def _convolution(node: Any, shape: Shape) -> nir.NIRNode:
     side = max(shape[1:])
     margins = [(side - size) // 2 for size in shape[1:]]
     bias: Array = node.bias if hasattr(node, "bias") else np.zeros(outputs)
+    told = written_out(1, shape[1:]) if any(margins) else {}
+    if shape[1:] == (1, 1):
+        told = {key: [*layer, 1, 1] for key, layer in written_out_of(node).items()}
     return nir.Conv2d(
         input_shape=shape[1:],
         weight=np.pad(kernel, [(0, 0), (0, 0), *((m, m) for m in margins)]),
@@ -75,6 +79,7 @@ def _convolution(node: Any, shape: Shape) -> nir.NIRNode:
         dilation=(1, 1),
         groups=1,
         bias=bias,
+        metadata=told,
     )
 
 

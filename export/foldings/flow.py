@@ -10,6 +10,7 @@ from typing import Any, Literal
 import nir
 import numpy as np
 
+from mpo_snn.graph.connections import WRITTEN_OUT, move_to_graph, written_out_of
 from mpo_snn.graph.inline import FlatGraph, inline
 from mpo_snn.graph.kinds import ELEMENTWISE_ARRAYS, kind_of
 from mpo_snn.graph.loops import walk
@@ -71,9 +72,12 @@ class Flow:
         return frozenset(walk(dict.fromkeys(names), self.edges).back_edges)
 
     def graph(self, metadata: Mapping[str, Any] | None = None) -> nir.NIRGraph:
-        """The NIR graph, type-checked by `nir`."""
+        """The NIR graph, type-checked by `nir`; what `written_out` says is that of the nodes."""
         nodes = {name: self._fresh(name) for name in self.nodes}
-        return nir.NIRGraph(nodes=nodes, edges=list(self.edges), metadata=dict(metadata or {}))
+        told = {key: value for key, value in (metadata or {}).items() if key != WRITTEN_OUT}
+        graph = nir.NIRGraph(nodes=nodes, edges=list(self.edges), metadata=told)
+        move_to_graph(graph)
+        return graph
 
     def kind(self, name: str) -> str:
         """Kind of a node."""
@@ -143,10 +147,12 @@ class Flow:
 
 
 def with_fields(node: nir.NIRNode, **changes: Any) -> nir.NIRNode:
-    """A node of the same kind with some fields changed."""
+    """A node of the same kind with some fields changed; of its metadata `written_out` stays."""
     own = {f.name: getattr(node, f.name) for f in fields(node) if f.init and f.name != "metadata"}
     own = {name: value for name, value in own.items() if name not in ("input_type", "output_type")}
-    return type(node)(**{**own, **changes})
+    kept = type(node)(**{**own, **changes})
+    kept.metadata.update(written_out_of(node))
+    return kept
 
 
 def _spread(node: nir.NIRNode, shape: Shape | None) -> nir.NIRNode:

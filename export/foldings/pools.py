@@ -12,6 +12,8 @@ from typing import Any
 import nir
 import numpy as np
 
+from mpo_snn.graph.connections import written_out
+
 from .flow import Flow
 
 
@@ -52,6 +54,7 @@ def write_padded_pools_as_convolutions(flow: Flow) -> Flow:
             dilation=(1, 1),
             groups=1,
             bias=np.zeros(channels),
+            metadata=written_out(channels, kernel),
         )
         flow = flow.with_node(name, layer).noting(f"padded pool '{name}' into a convolution")
     return flow

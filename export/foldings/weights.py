@@ -14,6 +14,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
+from mpo_snn.graph.connections import written_out, written_out_of
 from mpo_snn.graph.kinds import kind_of
 
 from .flow import Flow, Shape, with_fields
@@ -57,14 +58,14 @@ def with_bias(node: nir.NIRNode, bias: Array, shape: Shape) -> nir.NIRNode | Non
     if values is None:
         return None
     if kind_of(node) == "Linear":
-        return nir.Affine(weight=node.weight, bias=values)
+        return nir.Affine(weight=node.weight, bias=values, metadata=written_out_of(node))
     return with_fields(node, bias=node.bias + values)
 
 
 def without_bias(node: nir.NIRNode) -> nir.NIRNode:
     """The layer without its bias."""
     if kind_of(node) == "Affine":
-        return nir.Linear(weight=node.weight)
+        return nir.Linear(weight=node.weight, metadata=written_out_of(node))
     return with_fields(node, bias=np.zeros_like(node.bias)) if hasattr(node, "bias") else node
 
 
@@ -75,8 +76,10 @@ def diagonal(shape: Shape, factors: Any = 1.0, bias: Any = None) -> nir.NIRNode 
     if values is None or (bias is not None and added is None) or len(shape) not in (1, 3):
         return None
     if len(shape) == 1:
-        weight = np.diag(values)
-        return nir.Linear(weight) if added is None else nir.Affine(weight, added)
+        weight, told = np.diag(values), written_out(values.size, ())
+        if added is None:
+            return nir.Linear(weight, metadata=told)
+        return nir.Affine(weight, added, metadata=told)
     return nir.Conv2d(
         input_shape=shape[1:],
         weight=np.diag(values)[:, :, None, None],
@@ -85,6 +88,7 @@ def diagonal(shape: Shape, factors: Any = 1.0, bias: Any = None) -> nir.NIRNode 
         dilation=(1, 1),
         groups=1,
         bias=np.zeros(shape[0]) if added is None else added,
+        metadata=written_out(shape[0], (1, 1)),
     )
 
 

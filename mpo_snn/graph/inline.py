@@ -8,6 +8,7 @@ import nir
 
 from mpo_snn.errors import GraphError
 
+from .connections import nodes_told
 from .kinds import kind_of
 
 
@@ -35,7 +36,8 @@ def inline(graph: nir.NIRGraph) -> FlatGraph:
     An edge into a subgraph becomes one edge to each node that its Input feeds, an edge out of it
     one from each node that feeds its Output; the Input and Output of the subgraph vanish. The
     order of the edges that leave a node is kept, with what replaces an edge in its place. The
-    nodes are shared with the argument, which stays as it is.
+    nodes are shared with the argument, which stays as it is, but for those of which it says
+    something (`connections.nodes_told`).
 
     Raises:
         GraphError: if a subgraph has not exactly one Input and one Output, an edge names no node,
@@ -89,7 +91,7 @@ def _unpack(
 ) -> None:
     entries: dict[str, str] = {}
     exits: dict[str, str] = {}
-    for name, node in graph.nodes.items():
+    for name, node in nodes_told(graph).items():
         full = prefix + name
         if kind_of(node) == "NIRGraph":
             entries[name] = f"{full}.{border(node, 'Input', full)}"

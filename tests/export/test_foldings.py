@@ -30,8 +30,10 @@ from mpo_snn.export.foldings import (
     resting,
     scales,
     subtraction,
+    weights,
 )
 from mpo_snn.export.foldings.flow import Flow
+from mpo_snn.graph.connections import count_connections
 from mpo_snn.graph.simulate import Simulator
 from tests.export.flows import assert_same_spikes, random_flow
 from tests.export.networks import Dense, settled
@@ -105,6 +107,30 @@ def test_a_flatten_goes_where_a_square_kernel_can_hold_the_image(shape) -> None:
     folded = dense_as_convolution.write_dense_as_convolution(flow)
     assert bool(folded.named("Flatten")) == (shape == (2, 4, 3))
     assert_same_spikes(flow, folded)
+    assert count_connections(folded.nodes["fc"]) == 4 * size
+
+
+@pytest.mark.parametrize("bias", (None, 0.25))
+def test_a_diagonal_layer_has_as_many_connections_as_channels(bias) -> None:
+    added = None if bias is None else np.full((3, 2, 2), bias)
+    assert count_connections(weights.diagonal((3, 2, 2), 0.5, added)) == 3
+    dense = weights.diagonal((5,), 0.5, None if bias is None else np.full(5, bias))
+    assert count_connections(dense) == 5
+    bare = weights.without_bias(dense)
+    assert bare is not None and count_connections(bare) == 5
+    assert count_connections(weights.with_bias(bare, np.ones(5), (5,))) == 5
+    flow = Flow.of(graph({**ports((5,), (5,)), "d": bare}, [("input", "d"), ("d", "output")]), DT)
+    assert count_connections(affine.write_linear_as_affine(flow).nodes["d"]) == 5
+    column = dense_as_convolution._convolution(bare, (5, 1, 1))
+    assert column.weight.shape == (5, 5, 1, 1) and count_connections(column) == 5
+
+
+def test_a_pool_as_convolution_connects_each_channel_with_itself() -> None:
+    pool = nir.AvgPool2d(*(np.array(pair) for pair in ((3, 2), (2, 2), (1, 1))))
+    nodes = {**ports((4, 6, 6), (4, 3, 4)), "pool": pool}
+    flow = Flow.of(graph(nodes, [("input", "pool"), ("pool", "output")]), DT)
+    layer = pools.write_padded_pools_as_convolutions(flow).nodes["pool"]
+    assert layer.weight.shape == (4, 4, 3, 2) and count_connections(layer) == 4 * 3 * 2
 
 
 @pytest.mark.parametrize("timing", ("next", "step"))
