@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mpo_snn.errors import RecipeError
 from mpo_snn.evaluation.evaluate import evaluate_graph
-from mpo_snn.evaluation.faults import FaultyWires, faulty_graph, flip_bits
+from mpo_snn.evaluation.faults import NEVER, FaultyWires, faulty_graph, flip_bits
 from mpo_snn.evaluation.robustness import LEVELS, measure_robustness, report_robustness, runs_of
 from mpo_snn.evaluation.setting import Setting
 from mpo_snn.graph import Simulator
@@ -124,6 +124,25 @@ def test_dead_neurons_and_jittered_thresholds(small):
     again = faulty_graph(small.graph, "threshold_jitter", 0.2, 0).nodes["lif1"].v_threshold
     other = faulty_graph(small.graph, "threshold_jitter", 0.2, 1).nodes["lif1"].v_threshold
     assert np.array_equal(moved, again) and not np.array_equal(moved, other)
+
+
+def test_one_threshold_for_a_layer_is_one_for_each_of_its_neurons():
+    """A file may state a value once; nodes that are one object in Python are two in a file."""
+    one = nir.LIF(*(np.array([value]) for value in (2 * DT, 1.0, 0.0, 0.3)))
+    names = ("input", "lif1", "fc", "lif2", "output")
+    nodes = (nir.Input(np.array([500])), one, nir.Linear(np.eye(500)), one)
+    nodes += (nir.Output(np.array([500])),)
+    graph = nir.NIRGraph(
+        dict(zip(names, nodes, strict=True)), list(pairwise(names)), type_check=False
+    )
+    Simulator(graph, DT)
+    for name in ("lif1", "lif2"):
+        dead = faulty_graph(graph, "dead_neurons", 0.2, 0).nodes[name].v_threshold
+        assert np.mean(dead == NEVER) == pytest.approx(0.2, abs=0.05)
+        moved = faulty_graph(graph, "threshold_jitter", 0.2, 0).nodes[name].v_threshold
+        assert moved.shape == (500,) and moved.std() == pytest.approx(0.2 * 0.3, rel=0.15)
+        Simulator(faulty_graph(graph, "threshold_jitter", 0.2, 0), DT)
+    assert one.v_threshold == [0.3]
 
 
 def evaluate(graph, small):

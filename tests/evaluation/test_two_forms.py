@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import nir
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from mpo_snn import MPOLeaky, MPOSynaptic
-from mpo_snn.evaluation.faults import FaultyWires
+from mpo_snn.evaluation.faults import FaultyWires, faulty_graph
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.graph import Simulator
 from mpo_snn.graph.metadata import GraphMetadata, write_metadata
@@ -80,6 +81,30 @@ def test_faults_of_wires_leave_the_reset_alone(model, kind, chunk):
     assert same(found, expected) and not same(found, clean)
     assert torch.equal(found.spikes["1"], clean.spikes["1"])
     torch.testing.assert_close(found.output, expected.output, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"), [("threshold_jitter", 0.4), ("dead_neurons", 0.2), ("weight_bits", 0.01)]
+)
+@pytest.mark.parametrize("model", MODELS)
+def test_faults_burnt_into_a_chip_are_the_same_in_both_forms(model, kind, level):
+    plain, chip = two_forms(model)
+    found = run(faulty_graph(plain, kind, level, 1))
+    assert same(found, run(faulty_graph(chip, kind, level, 1))) and not same(found, run(plain))
+
+
+@pytest.mark.parametrize("timing", ["step", "next"])
+def test_what_a_reset_takes_off_moves_with_its_threshold(timing):
+    """Where the spike comes, and where the membrane is read out: v - threshold s."""
+    network = adapted(MembraneNetwork(reset_mechanism="subtract", reset_delay=timing == "next"))
+    graph = export_nir(network, INPUTS, DT).graph
+    moved = faulty_graph(graph, "threshold_jitter", 0.4, 1).nodes
+    factor = moved["lif2"].threshold / graph.nodes["lif2"].threshold
+    assert np.ptp(factor) > 0.1
+    resets = [name for name, node in moved.items() if isinstance(node, nir.Scale)]
+    assert resets == (["lif2.reset", "lif2.after"] if timing == "step" else ["lif2.reset"])
+    for name in resets:
+        np.testing.assert_allclose(moved[name].scale, factor * graph.nodes[name].scale)
 
 
 @pytest.mark.parametrize("late", [True, False])
