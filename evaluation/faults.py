@@ -16,7 +16,7 @@ Weights are held as two's complement, :math:`w = q \cdot \max|W| / 127` with one
 A threshold is one of each neuron, also where the file states one for all. What a reset by
 subtraction takes off is multiplied as its threshold is, in the one node of a chip and in NIR's
 several (`mpo_snn.graph.resets`). Faults are drawn once a seed for weights, thresholds and neurons,
-as they are burnt into a chip, and anew for every spike.
+as they are burnt into a chip, and anew for every spike of every sample, several in a step included.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from mpo_snn.graph.kinds import is_spiking
 from mpo_snn.graph.ops import per_element
 from mpo_snn.graph.resets import own_resets
 from mpo_snn.graph.shapes import infer_shapes
-from mpo_snn.training.randomness import derived_seed
+from mpo_snn.training.randomness import derived_seed, draws_by_sample
 
 GraphFault = Literal["weight_bits", "threshold_jitter", "dead_neurons"]
 SpikeFault = Literal["dropped_spikes", "clock_jitter"]
@@ -118,29 +118,32 @@ class FaultyWires:
         kind: which fault.
         level: share of the spikes it befalls.
         seed: of the fault.
-        index: of the batch within the data set.
+        first: index of the batch's first sample within the data set; any batch gives a sample the
+            same fault.
     """
 
     kind: SpikeFault
     level: float
     seed: int
-    index: int = 0
-    _generators: dict[str, torch.Generator] = field(default_factory=dict)
+    first: int = 0
     _late: dict[str, Tensor] = field(default_factory=dict)
 
     def __call__(self, name: str, spikes: Tensor, start: int) -> Tensor:
         """Spikes as they arrive, of the shape of `spikes`, [T, B, *features]."""
-        return torch.stack([self._step(name, step) for step in spikes])
+        return torch.stack(
+            [self._step(name, step, start + after) for after, step in enumerate(spikes)]
+        )
 
-    def _step(self, name: str, spikes: Tensor) -> Tensor:
-        if name not in self._generators:
-            place = f"{self.kind}/{self.level:g}/{name}"
-            seed = derived_seed(self.seed, place, self.index)
-            self._generators[name] = torch.Generator().manual_seed(seed)
-        draw = torch.rand(spikes.shape, generator=self._generators[name], dtype=torch.float64)
-        on_time = spikes * (draw >= self.level).to(spikes)
+    def _step(self, name: str, spikes: Tensor, timestep: int) -> Tensor:
+        hit = torch.zeros_like(spikes)
+        for nth in range(int(spikes.max())):  # of those that a neuron fires in the step
+            place = f"{self.kind}/{self.level:g}/{name}/{nth}"
+            seed = derived_seed(self.seed, place, timestep)
+            draw = draws_by_sample(seed, self.first, spikes.shape)
+            hit += (draw < self.level).to(spikes) * (spikes > nth)
+        on_time = spikes - hit
         if self.kind == "dropped_spikes":
             return on_time
         late = self._late.get(name, torch.zeros_like(spikes))
-        self._late[name] = spikes - on_time
+        self._late[name] = hit
         return on_time + late

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
+from math import comb
+from types import SimpleNamespace
 
 import nir
 import numpy as np
@@ -12,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpo_snn.errors import RecipeError
+from mpo_snn.evaluation import study_measure
 from mpo_snn.evaluation.evaluate import evaluate_graph
 from mpo_snn.evaluation.faults import NEVER, FaultyWires, faulty_graph, flip_bits
 from mpo_snn.evaluation.robustness import LEVELS, measure_robustness, report_robustness, runs_of
@@ -112,6 +116,48 @@ def test_wires_lose_the_share_that_was_asked_for_at_any_chunk(kind):
     again = [parts("lif", fired[a : a + 8], a) for a in range(0, 40, 8)]
     assert torch.equal(torch.cat(again), arrived)
     assert not torch.equal(FaultyWires(kind, 0.25, 4, 7)("lif", fired, 0), arrived)
+
+
+@pytest.mark.parametrize("kind", ("dropped_spikes", "clock_jitter"))
+@pytest.mark.parametrize("size", (1, 3))
+def test_a_sample_loses_the_same_spikes_in_any_batch(kind, size):
+    fired = torch.randint(4, (12, 7, 5, 3), generator=torch.Generator().manual_seed(0)).double()
+    fired[:, 3] = fired[:, 3].clamp(max=1.0)  # a batch in which nothing fires several times
+    whole = FaultyWires(kind, 0.25, 3)("lif", fired, 0)
+    parts = [
+        FaultyWires(kind, 0.25, 3, size * place)("lif", part, 0)
+        for place, part in enumerate(fired.split(size, dim=1))
+    ]
+    assert torch.equal(torch.cat(parts, dim=1), whole)
+
+
+def test_several_spikes_of_a_step_are_lost_one_by_one():
+    arrived = FaultyWires("dropped_spikes", 0.25, 3)("lif", torch.full((20, 2, 500), 3.0), 0)
+    for left in range(4):
+        share = comb(3, left) * 0.75**left * 0.25 ** (3 - left)
+        assert float((arrived == left).double().mean()) == pytest.approx(share, abs=0.01)
+
+
+def test_results_do_not_depend_on_the_size_of_a_batch(small):
+    found = [
+        measure_robustness(small.graph, small.dataset, replace(SETTING, batch_size=size))
+        for size in (1, 4, 11)
+    ]
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("size", (1, 4, 10))
+def test_a_study_tells_its_noise_which_samples_a_batch_has(monkeypatch, size):
+    monkeypatch.setattr(study_measure, "BATCH_SIZE", size)
+    recipe = SimpleNamespace(timesteps=2, encoding="direct", readout="mean")
+    x, y, seen = torch.eye(10), torch.arange(10), []
+
+    def look(x, first):
+        seen.append((first, len(x)))
+        return x
+
+    assert study_measure.accuracy_of(lambda x: x, recipe, x, y, "cpu", look) == 1.0
+    assert seen == [(first, min(size, 10 - first)) for first in range(0, 10, size)]
 
 
 def test_dead_neurons_and_jittered_thresholds(small):
