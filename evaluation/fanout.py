@@ -29,10 +29,11 @@ from torch.nn import functional
 
 from mpo_snn.errors import GraphError
 from mpo_snn.graph.connections import connections
+from mpo_snn.graph.edges import predecessors
 from mpo_snn.graph.geometry import Window, convolution_window, pooling_window
 from mpo_snn.graph.kinds import is_spiking, kind_of
 
-from .roles import POOLING, predecessors, signal_edges
+from .roles import POOLING, signal_edges
 
 if TYPE_CHECKING:
     from mpo_snn.graph.inline import FlatGraph

@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mpo_snn.graph.edges import successors
 from mpo_snn.graph.kinds import NEURON_ARRAYS, is_spiking, kind_of
 
-from .roles import SYNAPTIC, successors
+from .roles import SYNAPTIC
 
 if TYPE_CHECKING:
     from mpo_snn.graph.inline import FlatGraph

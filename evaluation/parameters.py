@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpo_snn.graph.connections import count_connections
+from mpo_snn.graph.edges import predecessors, successors
 from mpo_snn.graph.kinds import ELEMENTWISE_ARRAYS, kind_of
+from mpo_snn.graph.resets import reset_feedback
 
-from .roles import SYNAPTIC, predecessors, reset_feedback, successors
+from .roles import SYNAPTIC
 
 if TYPE_CHECKING:
     from mpo_snn.graph.inline import FlatGraph
@@ -66,7 +68,7 @@ class Parameters:
 
 def count_parameters(flat: FlatGraph) -> dict[str, Parameters]:
     """What each node of a graph stores (the rule at the top)."""
-    repeated = reset_feedback(flat) | _read_outs(flat)
+    repeated = reset_feedback(flat).keys() | _read_outs(flat)
     return {
         name: Parameters() if name in repeated else _stored(node)
         for name, node in flat.nodes.items()

@@ -3,7 +3,8 @@ r"""Robustness of a graph: accuracy under noise and under the faults of hardware
 .. math:: \text{RR} = \text{accuracy with the fault} / \text{accuracy without}
 
 Every level is run with several seeds of the fault; what is in no seed, the data and the graph, is
-the same in all.
+the same in all. Noise and spikes that go astray are drawn for each sample by itself, whatever the
+batch.
 """
 
 from __future__ import annotations
@@ -157,17 +158,18 @@ class _Bench:
             faulty = faulty_graph(self._graph, cast("Any", kind), level, seed)
             simulator = self._simulator(faulty)
         correct = 0
-        parts = batches(dataset.test_x, dataset.test_y, setting.batch_size)
-        for index, (x, y) in enumerate(parts):
+        first = 0
+        for x, y in batches(dataset.test_x, dataset.test_y, setting.batch_size):
             if kind in INPUT_FAULTS:
-                x = corrupt(x, kind, level, self._within, seed, index)
+                x = corrupt(x, kind, level, self._within, seed, first)
             wires: Transmit | None = None
             if kind in SPIKE_FAULTS:
-                wires = FaultyWires(kind, level, seed, index)
+                wires = FaultyWires(kind, level, seed, first)
             encoded = encode(x.to(setting.device), setting.timesteps, setting.encoding)
             output = simulator.run(encoded, transmit=wires).output.flatten(2)
             answers = read_out(output, setting.readout).argmax(1).cpu()
             correct += int((answers == y.cpu()).sum())
+            first += len(y)
             if self._progress is not None:
                 self._progress(len(y))
         return correct

@@ -11,17 +11,19 @@ A layer that happens to see only zeros and ones is still analog if its input is,
 spike train is graded even where every pool holds at most one spike.
 
 Subtractive reset is written in NIR as a loop, membrane (LI or I) -> Threshold -> Scale -> membrane.
-That Scale carries the reset and no signal: `signal_edges` leaves it out.
+That Scale carries the reset and no signal (`mpo_snn.graph.resets`): `signal_edges` leaves it out.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from mpo_snn.graph.edges import predecessors
 from mpo_snn.graph.kinds import SPIKING, STATEFUL, kind_of
+from mpo_snn.graph.resets import MEMBRANE, reset_feedback
 
 if TYPE_CHECKING:
     from mpo_snn.graph.inline import FlatGraph
@@ -30,9 +32,6 @@ Role = Literal["analog", "spikes", "graded"]
 
 SYNAPTIC: Final = frozenset({"Affine", "Linear", "Conv1d", "Conv2d"})
 """The kinds whose weights are synapses."""
-
-MEMBRANE: Final = frozenset({"I", "LI", "CubaLI"})
-"""The kinds that put out a membrane potential."""
 
 POOLING: Final = frozenset({"AvgPool2d", "SumPool2d"})
 """The kinds that add up windows of their input."""
@@ -60,7 +59,7 @@ class Roles:
 
 def assign_roles(flat: FlatGraph) -> Roles:
     """Roles of all nodes, as the least fixed point over spikes < graded < analog."""
-    feedback = reset_feedback(flat)
+    feedback = frozenset(reset_feedback(flat))
     sources = predecessors(signal_edges(flat, feedback))
     output: dict[str, Role] = {}
     changed = True
@@ -80,39 +79,9 @@ def assign_roles(flat: FlatGraph) -> Roles:
     )
 
 
-def reset_feedback(flat: FlatGraph) -> frozenset[str]:
-    """Scale nodes that do nothing but lead from a Threshold back to the membrane before it."""
-    sources, targets = predecessors(flat.edges), successors(flat.edges)
-    found = set()
-    for name, node in flat.nodes.items():
-        if kind_of(node) != "Scale" or not len(sources[name]) == len(targets[name]) == 1:
-            continue
-        (threshold,), (membrane,) = sources[name], targets[name]
-        if (
-            kind_of(flat.nodes[threshold]) == "Threshold"
-            and kind_of(flat.nodes[membrane]) in MEMBRANE
-            and membrane in sources[threshold]
-        ):
-            found.add(name)
-    return frozenset(found)
-
-
 def signal_edges(flat: FlatGraph, feedback: frozenset[str]) -> list[tuple[str, str]]:
     """The edges without those into and out of `feedback`."""
     return [edge for edge in flat.edges if feedback.isdisjoint(edge)]
-
-
-def predecessors(edges: Iterable[tuple[str, str]]) -> defaultdict[str, list[str]]:
-    """Sources of each node, in the order of the edges."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for source, target in edges:
-        found[target].append(source)
-    return found
-
-
-def successors(edges: Iterable[tuple[str, str]]) -> defaultdict[str, list[str]]:
-    """Targets of each node, in the order of the edges."""
-    return predecessors((target, source) for source, target in edges)
 
 
 def _entering(sources: list[str], output: Mapping[str, Role]) -> Role | None:

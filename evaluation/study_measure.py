@@ -43,15 +43,18 @@ def accuracy_of(
         x: samples, (N, *features).
         y: labels, (N,).
         device: where the network is.
-        corrupt: what becomes of each batch before it is encoded, from the batch and its index.
+        corrupt: what becomes of each batch before it is encoded, from the batch and the
+            index of its first sample.
     """
     correct = 0
-    for index, (samples, labels) in enumerate(batches(x, y, BATCH_SIZE)):
-        seen = samples if corrupt is None else corrupt(samples, index)
+    done = 0
+    for samples, labels in batches(x, y, BATCH_SIZE):
+        seen = samples if corrupt is None else corrupt(samples, done)
         scores = read_out(
             network(encode(seen.to(device), recipe.timesteps, recipe.encoding)), recipe.readout
         )
         correct += int((scores.argmax(1).cpu() == labels).sum())
+        done += len(labels)
     return correct / len(y)
 
 

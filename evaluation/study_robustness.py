@@ -35,6 +35,9 @@ KINDS: dict[Corruption, tuple[str, str]] = {
 }
 """Title and axis of each kind of noise."""
 
+DRAWS = "by sample"
+"""How noise is drawn; what was measured with other draws is measured anew, or seeds would mix."""
+
 
 def run_robustness(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) -> Results:
     """Train all configurations with all seeds, and test them under every noise."""
@@ -44,7 +47,7 @@ def run_robustness(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) 
     levels: dict[str, list[float]] = {
         kind: sorted(set(getattr(plan.options, kind))) for kind in KINDS
     }
-    measure = Measure("robustness", levels, _measure)
+    measure = Measure("robustness", {**levels, "draws": DRAWS}, _measure)
     outcomes = run_trials(trials, plan.output, engine, measure, tell)
     by_name = grouped(outcomes)
     return Results(
@@ -71,8 +74,8 @@ def _measure(run: Run, settings: Mapping[str, Any], device: str) -> dict[str, An
     within = range_over(x for x, _ in batches(data.test_x, data.test_y, BATCH_SIZE))
 
     def accuracy(kind: Corruption, level: float) -> float:
-        def noisy(x: Tensor, index: int) -> Tensor:
-            return corrupt(x, kind, level, within, run.recipe.seed, index)
+        def noisy(x: Tensor, first: int) -> Tensor:
+            return corrupt(x, kind, level, within, run.recipe.seed, first)
 
         return accuracy_of(network, run.recipe, data.test_x, data.test_y, device, noisy)
 

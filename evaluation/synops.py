@@ -31,10 +31,11 @@ import torch
 from torch import Tensor
 
 from mpo_snn.graph.connections import count_connections
+from mpo_snn.graph.edges import predecessors
 from mpo_snn.graph.kinds import NEURON_ARRAYS, kind_of
 
 from .fanout import Shape, fan_out_of_sources, synaptic_fan_out, window_fan_out
-from .roles import POOLING, SYNAPTIC, predecessors, signal_edges
+from .roles import POOLING, SYNAPTIC, signal_edges
 
 if TYPE_CHECKING:
     from mpo_snn.graph.inline import FlatGraph

@@ -1,4 +1,4 @@
-r"""Noise on images: Gaussian, and salt and pepper; a function of (seed, level, place) alone.
+r"""Noise on images, Gaussian or salt and pepper; a function of (seed, level, sample, place) alone.
 
 With lo and hi the smallest and largest value of each channel over the data set (0 and 1 for plain
 images, something else for normalised ones),
@@ -23,9 +23,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mpo_snn.training.randomness import derived_seed
+from mpo_snn.training.randomness import derived_seed, draws_by_sample
 
 Corruption = Literal["gaussian", "salt_and_pepper"]
+SMALLEST = 2.0**-54
+"""In place of a draw of 0, whose normal deviate would be infinite; others are at least 2^-53."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def _joint(a: DataRange, b: DataRange) -> DataRange:
 
 
 def corrupt(
-    x: Tensor, kind: Corruption, level: float, within: DataRange, seed: int, index: int = 0
+    x: Tensor, kind: Corruption, level: float, within: DataRange, seed: int, first: int = 0
 ) -> Tensor:
     """Samples with noise, of the shape of x; x is not changed.
 
@@ -72,14 +74,15 @@ def corrupt(
         level: sigma as a share of the range, >= 0, or the share p of pixels, in [0, 1].
         within: range of the data, which the noise does not leave.
         seed: of the noise.
-        index: of this batch within the data set.
+        first: index of the first of these samples within the data set; any batch gives a sample
+            the same noise.
     """
-    generator = torch.Generator().manual_seed(derived_seed(seed, f"{kind}/{level:g}", index))
+    place = derived_seed(seed, f"{kind}/{level:g}")
     if kind == "gaussian":
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        draw = draws_by_sample(place, first, x.shape).clamp_(min=SMALLEST)
+        noise = torch.special.ndtri(draw, out=draw).to(x.dtype)
         noisy = x + level * (within.high - within.low) * noise
         return torch.maximum(torch.minimum(noisy, within.high), within.low)
-    pixels = (*x.shape[:-3], 1, *x.shape[-2:])
-    draw = torch.rand(pixels, generator=generator, dtype=torch.float64)
+    draw = draws_by_sample(place, first, (*x.shape[:-3], 1, *x.shape[-2:]))
     pepper, salt = draw < level / 2, (draw >= level / 2) & (draw < level)
     return torch.where(pepper, within.low, torch.where(salt, within.high, x))

@@ -15,7 +15,8 @@ from .record import Recorder
 
 Transmit = Callable[[str, Tensor, int], Tensor]
 """What becomes of spikes on their way to others: takes the name of the node that fired, its spikes
-[T, B, *features] and the timestep of the first of them; called in the order of time."""
+[T, B, *features] and the timestep of the first of them; called in the order of time. A neuron's own
+reset (`mpo_snn.graph.resets`) is no such way."""
 Watch = Callable[[str, Tensor, int], None]
 """Is shown what enters each node but the Input: takes the node's name, the values
 [T, B, *features], and how many timesteps each of these stands for; called in the order of time."""
@@ -56,6 +57,8 @@ class Execution:
             name: layer.start(batch) for name, layer in program.layers.items()
         }
         self.previous = before_first_step(program, batch)
+        self.previous_fired = self.previous if transmit is None else dict(self.previous)
+        """The delayed values as resets see them, before anything became of spikes on their way."""
         self.timeless = program.timeless(forced) if is_constant else frozenset()
         self.kept: Values = {}
         """The values of timeless steps that others read, from the first chunk on."""
@@ -63,19 +66,23 @@ class Execution:
     def advance(self, x: Tensor, start: int, stop: int) -> Tensor:
         """Run the steps `start` to `stop` on their input and return the value of the Output."""
         values = dict(self.kept)
+        fired = values if self.transmit is None else {}
         for group, expiring in zip(
             self.program.schedule.groups, self.program.expiring, strict=True
         ):
             if group.is_loop:
-                self._run_loop(group, values, start, stop)
+                self._run_loop(group, values, fired, start, stop)
             elif start == 0 or group.steps[0].name not in self.timeless:
-                self._run_single(group.steps[0], x, values, start, stop)
+                self._run_single(group.steps[0], x, values, fired, start, stop)
             for name in expiring:
                 values.pop(name, None)
         return values[self.program.output]
 
-    def _run_single(self, step: Step, x: Tensor, values: Values, start: int, stop: int) -> None:
-        total = x if step.name == self.program.input else add_up(step.sources, values)
+    def _run_single(
+        self, step: Step, x: Tensor, values: Values, fired: Values, start: int, stop: int
+    ) -> None:
+        seen = fired if step.node in self.program.resets else values
+        total = x if step.name == self.program.input else add_up(step.sources, seen)
         assert total is not None, f"{step.name!r} has no input"
         if step.name != self.program.input:
             is_timeless = step.name in self.timeless
@@ -94,13 +101,15 @@ class Execution:
         forced = self._forced(step.name, start, stop)
         if forced is not None:
             value = forced
-        elif self.transmit is not None and step.node in self.program.spiking:
+        if step.name in self.program.reset_by:
+            fired[step.name] = value
+        if forced is None and self.transmit is not None and step.node in self.program.spiking:
             value = self.transmit(step.name, value.expand(stop - start, *value.shape[1:]), start)
         values[step.name] = value
         if step.name in self.timeless and self._is_read_in_time(step.name):
             self.kept[step.name] = value
 
-    def _run_loop(self, group: Group, values: Values, start: int, stop: int) -> None:
+    def _run_loop(self, group: Group, values: Values, fired: Values, start: int, stop: int) -> None:
         """Do all steps of a loop for one timestep after the other."""
         own = {step.name for step in group.steps}
         inner = {
@@ -114,8 +123,12 @@ class Execution:
         tapes = {step.name: self._tape(step, start, stop) for step in group.steps}
         for t in range(stop - start):
             now: Values = {}
+            now_fired = now if self.transmit is None else {}
             for step in group.steps:
-                total = add_up(inner[step.name], now, self.previous)
+                if step.node in self.program.resets:
+                    total = add_up(inner[step.name], now_fired, self.previous_fired)
+                else:
+                    total = add_up(inner[step.name], now, self.previous)
                 if step.name in outer:
                     total = outer[step.name][t] if total is None else total + outer[step.name][t]
                 assert total is not None, f"{step.name!r} has no input"
@@ -124,14 +137,19 @@ class Execution:
                 value = self._evaluate(step, total, tape, t)
                 if tape.forced is not None:
                     value = tape.forced[t]
-                elif self.transmit is not None and tape.arrives is not None:
+                now_fired[step.name] = value
+                if tape.arrives is not None and self.transmit is not None:
                     value = self.transmit(step.name, value[None], start + t)[0]
                     tape.arrives[t] = value
                 now[step.name] = value
-            self.previous.update((name, now[name]) for name in own & self.previous.keys())
+            delayed = own & self.previous.keys()
+            self.previous.update((name, now[name]) for name in delayed)
+            self.previous_fired.update((name, now_fired[name]) for name in delayed)
         for name, tape in tapes.items():
             if tape.value is not None:
                 self.recorder.add(name, tape.value, tape.v, start, stop)
+            if name in self.program.reset_by and tape.fired is not None:
+                fired[name] = tape.fired
             if name in self.program.exported and tape.seen is not None:
                 values[name] = tape.seen
 
@@ -148,7 +166,7 @@ class Execution:
             tape.value = torch.empty(shape, dtype=self.program.dtype, device=self.program.device)
         if recorded and self.recorder.keeps_v:
             tape.v = torch.empty(shape, dtype=self.program.dtype, device=self.program.device)
-        if recorded and self.transmit is not None:
+        if recorded and forced is None and self.transmit is not None:
             tape.arrives = torch.empty(shape, dtype=self.program.dtype, device=self.program.device)
         return tape
 
@@ -198,6 +216,11 @@ class _Tape:
     v: Tensor | None = None
 
     @property
+    def fired(self) -> Tensor | None:
+        """What its own reset sees."""
+        return self.value if self.forced is None else self.forced
+
+    @property
     def seen(self) -> Tensor | None:
         """What the others see."""
-        return next((x for x in (self.forced, self.arrives) if x is not None), self.value)
+        return self.fired if self.arrives is None else self.arrives

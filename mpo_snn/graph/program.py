@@ -30,6 +30,7 @@ class Program:
         layers: the nodes with state.
         shapes: the output shape of each node.
         spiking: the nodes that can be recorded.
+        resets: the nodes that see spikes as they were fired (`mpo_snn.graph.resets`).
         input: the name of the Input.
         output: the name of the Output.
         dtype: the precision of all values.
@@ -41,15 +42,17 @@ class Program:
     layers: Mapping[str, Layer]
     shapes: Mapping[str, tuple[int, ...]]
     spiking: Collection[str]
+    resets: Collection[str]
     input: str
     output: str
     dtype: torch.dtype
     device: torch.device
     exported: frozenset[str] = field(init=False)
     expiring: tuple[tuple[str, ...], ...] = field(init=False)
+    reset_by: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Find which values leave their group, and after which group each is not needed."""
+        """Find which values leave their group, when each was read last, and what resets read."""
         exported = {self.output}
         last: dict[str, int] = {}
         for index, group in enumerate(self.schedule.groups):
@@ -58,6 +61,13 @@ class Program:
             exported |= read - own
             last.update(dict.fromkeys(own | read, index))
         last.pop(self.output)
+        reset_by = (
+            source.name
+            for step in self.schedule.steps
+            if step.node in self.resets
+            for source in step.sources
+        )
+        object.__setattr__(self, "reset_by", frozenset(reset_by))
         object.__setattr__(self, "exported", frozenset(exported))
         object.__setattr__(
             self,

@@ -31,6 +31,7 @@ from .order import schedule
 from .precision import check_range, every_digit
 from .program import Program
 from .record import Record, Recorder
+from .resets import own_resets
 from .shapes import infer_shapes
 
 CHUNK_BYTES = 256 * 2**20
@@ -136,6 +137,7 @@ class Simulator:
             layers,
             self.node_shapes,
             self.spiking,
+            own_resets(self.flat).keys(),
             self._input,
             self._output,
             dtype,
@@ -182,7 +184,8 @@ class Simulator:
                 downstream sees, loops included, in place of the node's own. The node itself goes on
                 from its own spikes, and these are what is recorded.
             transmit: what becomes of spikes on their way from any spiking node to others, loops
-                included; what is recorded is what was fired.
+                included; what is recorded, and what a reset by subtraction sees
+                (`mpo_snn.graph.resets`), is what was fired.
             watch: is shown what enters each node, once where a loop evaluates it twice.
             fan_out: for some spiking nodes, how much a spike of each neuron counts for in K sums
                 (`Simulation.driven`).

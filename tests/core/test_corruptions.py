@@ -45,9 +45,26 @@ def test_noise_is_a_function_of_seed_level_and_place(kind: Corruption) -> None:
     assert bool((X == 0.5).all())
     for other in (
         corrupt(X, kind, 0.2, UNIT, seed=2),
-        corrupt(X, kind, 0.2, UNIT, seed=1, index=1),
+        corrupt(X, kind, 0.2, UNIT, seed=1, first=1),
     ):
         assert not torch.equal(other, first)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "salt_and_pepper"])
+@pytest.mark.parametrize("features", [(3, 5, 5), (2, 3, 5, 5)], ids=["images", "frames"])
+@pytest.mark.parametrize("size", [1, 3, 10])
+def test_a_sample_has_the_same_noise_in_any_batch(
+    kind: Corruption, features: tuple[int, ...], size: int
+) -> None:
+    x = torch.rand(10, *features, generator=torch.Generator().manual_seed(0))
+    whole = corrupt(x, kind, 0.2, UNIT, seed=1)
+    parts = [
+        corrupt(part, kind, 0.2, UNIT, seed=1, first=size * place)
+        for place, part in enumerate(x.split(size))
+    ]
+    assert torch.equal(torch.cat(parts), whole)
+    noise = whole - x
+    assert len(torch.unique(noise.flatten(1), dim=0)) == 10
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "salt_and_pepper"])

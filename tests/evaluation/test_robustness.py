@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
+from math import comb
+from types import SimpleNamespace
 
 import nir
 import numpy as np
@@ -12,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpo_snn.errors import RecipeError
+from mpo_snn.evaluation import study_measure
 from mpo_snn.evaluation.evaluate import evaluate_graph
-from mpo_snn.evaluation.faults import FaultyWires, faulty_graph, flip_bits
+from mpo_snn.evaluation.faults import NEVER, FaultyWires, faulty_graph, flip_bits
 from mpo_snn.evaluation.robustness import LEVELS, measure_robustness, report_robustness, runs_of
 from mpo_snn.evaluation.setting import Setting
 from mpo_snn.graph import Simulator
@@ -87,9 +91,9 @@ def test_spikes_that_are_all_dropped_leave_the_rest_alone(small):
     x = small.dataset.test_x.expand(TIMESTEPS, *small.dataset.test_x.shape)
     found = spikes_of(small.graph, x, FaultyWires("dropped_spikes", 1.0, 0))
     nodes = dict(small.graph.nodes)
-    cut = {("lif1", "pool"), ("lif2", "flatten"), ("lif2", "lif2.reset")}
+    cut = {("lif1", "pool"), ("lif2", "flatten")}
     cut |= {("lif3", "loop"), ("lif3", "readout")}
-    shapes = {"pool": (2, 6, 6), "flatten": (2, 3, 3), "lif2.reset": (2, 3, 3)}
+    shapes = {"pool": (2, 6, 6), "flatten": (2, 3, 3)}
     shapes |= {"loop": (4,), "readout": (4,)}
     edges = [edge for edge in small.graph.edges if edge not in cut]
     for source, target in cut:  # silence: what was fired, times 0
@@ -114,6 +118,48 @@ def test_wires_lose_the_share_that_was_asked_for_at_any_chunk(kind):
     assert not torch.equal(FaultyWires(kind, 0.25, 4, 7)("lif", fired, 0), arrived)
 
 
+@pytest.mark.parametrize("kind", ("dropped_spikes", "clock_jitter"))
+@pytest.mark.parametrize("size", (1, 3))
+def test_a_sample_loses_the_same_spikes_in_any_batch(kind, size):
+    fired = torch.randint(4, (12, 7, 5, 3), generator=torch.Generator().manual_seed(0)).double()
+    fired[:, 3] = fired[:, 3].clamp(max=1.0)  # a batch in which nothing fires several times
+    whole = FaultyWires(kind, 0.25, 3)("lif", fired, 0)
+    parts = [
+        FaultyWires(kind, 0.25, 3, size * place)("lif", part, 0)
+        for place, part in enumerate(fired.split(size, dim=1))
+    ]
+    assert torch.equal(torch.cat(parts, dim=1), whole)
+
+
+def test_several_spikes_of_a_step_are_lost_one_by_one():
+    arrived = FaultyWires("dropped_spikes", 0.25, 3)("lif", torch.full((20, 2, 500), 3.0), 0)
+    for left in range(4):
+        share = comb(3, left) * 0.75**left * 0.25 ** (3 - left)
+        assert float((arrived == left).double().mean()) == pytest.approx(share, abs=0.01)
+
+
+def test_results_do_not_depend_on_the_size_of_a_batch(small):
+    found = [
+        measure_robustness(small.graph, small.dataset, replace(SETTING, batch_size=size))
+        for size in (1, 4, 11)
+    ]
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("size", (1, 4, 10))
+def test_a_study_tells_its_noise_which_samples_a_batch_has(monkeypatch, size):
+    monkeypatch.setattr(study_measure, "BATCH_SIZE", size)
+    recipe = SimpleNamespace(timesteps=2, encoding="direct", readout="mean")
+    x, y, seen = torch.eye(10), torch.arange(10), []
+
+    def look(x, first):
+        seen.append((first, len(x)))
+        return x
+
+    assert study_measure.accuracy_of(lambda x: x, recipe, x, y, "cpu", look) == 1.0
+    assert seen == [(first, min(size, 10 - first)) for first in range(0, 10, size)]
+
+
 def test_dead_neurons_and_jittered_thresholds(small):
     dead = faulty_graph(small.graph, "dead_neurons", 1.0, 0)
     assert all(not counts.any() for counts in evaluate(dead, small).spike_counts.values())
@@ -124,6 +170,25 @@ def test_dead_neurons_and_jittered_thresholds(small):
     again = faulty_graph(small.graph, "threshold_jitter", 0.2, 0).nodes["lif1"].v_threshold
     other = faulty_graph(small.graph, "threshold_jitter", 0.2, 1).nodes["lif1"].v_threshold
     assert np.array_equal(moved, again) and not np.array_equal(moved, other)
+
+
+def test_one_threshold_for_a_layer_is_one_for_each_of_its_neurons():
+    """A file may state a value once; nodes that are one object in Python are two in a file."""
+    one = nir.LIF(*(np.array([value]) for value in (2 * DT, 1.0, 0.0, 0.3)))
+    names = ("input", "lif1", "fc", "lif2", "output")
+    nodes = (nir.Input(np.array([500])), one, nir.Linear(np.eye(500)), one)
+    nodes += (nir.Output(np.array([500])),)
+    graph = nir.NIRGraph(
+        dict(zip(names, nodes, strict=True)), list(pairwise(names)), type_check=False
+    )
+    Simulator(graph, DT)
+    for name in ("lif1", "lif2"):
+        dead = faulty_graph(graph, "dead_neurons", 0.2, 0).nodes[name].v_threshold
+        assert np.mean(dead == NEVER) == pytest.approx(0.2, abs=0.05)
+        moved = faulty_graph(graph, "threshold_jitter", 0.2, 0).nodes[name].v_threshold
+        assert moved.shape == (500,) and moved.std() == pytest.approx(0.2 * 0.3, rel=0.15)
+        Simulator(faulty_graph(graph, "threshold_jitter", 0.2, 0), DT)
+    assert one.v_threshold == [0.3]
 
 
 def evaluate(graph, small):

@@ -86,9 +86,9 @@ def test_noise_stays_within_the_range_of_the_whole_split():
 
 def right_answers(dataset, level, seed, within):
     simulator, right = Simulator(small_graph(), DT), 0
-    for index, start in enumerate(range(0, SAMPLES, BATCH)):
+    for start in range(0, SAMPLES, BATCH):
         x, y = (all_of[start : start + BATCH] for all_of in (dataset.test_x, dataset.test_y))
-        noisy = corrupt(x, "gaussian", level, within, seed, index)
+        noisy = corrupt(x, "gaussian", level, within, seed, start)
         output = simulator.run(noisy.expand(TIMESTEPS, *noisy.shape)).output
         right += int((output.mean(0).argmax(1) == y).sum())
     return right
