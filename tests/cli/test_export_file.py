@@ -11,6 +11,8 @@ import pytest
 
 from mpo_snn.cli.export import main as export
 from mpo_snn.cli.verify import main as verify
+from mpo_snn.export.foldings.flow import Flow
+from mpo_snn.export.foldings.input_name import name_input
 from mpo_snn.export.foldings.timestep import with_timestep
 from mpo_snn.graph.metadata import read_metadata
 from mpo_snn.graph.read import read_graph
@@ -75,6 +77,35 @@ def test_all_readers_in_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert export([str(source), "--reader", "all", *INPUT]) == 0
     told = capsys.readouterr().out
     assert (tmp_path / "a.nirtorch.nir").is_file() and "what stands in the way" in told
+
+
+def renamed(path: Path, **names: str) -> Path:
+    """The same graph in a file beside it, some nodes under other names."""
+    graph = nir.read(path)
+    nodes = {names.get(name, name): node for name, node in graph.nodes.items()}
+    edges = [(names.get(a, a), names.get(b, b)) for a, b in graph.edges]
+    output = path.with_name("renamed.nir")
+    nir.write(output, nir.NIRGraph(nodes, edges))
+    return output
+
+
+def test_ports_of_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SpikingJelly calls its Input `input_1`; spyx finds none but `input`."""
+    source = renamed(foreign(tmp_path / "a.nir"), input="input_1", output="spikes")
+    assert export([str(source), "--reader", "spikingjelly", *INPUT]) == 0
+    told = capsys.readouterr().out
+    assert "(6, 2, 64)" in told and "(6, 2, 10)" in told
+    assert export([str(source), "--reader", "all", *INPUT]) == 0
+    assert "is not found" not in capsys.readouterr().out
+
+
+def test_spyx_gets_the_name_that_it_looks_for(tmp_path: Path) -> None:
+    source = foreign(tmp_path / "a.nir")
+    flow = Flow.of(read_graph(renamed(source, input="first", first="input")), 1e-3)
+    assert name_input(flow) is flow
+    flow = Flow.of(read_graph(renamed(source, input="input_1")), 1e-3)
+    assert name_input(flow).flat.inputs == ["input"]
+    assert_same_spikes(flow, name_input(flow))
 
 
 def test_what_a_file_cannot_be_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
