@@ -11,7 +11,7 @@ import pytest
 
 from mpo_snn.cli.export import main as export
 from mpo_snn.cli.verify import main as verify
-from mpo_snn.export.foldings.flow import Flow
+from mpo_snn.export.foldings.flow import Flow, with_fields
 from mpo_snn.export.foldings.input_name import name_input
 from mpo_snn.export.foldings.timestep import with_timestep
 from mpo_snn.graph.metadata import read_metadata
@@ -106,6 +106,57 @@ def test_spyx_gets_the_name_that_it_looks_for(tmp_path: Path) -> None:
     flow = Flow.of(read_graph(renamed(source, input="input_1")), 1e-3)
     assert name_input(flow).flat.inputs == ["input"]
     assert_same_spikes(flow, name_input(flow))
+
+
+def grouped(path: Path, kernel: tuple[int, int] = (3, 3), groups: int = 2) -> Path:
+    """A convolution that nir's own type check refuses, on 8x8 images."""
+    rng, (tall, wide) = np.random.default_rng(0), kernel
+    flow = Flow.of(read_graph(foreign(path)), 1e-3)
+    shape = (4, 11 - tall, 11 - wide)
+    nodes = {
+        "input": nir.Input({"input": np.array([1, 8, 8])}),
+        "wide": nir.Conv2d((8, 8), rng.normal(0, 1, (4, 1, 1, 1)), 1, 0, 1, 1, np.zeros(4)),
+        "groups": nir.Conv2d(
+            (8, 8), rng.normal(0, 0.5, (4, 4 // groups, *kernel)), 1, 1, 1, groups, np.zeros(4)
+        ),
+        "fire": with_fields(
+            flow.nodes["cells"],
+            **{
+                name: np.full(shape, value)
+                for name, value in (
+                    ("tau", 5e-3),
+                    ("r", 5.0),
+                    ("v_leak", 0.0),
+                    ("v_threshold", 1.0),
+                    ("v_reset", 0.0),
+                )
+            },
+        ),
+        "flat": nir.Flatten({"input": np.array(shape)}, 0, -1),
+        "last": nir.Linear(rng.normal(0, 0.5, (10, int(np.prod(shape))))),
+        "output": nir.Output({"output": np.array([10])}),
+    }
+    nir.write(path, nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    return path
+
+
+@pytest.mark.parametrize(("kernel", "groups"), [((3, 3), 2), ((3, 3), 4), ((3, 1), 1)])
+def test_convolutions_become_plain(
+    kernel: tuple[int, int], groups: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = grouped(tmp_path / "a.nir", kernel, groups)
+    assert export([str(source), "--reader", "nir", *INPUT]) == 0
+    assert "equal" in capsys.readouterr().out
+    written = nir.read(tmp_path / "a.nir.nir").nodes["groups"]
+    assert written.weight.shape == (4, 4, 3, 3) and int(np.prod(written.groups)) == 1
+
+
+def test_a_kernel_without_a_middle_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = grouped(tmp_path / "a.nir", (3, 2))
+    assert export([str(source), "--reader", "nir", *INPUT]) == 2
+    assert "make both sides odd or both even" in capsys.readouterr().err
 
 
 def test_what_a_file_cannot_be_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
