@@ -210,3 +210,18 @@ def test_files_of_float32_are_held_to_what_that_explains(
     nir.write(tmp_path / "b.nir", graph)
     assert verify([str(one), str(tmp_path / "b.nir"), *INPUT]) == 0
     assert "are numbers of float32" in " ".join(capsys.readouterr().out.split())
+
+
+def test_explain_on_either_side_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = str(foreign(tmp_path / "a.nir"))
+    told = []
+    for words in (["--explain", source], [source, "--explain"]):
+        assert export([*words, "--dt", "1e-3"]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+    assert "are keys of a recipe" in told[0] and "--reader all tries each" in told[0]
+    for words in (["--explain"], [str(tmp_path), "--explain"], [source, "--explain", source]):
+        assert export(words) == 2
+        assert "mpo-export --explain FILE" in capsys.readouterr().err
