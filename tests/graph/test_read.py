@@ -129,6 +129,12 @@ def test_not_hdf5(content: bytes, tmp_path: Path) -> None:
     assert "it is not an HDF5 file" in message(tmp_path / "a.nir")
 
 
+def test_onnx_is_told_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"\x08\x08" * 100)
+    text = message(tmp_path / "a.onnx")
+    assert "it is an ONNX model" in text and "mpo-verify" in text and ".nir" in text
+
+
 def test_batch_axes_in_front_are_named(tmp_path: Path) -> None:
     batched = {"input": {**INPUT, "shape": [1, 2]}, "output": {**OUTPUT, "shape": [1, 1, 2]}}
     text = message(write_file(tmp_path / "a.nir", batched))
