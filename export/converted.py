@@ -17,6 +17,7 @@ from mpo_snn.graph.shapes import input_shape
 from .file_metadata import Told, file_metadata
 from .float32_files import allowed
 from .foldings.flow import Flow
+from .foldings.plain_convolution import write_plain_convolutions
 from .foldings.timestep import with_timestep
 from .for_reader import ReaderExport, export_for_reader, meaning_of, reader_named
 from .graph_proof import (
@@ -76,6 +77,7 @@ def convert_graph(
     inference, dataset = load_input(metadata, given, dt, input_shape(graph), title)
     source = graph_source(graph, inference.dt, title)
     flow = with_timestep(Flow.of(meaning_of(graph), inference.dt), reader.dt or inference.dt)
+    flow = write_plain_convolutions(flow)
     plain = Export(graph=flow.graph(), spiking=dict(source.spiking), folds=flow.folds, notes=())
     export = export_for_reader(plain, reader, flow.dt)
     told = Told(

@@ -12,11 +12,13 @@ import nir
 
 from mpo_snn.errors import ExportError, GraphError
 from mpo_snn.graph.check import check_timestep
+from mpo_snn.graph.geometry import convolution_window
 from mpo_snn.graph.kinds import kind_of
 from mpo_snn.graph.metadata import known_timestep, read_metadata, refuse_beyond_nir
 from mpo_snn.graph.read import read_graph
 
 from .foldings.flow import Flow
+from .foldings.plain_convolution import CONVOLUTIONS, write_plain_convolutions
 from .for_reader import read_back, stated
 from .nir_export import DEFAULT_DT
 from .readers import READERS, Reader
@@ -131,7 +133,7 @@ def _explained(
 def _own_file(reader: Reader, meant: Flow) -> Exact | None:
     """Verdict on the file for this reader that the exporter makes of what the file means."""
     try:
-        folded = reader.fold(meant)
+        folded = reader.fold(write_plain_convolutions(meant))
     except ExportError:
         return None
     if _fault_of_nir(folded):
@@ -148,7 +150,7 @@ def _file_faults(path: str | Path, graph: nir.NIRGraph) -> dict[str, list[Findin
         )
     fault = _fault_of_nir(graph)
     if fault:
-        faults["all"].append(Finding("", f"nir refuses to read it: {fault}", "fails"))
+        faults["all"].append(Finding("", f"nir refuses to read it: {fault}", "fails", _help(graph)))
     with h5py.File(path) as file:
         if _stores_v_reset(file["node"]):
             faults["1.0.4"].append(
@@ -169,6 +171,13 @@ def _fault_of_nir(graph: nir.NIRGraph | Flow) -> str:
     except Exception as error:  # whatever nir's own check raises stops every reader
         return " ".join(str(error).split()) or type(error).__name__
     return ""
+
+
+def _help(graph: nir.NIRGraph) -> str:
+    """What helps where nir refuses a graph: plain convolutions, if it has none but others."""
+    windows = [convolution_window(n) for n in graph.nodes.values() if kind_of(n) in CONVOLUTIONS]
+    plain = all(one.groups == 1 and len(set(one.kernel)) == 1 for one in windows)
+    return "" if plain else "dense and square convolutions, as mpo-export --reader nir writes them"
 
 
 def _stores_v_reset(group: h5py.Group) -> bool:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from .foldings.flow import Flow
+from .foldings.flow import Flow, Shape
 from .for_reader import ReaderExport
 from .readers import Reader
 
@@ -29,16 +26,16 @@ def loading_code(export: ReaderExport, path: Path, timesteps: int) -> dict[str, 
 
 
 def _block(reader: Reader, export: ReaderExport, path: Path, timesteps: int) -> str:
-    nodes = export.graph.nodes
-    shape = _axes(timesteps, nodes["input"].input_type["input"])
-    outputs = _axes(timesteps, nodes["output"].output_type["output"])
+    flow = Flow.of(export.graph, export.dt)
+    (first,), (last,) = flow.flat.inputs, flow.flat.outputs
+    shape, outputs = _axes(timesteps, flow.shapes[first]), _axes(timesteps, flow.shapes[last])
     made = "torch.rand({})" if "import torch\n" in reader.load else "np.float32(np.random.rand({}))"
     values = {
         "path": _quoted(path),
         "folder": _quoted(path.parent),
         "dt": export.dt,
         "samples": SAMPLES,
-        "late": reader.late(Flow.of(export.graph, export.dt)),
+        "late": reader.late(flow),
     }
     parts = (
         reader.load.format(**values),
@@ -53,5 +50,5 @@ def _quoted(path: Path) -> str:
     return json.dumps(str(path), ensure_ascii=False)
 
 
-def _axes(timesteps: int, features: Any) -> str:
-    return ", ".join(str(int(n)) for n in (timesteps, SAMPLES, *np.ravel(features)))
+def _axes(timesteps: int, features: Shape) -> str:
+    return ", ".join(str(n) for n in (timesteps, SAMPLES, *features))

@@ -13,9 +13,35 @@ from dataclasses import replace
 import numpy as np
 
 from mpo_snn.errors import ExportError
-from mpo_snn.graph.plain_kernel import ungrouped
+from mpo_snn.graph.plain_kernel import Array, ungrouped
 
 from .draft import Convolution, Draft
+
+ODD_AND_EVEN = (
+    "NIR 1.0.8 takes square kernels, and this one cannot be centred in a square; make both sides"
+    " odd or both even."
+)
+
+
+def centred(
+    weight: Array, padding: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[Array, tuple[int, ...]] | None:
+    """A kernel in the middle of a square of zeros, and its padding; None if it has no middle.
+
+    Args:
+        weight: (out, in, *kernel); given back as it is where the kernel is square.
+        padding: zeros on either side of each axis.
+        dilation: distance between two elements, on each axis.
+    """
+    kernel = weight.shape[2:]
+    side = max(kernel)
+    if any((side - k) % 2 for k in kernel):
+        return None
+    if all(k == side for k in kernel):
+        return weight, padding
+    margins = [(side - k) // 2 for k in kernel]
+    grown = tuple(p + m * dil for p, m, dil in zip(padding, margins, dilation, strict=True))
+    return np.pad(weight, [(0, 0), (0, 0), *((m, m) for m in margins)]), grown
 
 
 def square_convolutions(draft: Draft) -> Draft:
@@ -33,20 +59,12 @@ def square_convolutions(draft: Draft) -> Draft:
             node = replace(node, weight=ungrouped(node.weight, node.groups), groups=1)
             folds.append(f"groups of '{name}' into zero blocks")
         kernel = node.weight.shape[2:]
-        side = max(kernel)
-        if any((side - k) % 2 for k in kernel):
-            findings.append(
-                f"layer '{name}' has kernel {kernel}: NIR 1.0.8 takes square kernels, and this one"
-                " cannot be centred in a square; make both sides odd or both even."
-            )
-        elif any(k != side for k in kernel):
-            margins = [(side - k) // 2 for k in kernel]
-            weight = np.pad(node.weight, [(0, 0), (0, 0), *((m, m) for m in margins)])
-            padding = tuple(
-                p + m * dil for p, m, dil in zip(node.padding, margins, node.dilation, strict=True)
-            )
-            node = replace(node, weight=weight, padding=padding)
-            folds.append(f"kernel {kernel} of '{name}' into {side}x{side}")
+        found = centred(node.weight, node.padding, node.dilation)
+        if found is None:
+            findings.append(f"layer '{name}' has kernel {kernel}: {ODD_AND_EVEN}")
+        elif found[0] is not node.weight:
+            node = replace(node, weight=found[0], padding=found[1])
+            folds.append(f"kernel {kernel} of '{name}' into {max(kernel)}x{max(kernel)}")
         is_larger = node.weight.shape[2:] != layer[1:] or layer[0] != node.groups
         nodes[name] = replace(node, layer=layer) if is_larger else node
     if findings:

@@ -25,7 +25,7 @@ from .weights import DENSE, Array
 def write_dense_as_convolution(flow: Flow) -> Flow:
     """The flow without Flatten; the same flow if one of them cannot go."""
     flattens = flow.named("Flatten")
-    if not flattens or not all(_can_go(flow, name) for name in flattens):
+    if not flattens or any(obstacle(flow, name) for name in flattens):
         return flow
     flat = {name for name, shape in flow.shapes.items() if len(shape) == 1} - set(flattens)
     if any(flow.kind(name) not in (*DENSE, *ELEMENTWISE_ARRAYS, "Output") for name in flat):
@@ -48,18 +48,26 @@ def write_dense_as_convolution(flow: Flow) -> Flow:
     return changed.noting("dense layers behind a Flatten into convolutions")
 
 
-def _can_go(flow: Flow, name: str) -> bool:
-    """Whether dense layers alone read the Flatten, and it flattens (C, H, W)."""
+def obstacle(flow: Flow, name: str) -> str:
+    """What must be otherwise for a Flatten to go, "" if it can.
+
+    Dense layers alone read it, and it flattens (C, H, W) that fits the middle of a square kernel.
+    """
     shape = flow.input_shape(name)
-    return (
-        len(shape) == 3
-        and len(flow.shapes[name]) == 1
-        and (shape[1] - shape[2]) % 2 == 0
-        and all(
-            flow.kind(target) in DENSE and flow.sources(target) == [name]
-            for target in flow.targets(name)
+    if len(shape) != 3 or len(flow.shapes[name]) != 1:
+        return "it must flatten all of (channels, height, width) to one axis"
+    if not all(
+        flow.kind(target) in DENSE and flow.sources(target) == [name]
+        for target in flow.targets(name)
+    ):
+        return "dense layers must follow it directly, so that they can be written as convolutions"
+    if (shape[1] - shape[2]) % 2:
+        return (
+            f"its map is {shape[1]}x{shape[2]}, which fits the middle of no square kernel: with"
+            " both sides odd or both even, by another pool, stride or padding in front, the dense"
+            " layers behind become convolutions"
         )
-    )
+    return ""
 
 
 def _convolution(node: Any, shape: Shape) -> nir.NIRNode:

@@ -18,6 +18,7 @@ import numpy as np
 from mpo_snn.export.foldings.channels_last import read_channels_last, write_channels_last
 from mpo_snn.export.foldings.flow import Flow, with_fields
 from mpo_snn.export.foldings.gain import read_if_as_adding, set_gain
+from mpo_snn.export.foldings.input_name import NAME, name_input
 from mpo_snn.export.foldings.pools import (
     write_average_as_sum,
     write_padded_pools_as_convolutions,
@@ -46,9 +47,9 @@ outputs = np.moveaxis(np.asarray(outputs), -1, 2)[late:]"""
 
 
 def _structure(flow: Flow) -> list[Finding]:
-    if "input" not in flow.flat.inputs:
-        what = "an Input of another name than 'input' is not found, and nothing is run"
-        return [Finding(flow.flat.inputs[0], what, "different", "call it 'input'")]
+    if NAME not in flow.flat.inputs:
+        what = f"an Input of another name than '{NAME}' is not found, and nothing is run"
+        return [Finding(flow.flat.inputs[0], what, "different", f"call it '{NAME}'")]
     rewritten = _rewritten(flow)
     chain, ends = _chain(flow)
     if not ends:
@@ -104,7 +105,7 @@ def _structure(flow: Flow) -> list[Finding]:
 
 def _chain(flow: Flow) -> tuple[list[str], bool]:
     """Names that it follows from the input, and whether it comes to an end."""
-    chain, name = [], "input"
+    chain, name = [], NAME
     rewritten = _rewritten(flow)
     while name in flow.nodes and name not in chain:
         chain.append(name)
@@ -165,6 +166,7 @@ SPYX = Reader(
     nir_version="1.0.8",
     dt=None,
     folds=(
+        name_input,
         lambda flow: write_subtraction_as_lif(flow, "next"),
         write_padded_pools_as_convolutions,
         write_average_as_sum,

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
+from mpo_snn.export.foldings.dense_as_convolution import obstacle
 from mpo_snn.export.foldings.edge_order import run_order
 from mpo_snn.export.foldings.flow import Flow
 from mpo_snn.export.foldings.loops import fed_back, loop_tail
@@ -18,6 +19,10 @@ from .finding import Finding, Severity
 RESET_HELP = "train with neuron.reset zero"
 _MEMBRANES = ("LI", "I", "CubaLI")
 _DENSE = "dense layers alone (network.name mlp)"
+_PLAIN_BEHIND = (
+    "dense layers as convolutions, which a file for this reader has where only dense layers and"
+    " neurons come behind"
+)
 _READ_OUT = "read the layer in front of it"
 _WAYS_OUT = {
     "LI": _READ_OUT,
@@ -88,7 +93,7 @@ def flattened_batches(flow: Flow) -> list[Finding]:
             name,
             "Flatten flattens the batch axis too, an error in batches of more than one",
             "fails",
-            "dense layers must follow it directly, so that they can be written as convolutions",
+            obstacle(flow, name) or _PLAIN_BEHIND,
         )
         for name in flow.named("Flatten")
     ]

@@ -9,6 +9,15 @@ from rich.table import Table
 from mpo_snn.export.explain import Explained, Explanation, explain_file
 
 _WIDTH = 110
+_KEYS = ("neuron.", "network.")
+_OF_RECIPES = (
+    "\nneuron.* and network.* are keys of a recipe: they help a network that mpo-train trains; in"
+    " another\nprogram, set what they stand for."
+)
+_NEXT = (
+    "\nFor the readers that can run the network at all, a file of its own is exact:\n"
+    "mpo-export RUN|FILE --reader NAME; --reader all tries each and tells what stands in the way."
+)
 _COLOURS = {"exact": "green", "exact after a step": "green", "different": "yellow"}
 
 
@@ -33,7 +42,10 @@ def print_explanation(path: str, dt: float | None) -> None:
         if reader.after:
             print(f"\nafter loading in {reader.reader.title}:")
             print("\n".join(f"    {line}" for line in reader.after.splitlines()))
-    print("\nA run or any NIR file becomes one that is exact: mpo-export RUN|FILE --reader NAME")
+    helps = [finding.help for reader in explained.readers for finding in reader.findings]
+    if any(key in text for text in helps for key in _KEYS):
+        print(_OF_RECIPES)
+    print(_NEXT)
 
 
 def _add_rows(table: Table, explanation: Explanation) -> None:

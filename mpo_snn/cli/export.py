@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FORMATS = ("nir", "onnx")
 MOST_UNROLLED = 1000
 """Timesteps of an unrolled model; its nodes are there once for each."""
+_IN_FRONT = "-"
+"""What --explain is where the file stands in front of it."""
 _ONNX_ONLY = {"unrolled": None, "precision": "float32"}
 _NIR_ONLY = {"nir_version": None, "plain_reset": False, "reader": None}
 """Options of one format alone, with their defaults."""
@@ -88,9 +90,13 @@ def _body(argv: list[str] | None) -> int:
 def _explain(args: Any) -> int:
     from mpo_snn.cli.explain import print_explanation
 
-    if args.run is not None:
+    in_front = args.explain == _IN_FRONT
+    if args.run is not None and (not in_front or Path(args.run).is_dir()):
         raise UsageError("--explain reads a NIR file and no run: mpo-export --explain FILE.")
-    print_explanation(args.explain, args.dt)
+    file = args.run if in_front else args.explain
+    if file is None:
+        raise UsageError("--explain which file? mpo-export --explain FILE.")
+    print_explanation(file, args.dt)
     return OK
 
 
@@ -224,8 +230,11 @@ def _parser() -> CommandParser:
     )
     parser.add_argument(
         "--explain",
+        nargs="?",
+        const=_IN_FRONT,
         metavar="FILE",
-        help="tell what each reader would do with this NIR file, whoever wrote it, and stop",
+        help="tell what each reader would do with this NIR file, whoever wrote it, and stop;"
+        " the file may stand in front too",
     )
     parser.add_argument("--output", help="file to write; default RUN/model.nir, RUN/model.onnx")
     parser.add_argument(

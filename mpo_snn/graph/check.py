@@ -18,7 +18,7 @@ from .kinds import SUPPORTED, TIME_CONSTANTS, kind_of
 from .loops import describe_cycle, stateless_cycles
 from .neurons import delay_steps
 from .parameters import declaration_faults, node_faults
-from .shapes import infer_shapes
+from .shapes import infer_shapes, leading_ones
 
 TAU_TOLERANCE = 1e-6
 """How far below dt a time constant may lie, relative to dt: one stored in float32 may."""
@@ -72,7 +72,7 @@ def find_faults(graph: nir.NIRGraph, dt: float | None = None) -> list[str]:
     except GraphError as error:
         return [*findings, str(error)]
     findings += _connection_faults(flat)
-    findings += infer_shapes(flat).findings
+    findings += leading_ones(flat) or infer_shapes(flat).findings
     if not unknown:
         findings += [describe_cycle(cycle) for cycle in stateless_cycles(flat)]
     return findings

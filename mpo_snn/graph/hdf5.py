@@ -21,6 +21,10 @@ _DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError, MemoryError)
 MAX_DEPTH = 200
 """How deep groups may be nested; a subgraph takes two levels."""
 
+_ONNX = (
+    "it is an ONNX model, and a NIR file is expected: give the .nir or the run that it was made"
+    " from; mpo-verify A B compares ONNX models too"
+)
 _HEAP = b"GCOL\x01\0\0\0"
 
 
@@ -46,7 +50,8 @@ def read_group(path: str | Path, name: str) -> Tree:
     except OSError as error:
         raise GraphError(f"{attempt}: {_reason(error)}") from error
     if not h5py.is_hdf5(path):
-        raise GraphError(f"{attempt}: it is not an HDF5 file")
+        told = _ONNX if path.suffix == ".onnx" else "it is not an HDF5 file"
+        raise GraphError(f"{attempt}: {told}")
     if not _has_sound_heaps(path):
         raise GraphError(f"{attempt}: the file is truncated or damaged (its texts are)")
     try:

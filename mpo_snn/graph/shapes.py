@@ -7,7 +7,7 @@ kernel for square. Shapes are those of one sample, without batch and time.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import nir
@@ -21,6 +21,8 @@ from .kinds import ELEMENTWISE_ARRAYS, kind_of
 from .loops import walk
 
 Shape = tuple[int, ...]
+_AXES = ("a batch axis", "batch and time axes")
+"""What axes of length 1 in front are: one, several."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,37 @@ def infer_shapes(flat: FlatGraph) -> Shapes:
                 f"and {outputs[source]} from {_label(flat, source)}"
             )
     return Shapes(outputs, findings)
+
+
+def leading_ones(flat: FlatGraph) -> list[str]:
+    """Tell of axes of length 1 in front of Input and Output, where nothing fits but without them.
+
+    Such an axis is the batch or the time, which shapes in NIR do not have; rockpool writes them.
+    """
+    if not infer_shapes(flat).findings:
+        return []
+    ends = {name: declared_shape(flat.nodes[name]) for name in (*flat.inputs, *flat.outputs)}
+    rests = {name: _without_leading_ones(shape) for name, shape in ends.items() if shape}
+    bare = {name: _port(flat.nodes[name], rest) for name, rest in rests.items()}
+    if infer_shapes(replace(flat, nodes={**flat.nodes, **bare})).findings:
+        return []
+    return [
+        f"{_label(flat, name)} is {ends[name]}, with {_AXES[more > 1]} of length 1 in front;"
+        f" shapes in NIR have neither batch nor time, so write {rest}: docs/foreign.md, Files of"
+        " rockpool, has the lines"
+        for name, rest in rests.items()
+        if (more := len(ends[name] or ()) - len(rest))
+    ]
+
+
+def _without_leading_ones(shape: Shape) -> Shape:
+    first = next((i for i, size in enumerate(shape) if size != 1), len(shape) - 1)
+    return shape[first:]
+
+
+def _port(node: Any, shape: Shape) -> nir.NIRNode:
+    kind = nir.Input if kind_of(node) == "Input" else nir.Output
+    return kind(np.array(shape))
 
 
 def input_shape(graph: nir.NIRGraph) -> Shape:

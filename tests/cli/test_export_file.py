@@ -11,6 +11,8 @@ import pytest
 
 from mpo_snn.cli.export import main as export
 from mpo_snn.cli.verify import main as verify
+from mpo_snn.export.foldings.flow import Flow, with_fields
+from mpo_snn.export.foldings.input_name import name_input
 from mpo_snn.export.foldings.timestep import with_timestep
 from mpo_snn.graph.metadata import read_metadata
 from mpo_snn.graph.read import read_graph
@@ -77,6 +79,86 @@ def test_all_readers_in_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (tmp_path / "a.nirtorch.nir").is_file() and "what stands in the way" in told
 
 
+def renamed(path: Path, **names: str) -> Path:
+    """The same graph in a file beside it, some nodes under other names."""
+    graph = nir.read(path)
+    nodes = {names.get(name, name): node for name, node in graph.nodes.items()}
+    edges = [(names.get(a, a), names.get(b, b)) for a, b in graph.edges]
+    output = path.with_name("renamed.nir")
+    nir.write(output, nir.NIRGraph(nodes, edges))
+    return output
+
+
+def test_ports_of_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SpikingJelly calls its Input `input_1`; spyx finds none but `input`."""
+    source = renamed(foreign(tmp_path / "a.nir"), input="input_1", output="spikes")
+    assert export([str(source), "--reader", "spikingjelly", *INPUT]) == 0
+    told = capsys.readouterr().out
+    assert "(6, 2, 64)" in told and "(6, 2, 10)" in told
+    assert export([str(source), "--reader", "all", *INPUT]) == 0
+    assert "is not found" not in capsys.readouterr().out
+
+
+def test_spyx_gets_the_name_that_it_looks_for(tmp_path: Path) -> None:
+    source = foreign(tmp_path / "a.nir")
+    flow = Flow.of(read_graph(renamed(source, input="first", first="input")), 1e-3)
+    assert name_input(flow) is flow
+    flow = Flow.of(read_graph(renamed(source, input="input_1")), 1e-3)
+    assert name_input(flow).flat.inputs == ["input"]
+    assert_same_spikes(flow, name_input(flow))
+
+
+def grouped(path: Path, kernel: tuple[int, int] = (3, 3), groups: int = 2) -> Path:
+    """A convolution that nir's own type check refuses, on 8x8 images."""
+    rng, (tall, wide) = np.random.default_rng(0), kernel
+    flow = Flow.of(read_graph(foreign(path)), 1e-3)
+    shape = (4, 11 - tall, 11 - wide)
+    nodes = {
+        "input": nir.Input({"input": np.array([1, 8, 8])}),
+        "wide": nir.Conv2d((8, 8), rng.normal(0, 1, (4, 1, 1, 1)), 1, 0, 1, 1, np.zeros(4)),
+        "groups": nir.Conv2d(
+            (8, 8), rng.normal(0, 0.5, (4, 4 // groups, *kernel)), 1, 1, 1, groups, np.zeros(4)
+        ),
+        "fire": with_fields(
+            flow.nodes["cells"],
+            **{
+                name: np.full(shape, value)
+                for name, value in (
+                    ("tau", 5e-3),
+                    ("r", 5.0),
+                    ("v_leak", 0.0),
+                    ("v_threshold", 1.0),
+                    ("v_reset", 0.0),
+                )
+            },
+        ),
+        "flat": nir.Flatten({"input": np.array(shape)}, 0, -1),
+        "last": nir.Linear(rng.normal(0, 0.5, (10, int(np.prod(shape))))),
+        "output": nir.Output({"output": np.array([10])}),
+    }
+    nir.write(path, nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    return path
+
+
+@pytest.mark.parametrize(("kernel", "groups"), [((3, 3), 2), ((3, 3), 4), ((3, 1), 1)])
+def test_convolutions_become_plain(
+    kernel: tuple[int, int], groups: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = grouped(tmp_path / "a.nir", kernel, groups)
+    assert export([str(source), "--reader", "nir", *INPUT]) == 0
+    assert "equal" in capsys.readouterr().out
+    written = nir.read(tmp_path / "a.nir.nir").nodes["groups"]
+    assert written.weight.shape == (4, 4, 3, 3) and int(np.prod(written.groups)) == 1
+
+
+def test_a_kernel_without_a_middle_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = grouped(tmp_path / "a.nir", (3, 2))
+    assert export([str(source), "--reader", "nir", *INPUT]) == 2
+    assert "make both sides odd or both even" in capsys.readouterr().err
+
+
 def test_what_a_file_cannot_be_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = str(foreign(tmp_path / "a.nir"))
     for options, message in (
@@ -128,3 +210,18 @@ def test_files_of_float32_are_held_to_what_that_explains(
     nir.write(tmp_path / "b.nir", graph)
     assert verify([str(one), str(tmp_path / "b.nir"), *INPUT]) == 0
     assert "are numbers of float32" in " ".join(capsys.readouterr().out.split())
+
+
+def test_explain_on_either_side_of_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = str(foreign(tmp_path / "a.nir"))
+    told = []
+    for words in (["--explain", source], [source, "--explain"]):
+        assert export([*words, "--dt", "1e-3"]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+    assert "are keys of a recipe" in told[0] and "--reader all tries each" in told[0]
+    for words in (["--explain"], [str(tmp_path), "--explain"], [source, "--explain", source]):
+        assert export(words) == 2
+        assert "mpo-export --explain FILE" in capsys.readouterr().err

@@ -126,3 +126,4 @@ def test_what_nir_itself_refuses(tmp_path) -> None:
     for name in ("grouped", "oblong"):
         explained = explain_file(tmp_path / f"{name}.nir")
         assert {e.verdict for e in explained.readers} == {"not at all"}, name
+        assert all("--reader" in e.findings[0].help for e in explained.readers), name

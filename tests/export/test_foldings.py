@@ -33,6 +33,7 @@ from mpo_snn.export.foldings import (
     weights,
 )
 from mpo_snn.export.foldings.flow import Flow
+from mpo_snn.export.readers.wiring import flattened_batches
 from mpo_snn.graph.connections import count_connections
 from mpo_snn.graph.simulate import Simulator
 from tests.export.flows import assert_same_spikes, random_flow
@@ -106,6 +107,8 @@ def test_a_flatten_goes_where_a_square_kernel_can_hold_the_image(shape) -> None:
     flow = Flow.of(graph(nodes, list(pairwise(chain))), DT)
     folded = dense_as_convolution.write_dense_as_convolution(flow)
     assert bool(folded.named("Flatten")) == (shape == (2, 4, 3))
+    told = [f.help for f in flattened_batches(folded)]
+    assert [t.split(",")[0] for t in told] == ["its map is 4x3"] * len(told)
     assert_same_spikes(flow, folded)
     assert count_connections(folded.nodes["fc"]) == 4 * size
 
@@ -131,6 +134,17 @@ def test_a_pool_as_convolution_connects_each_channel_with_itself() -> None:
     flow = Flow.of(graph(nodes, [("input", "pool"), ("pool", "output")]), DT)
     layer = pools.write_padded_pools_as_convolutions(flow).nodes["pool"]
     assert layer.weight.shape == (4, 4, 3, 2) and count_connections(layer) == 4 * 3 * 2
+
+
+def test_a_flatten_that_no_dense_layer_follows_says_so() -> None:
+    nodes = {
+        **ports((2, 3, 3), (18,)),
+        "flat": nir.Flatten({"input": np.array((2, 3, 3))}, 0, -1),
+        "lif": lif((18,)),
+    }
+    flow = Flow.of(graph(nodes, list(pairwise(["input", "flat", "lif", "output"]))), DT)
+    (told,) = flattened_batches(flow)
+    assert told.help.startswith("dense layers must follow it directly")
 
 
 @pytest.mark.parametrize("timing", ("next", "step"))

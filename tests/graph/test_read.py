@@ -17,6 +17,7 @@ from mpo_snn.errors import GraphError
 from mpo_snn.graph.kinds import SUPPORTED
 from mpo_snn.graph.read import read_graph
 from mpo_snn.graph.simulate import Simulator
+from tests.graph.foreign_files import INPUT, OUTPUT, write_file
 from tests.graph.graphs import DT, affine, chain, full, li, lif
 
 
@@ -126,6 +127,22 @@ def test_not_a_file(tmp_path: Path) -> None:
 def test_not_hdf5(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.nir").write_bytes(content)
     assert "it is not an HDF5 file" in message(tmp_path / "a.nir")
+
+
+def test_onnx_is_told_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"\x08\x08" * 100)
+    text = message(tmp_path / "a.onnx")
+    assert "it is an ONNX model" in text and "mpo-verify" in text and ".nir" in text
+
+
+def test_batch_axes_in_front_are_named(tmp_path: Path) -> None:
+    batched = {"input": {**INPUT, "shape": [1, 2]}, "output": {**OUTPUT, "shape": [1, 1, 2]}}
+    text = message(write_file(tmp_path / "a.nir", batched))
+    assert "'input' (Input) is (1, 2), with a batch axis of length 1 in front" in text
+    assert "'output' (Output) is (1, 1, 2), with batch and time axes of length 1" in text
+    assert "so write (2,)" in text and "takes" not in text
+    text = message(write_file(tmp_path / "a.nir", {"input": {**INPUT, "shape": [1, 3]}}))
+    assert "gives (1, 3), but 'fc' (Affine) takes (2,)" in text and "in front" not in text
 
 
 def test_truncated_anywhere(tmp_path: Path) -> None:
