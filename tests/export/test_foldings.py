@@ -26,6 +26,7 @@ from mpo_snn.export.foldings import (
     one_tau,
     one_threshold,
     one_way,
+    plain_convolution,
     pools,
     resting,
     scales,
@@ -134,6 +135,20 @@ def test_a_pool_as_convolution_connects_each_channel_with_itself() -> None:
     flow = Flow.of(graph(nodes, [("input", "pool"), ("pool", "output")]), DT)
     layer = pools.write_padded_pools_as_convolutions(flow).nodes["pool"]
     assert layer.weight.shape == (4, 4, 3, 2) and count_connections(layer) == 4 * 3 * 2
+
+
+@pytest.mark.parametrize(("groups", "kernel"), [(2, (3, 3)), (1, (1, 3)), (4, (3, 1))])
+def test_a_plain_convolution_has_the_connections_of_the_one_before(groups, kernel) -> None:
+    weight = np.random.default_rng(5).normal(size=(4, 4 // groups, *kernel))
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    conv = nir.Conv2d((5, 5), weight, (1, 1), padding, (1, 1), groups, np.zeros(4))
+    nodes = {**ports((4, 5, 5), (4, 5, 5)), "conv": conv, "lif": lif((4, 5, 5))}
+    edges = list(pairwise(["input", "conv", "lif", "output"]))
+    flow = Flow.of(nir.NIRGraph(nodes, edges, type_check=False), DT)
+    plain = plain_convolution.write_plain_convolutions(flow)
+    assert plain.nodes["conv"].weight.shape == (4, 4, 3, 3)
+    assert count_connections(plain.nodes["conv"]) == weight.size
+    assert_same_spikes(flow, plain)
 
 
 def test_a_flatten_that_no_dense_layer_follows_says_so() -> None:
