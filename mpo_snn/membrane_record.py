@@ -54,10 +54,6 @@ class MembraneRecord:
             self.statistic, self.gamma, self.granularity, self.power, self.per_neuron, self.group
         )
 
-    def add_sequence(self, u: Tensor, counted: Tensor) -> None:
-        """Take what `observe` gave of a whole sequence."""
-        self.add_sample(self.sample(u, counted))
-
     def add_sample(self, sample: Sample) -> None:
         """Take the sample of a whole sequence."""
         self.close()

@@ -24,7 +24,7 @@ P = LIFParameters(beta=torch.tensor(0.5), threshold=ONE, slope=ONE, scale=ONE)
 
 def add(record: MembraneRecord, v: Tensor, spk: Tensor) -> None:
     """A sequence as a scan hands it over."""
-    record.add_sequence(*observe(v, spk, P, record.statistic, record.power))
+    record.add_sample(record.sample(*observe(v, spk, P, record.statistic, record.power)))
 
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
