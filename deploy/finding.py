@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from torch import Tensor
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -101,3 +103,9 @@ class CheckResult:
     usage: tuple[Usage, ...]
     warnings: tuple[Finding, ...] = ()
     placement: Mapping[str, str] = field(default_factory=dict)
+
+
+def span(values: Tensor) -> str:
+    """One value, or from the lowest to the highest."""
+    low, high = float(values.min()), float(values.max())
+    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"

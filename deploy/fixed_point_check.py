@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from mpo_snn.profiles.chip import ChipProfile
 
-from .finding import CheckResult, Finding, Usage
+from .finding import CheckResult, Finding, Usage, span
 from .fixed_point_core import fixed_point_format
-from .fixed_point_rules import arithmetic_findings, span
+from .fixed_point_rules import arithmetic_findings
 from .fixed_point_scale import beta_of, round_leak
 from .layers import ChipGraph, Layer
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torch import Tensor
-
 from mpo_snn.profiles.chip import ChipProfile
 
-from .finding import Finding
+from .finding import Finding, span
 from .fixed_point import limits, round_half_even
 from .fixed_point_core import FixedPointFormat, fixed_point_format
 from .fixed_point_scale import beta_of, layer_scale, round_leak, round_threshold
@@ -130,9 +128,3 @@ def _scale_findings(
 
 def _rail(chosen: FixedPointFormat) -> int:
     return limits(chosen.state_bits)[1]
-
-
-def span(values: Tensor) -> str:
-    """One value, or from the lowest to the highest."""
-    low, high = float(values.min()), float(values.max())
-    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"

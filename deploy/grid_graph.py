@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mpo_snn.graph.euler import tau_of_leak
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 
 from .layers import INPUT, ChipGraph, Layer, Projection
 
 Array = NDArray[np.float64]
-NO_LEAK_STEPS = 2.0**60
-"""tau / dt of a synapse or membrane that does not leak, where the node must have one."""
 
 
 def grid_graph(graph: ChipGraph, dt: float) -> tuple[nir.NIRGraph, dict[str, NeuronBehaviour]]:
@@ -105,9 +104,7 @@ def _neurons(layer: Layer, dt: float) -> nir.NIRNode:
 
 
 def _tau(leak: Tensor, dt: float) -> Array:
-    values = _array(leak)
-    with np.errstate(divide="ignore"):
-        return np.where(values == 1.0, dt * NO_LEAK_STEPS, dt / (1.0 - values))
+    return tau_of_leak(_array(leak), dt)
 
 
 def _array(value: Tensor) -> Array:

@@ -13,8 +13,7 @@ batchnorm, the average of a pooling) is a factor per output channel; it is read 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -84,15 +83,6 @@ class GridWeights:
                 if isinstance(weight, nn.Parameter):
                     factor = _factor(projection, weight)
                     self._sites.append(_Site(projection.node, weight, layer.name, index, factor))
-
-    @contextmanager
-    def swapped_in(self) -> Iterator[None]:
-        """The network with rounded weights; the real ones come back at the end."""
-        self.swap_in()
-        try:
-            yield
-        finally:
-            self.restore()
 
     @torch.no_grad()
     def swap_in(self) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mpo_snn.profiles.chip import ChipProfile
 
-from .finding import Finding
+from .finding import Finding, span
 from .layers import INPUT, ChipGraph, Layer, Projection
 from .speck_convolution import Convolution, map_of
 
@@ -27,7 +27,7 @@ def neuron_findings(layer: Layer) -> Iterator[Finding]:
     if layer.alpha is not None and bool(layer.alpha.any()):
         yield Finding(
             layer.name,
-            f"a synapse with leak {_span(layer.alpha)}",
+            f"a synapse with leak {span(layer.alpha)}",
             "neurons without a synapse",
             "train with --neuron.model leaky, or --target",
             NEURON,
@@ -35,7 +35,7 @@ def neuron_findings(layer: Layer) -> Iterator[Finding]:
     if bool(((1.0 - layer.beta).abs() > NEAR).any()):
         yield Finding(
             layer.name,
-            f"leak beta = {_span(layer.beta)}",
+            f"leak beta = {span(layer.beta)}",
             "beta = 1, neurons that keep all of their membrane",
             "train with --neuron.beta 1 --neuron.input_gain unit, or --target",
             NEURON,
@@ -43,7 +43,7 @@ def neuron_findings(layer: Layer) -> Iterator[Finding]:
     if not _is_one_value(layer.threshold):
         yield Finding(
             layer.name,
-            f"thresholds of {_span(layer.threshold)}",
+            f"thresholds of {span(layer.threshold)}",
             "one threshold for a layer",
             "train with --neuron.granularity layer, or fold them into the weights: mpo-export does,"
             " for readers that ask",
@@ -64,7 +64,7 @@ def neuron_warnings(graph: ChipGraph, layer: Layer, convolution: Convolution) ->
     if bool(layer.bias.any()):
         yield Finding(
             layer.name,
-            f"a bias of {_span(layer.bias)} in every timestep",
+            f"a bias of {span(layer.bias)} in every timestep",
             "a bias as a leak, which ticks on a slow clock of the chip and not by timesteps",
             "train with --network.bias false, or set the clock to one tick per timestep",
             EVENTS,
@@ -228,11 +228,6 @@ def _per_channel(values: Tensor) -> Tensor:
     """The first value of every channel, spread over it."""
     first = values.flatten(1)[:, 0] if values.dim() > 1 else values
     return first.reshape(-1, *[1] * (values.dim() - 1)).expand_as(values)
-
-
-def _span(values: Tensor) -> str:
-    low, high = float(values.min()), float(values.max())
-    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
 
 
 def _by(sides: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What the vendor's tool takes: a model of sinabs, and files for the machine that holds the chip.
+"""What the vendor's tool takes: files of a model of sinabs for the machine that holds the chip.
 
 sinabs rounds the float network itself; what comes out are the integers of `quantize_speck`
 (`make deploy-proof`). samna, its driver, installs itself anew when it is imported and belongs into
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from mpo_snn.errors import DeployError
 from mpo_snn.profiles.chip import ChipProfile
@@ -22,7 +21,6 @@ from .layers import INPUT
 from .speck_check import placement_of
 from .speck_convolution import as_convolution, map_of
 from .speck_quantize import SpeckNetwork
-from .speck_sinabs import SpeckModel
 
 STEPS = """\
 Loading onto {title}
@@ -96,21 +94,6 @@ def vendor_arrays(network: SpeckNetwork) -> dict[str, Any]:
     if findings:
         raise DeployError("cannot write the network for sinabs", findings)
     return arrays
-
-
-def sinabs_model(network: SpeckNetwork, batch_size: int = 1) -> nn.Module:
-    """The float network in layers of sinabs; `DynapcnnNetwork` discretises it.
-
-    Raises:
-        DeployError: if sinabs is not installed, or cannot say the network.
-    """
-    try:
-        return SpeckModel(vendor_arrays(network), batch_size)
-    except ImportError as error:
-        raise DeployError(
-            "cannot build a model of sinabs: it is not installed here; `pip install sinabs` in an"
-            " environment of its own (it brings samna), and load the files of speck_files there."
-        ) from error
 
 
 def speck_files(network: SpeckNetwork, profile: ChipProfile) -> dict[str, bytes | str]:

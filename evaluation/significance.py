@@ -11,7 +11,8 @@ import numpy as np
 from scipy import stats
 
 EXACT_UP_TO = 13
-"""Pairs up to which every one of the 2^n sign patterns is looked at; beyond, 9,999 random ones."""
+"""Pairs up to which every one of the 2^n sign patterns is looked at; beyond, random ones."""
+RANDOM_PATTERNS = 9999
 _DIGITS = 7
 """Decimals that decide whether two differences, or means of them, are equal. Accuracies are ratios
 of counts: those that differ do so by more, those that are equal by rounding, 1e-10 in a table."""
@@ -28,7 +29,7 @@ class PairedDifference:
         t_p: two-sided p of the paired t-test; None where it is not defined (n < 2, or all
             differences equal and not 0).
         sign_flip_p: two-sided p of the sign-flip permutation test of the mean; None for n < 2. It
-            cannot go below 2 / 2^n.
+            cannot go below `smallest_p`.
     """
 
     n: int
@@ -67,6 +68,14 @@ def compare_paired(a: Sequence[float], b: Sequence[float]) -> PairedDifference:
     )
 
 
+def smallest_p(n: int) -> float:
+    """The smallest p of the sign-flip test over n pairs, n >= 2: 2 / 2^n, or of random patterns.
+
+    What is observed counts as one of these, on either side.
+    """
+    return 2.0 / (2**n if n <= EXACT_UP_TO else RANDOM_PATTERNS + 1)
+
+
 def _sign_flip(d: np.ndarray) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -75,7 +84,7 @@ def _sign_flip(d: np.ndarray) -> float:
             _mean,
             permutation_type="samples",
             vectorized=True,
-            n_resamples=2**EXACT_UP_TO if len(d) <= EXACT_UP_TO else 9999,
+            n_resamples=2**EXACT_UP_TO if len(d) <= EXACT_UP_TO else RANDOM_PATTERNS,
             rng=np.random.default_rng(0),
         )
     return float(min(1.0, result.pvalue))

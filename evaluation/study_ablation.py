@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .significance import PairedDifference, compare_paired
+from .significance import PairedDifference, compare_paired, smallest_p
 from .study_engine import Engine
 from .study_figures import INK, SERIES, SOFT, calm_style, mean, panels, percent, std
 from .study_folder import check_trials
@@ -44,7 +44,7 @@ def run_ablation(plan: Plan, engine: Engine, tell: Callable[[Outcome], None]) ->
         notes=[
             *([tuning.note] if tuning else []),
             *divergence_notes(outcomes),
-            *_test_notes(summary),
+            *notes_of_tests(summary),
         ],
     )
 
@@ -127,13 +127,14 @@ def _table(plan: Plan, summary: Mapping[str, dict[str, Any]]) -> TextTable:
     )
 
 
-def _test_notes(summary: Mapping[str, Any]) -> list[str]:
+def notes_of_tests(summary: Mapping[str, Any]) -> list[str]:
+    """What the table's density and tests are, and how small the p of the latter can get."""
     notes = ["density: spikes / (neurons x steps x samples) on the split that accuracy is of."]
     if any(name in summary for name in REFERENCES):
         pairs = [d["n"] for row in summary.values() for d in row["accuracy_against"].values() if d]
         n = min(pairs, default=0)
         fewest = f"n = {n}" if n == max(pairs, default=0) else f"n = {n}, the fewest here,"
-        floor = f"; with {fewest} the latter cannot go below {2 / 2**n:.3g}" if n > 1 else ""
+        floor = f"; with {fewest} the latter cannot go below {smallest_p(n):.3g}" if n > 1 else ""
         notes.append(
             "vs: difference in points, paired by seed (p of the paired t-test, p of the sign-flip"
             " permutation test; - where it is not defined), two-sided, not corrected for many"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mpo_snn.errors import RecipeError, StudyError
-from mpo_snn.settings import LARGEST
+from mpo_snn.settings import LARGEST, MPOSettings
 from mpo_snn.training.recipe import Recipe
 from mpo_snn.training.recipe_values import recipe_from
 
@@ -41,15 +41,15 @@ class Configuration:
 
 
 _MPO = {"method": "mpo"}
-_WHOLE = {
-    **_MPO,
-    "mpo.width_follows": "spread",
-    "mpo.width_scale": 1.0,
-    "mpo.width_scale_end": None,
-    "mpo.lambda_dist": 0.01,
-    "mpo.height": "stabilised",
-    "mpo.neuron_gain": True,
-}
+_PAPER = MPOSettings(
+    width_follows="spread",
+    width_scale=1.0,
+    width_scale_end=None,
+    lambda_dist=0.01,
+    height="stabilised",
+    neuron_gain=True,
+)
+_WHOLE = {**_MPO, **{f"mpo.{name}": value for name, value in asdict(_PAPER).items()}}
 """The paper's method with all its parts, whatever the recipe has."""
 SHIPPED = {
     configuration.name: configuration

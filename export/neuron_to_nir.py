@@ -35,10 +35,10 @@ import nir
 import numpy as np
 
 from mpo_snn.errors import ExportError
+from mpo_snn.graph.euler import tau_of_leak
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 
 from .draft import Array, Neuron
-from .foldings.no_leak import IF_TAU_STEPS
 
 
 @dataclass(frozen=True)
@@ -190,9 +190,7 @@ def _synaptic_fields(neuron: Neuron, dt: float) -> dict[str, Array]:
 
 
 def _tau_and_r(neuron: Neuron, leak: Array, dt: float, gain: Array) -> tuple[Array, Array]:
-    leak = neuron.expand(leak)
-    with np.errstate(divide="ignore"):
-        tau = np.where(leak == 1.0, dt * IF_TAU_STEPS, dt / (1.0 - leak))
+    tau = tau_of_leak(neuron.expand(leak), dt)
     return tau, gain if neuron.input_gain == "decay" else gain * (tau / dt)
 
 

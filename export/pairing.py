@@ -159,6 +159,10 @@ class PairedSource(RelativeSource):
         own = {name: bounds[own] for name, own in self._names.items()}
         return {name: bound / self._size(name, bound) for name, bound in own.items()}
 
+    def output_bounds(self, x: Tensor, reference: Recording, dtype: torch.dtype) -> Tensor:
+        """See `Replayable.output_bounds`."""
+        return self._tested.output_bounds(x, self._own(reference), dtype)
+
     def _own(self, reference: Recording) -> Recording:
         """A recording with the source's own names, in its own volts."""
         v = {name: reference.v[name] for name in self._names}

@@ -85,6 +85,10 @@ class Replayable(Source, Protocol):
         """Bound in volt on the rounding of each membrane in replay, (time, batch, *features)."""
         ...
 
+    def output_bounds(self, x: Tensor, reference: Recording, dtype: torch.dtype) -> Tensor:
+        """Bound on the rounding of each output in replay, (time, batch, *outputs)."""
+        ...
+
 
 def core_shape(shape: Sequence[int]) -> tuple[int, ...]:
     """A shape without axes of length 1 at its end."""

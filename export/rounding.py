@@ -1,4 +1,4 @@
-r"""How far rounding alone can move a membrane: the a-priori bound of the sums that make it.
+r"""How far rounding alone can move a membrane or an output: the a-priori bound of its sums.
 
 A sum of :math:`n` products computed in any order is off by at most
 :math:`\gamma_n \sum |w_i x_i|`, with :math:`\gamma_n = n u / (1 - n u)` and u the unit roundoff
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.graph.metadata import behaviour_of
-from mpo_snn.graph.simulate import Simulator
+from mpo_snn.graph.simulate import Simulation, Simulator
 
 from .recording import Recording
 from .sources import GraphSource
@@ -38,17 +38,34 @@ def membrane_bounds(
         reference: spikes that every layer is fed with.
         dtype: precision whose rounding is bounded.
     """
-    absolute = _absolute(source.graph)
-    simulator = Simulator(absolute, source.dt, dtype=torch.float64)
-    forced = source.forced(reference)
-    run = simulator.run(x.double().abs(), record="membrane", forced=forced)
-    terms = _longest_sum(source.graph) + 8 * x.shape[0]
-    roundoff = torch.finfo(dtype).eps / 2 * (2 if behaviour_of(source.graph) else 1)
-    gamma = terms * roundoff / (1.0 - terms * roundoff)
+    sums, gamma = _sums(source, x, reference, dtype)
     return {
-        layer: (gamma * run.v[node] * source.unit(layer)).reshape(reference.v[layer].shape)
+        layer: (gamma * sums.v[node] * source.unit(layer)).reshape(reference.v[layer].shape)
         for layer, node in source.spiking.items()
     }
+
+
+def output_bounds(
+    source: GraphSource, x: Tensor, reference: Recording, dtype: torch.dtype
+) -> Tensor:
+    """Bound on the rounding of each output in layer replay, (time, batch, *outputs).
+
+    Arguments as for `membrane_bounds`.
+    """
+    sums, gamma = _sums(source, x, reference, dtype)
+    return (gamma * sums.output).reshape(reference.output.shape)
+
+
+def _sums(
+    source: GraphSource, x: Tensor, reference: Recording, dtype: torch.dtype
+) -> tuple[Simulation, float]:
+    """The sums of absolute values, and gamma of the longest of them."""
+    simulator = Simulator(_absolute(source.graph), source.dt, dtype=torch.float64)
+    forced = source.forced(reference)
+    sums = simulator.run(x.double().abs(), record="membrane", forced=forced)
+    terms = _longest_sum(source.graph) + 8 * x.shape[0]
+    roundoff = torch.finfo(dtype).eps / 2 * (2 if behaviour_of(source.graph) else 1)
+    return sums, terms * roundoff / (1.0 - terms * roundoff)
 
 
 def _absolute(graph: nir.NIRGraph) -> nir.NIRGraph:

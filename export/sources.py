@@ -169,6 +169,12 @@ class GraphSource:
 
         return membrane_bounds(self, x, reference, dtype)
 
+    def output_bounds(self, x: Tensor, reference: Recording, dtype: torch.dtype) -> Tensor:
+        """See `Replayable.output_bounds`."""
+        from .rounding import output_bounds
+
+        return output_bounds(self, x, reference, dtype)
+
     def unit(self, layer: str) -> Tensor | float:
         """What one unit of a layer's membrane in this graph is in the units of the recording."""
         return self._units.get(layer, 1.0)

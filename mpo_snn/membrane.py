@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mpo_snn.kernels import counts_in_one_pass
 from mpo_snn.lif import LIFParameters
-from mpo_snn.moments import Moments, merge, moments
+from mpo_snn.moments import Moments, exact, merge, moments
 from mpo_snn.multi_spike import nearest_multiple
 from mpo_snn.surrogate import coverage, surrogate_derivative
 
@@ -138,5 +138,6 @@ def observe(
 ) -> tuple[Tensor, Tensor]:
     """U, (batch, *features), and the shares (3,) of a sequence (time, batch, *features)."""
     # Not v.mean(0): its gradient is written out for every timestep, that of a sum is not.
-    u = v.sum(0) / v.shape[0] if statistic == "mean" else v[-1]
+    kind = exact(v.dtype)
+    u = v.sum(0, dtype=kind) / v.shape[0] if statistic == "mean" else v[-1].to(kind)
     return u, count_shares(v, spk, p, power)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mpo_snn.lif import LIFParameters
 from mpo_snn.membrane import Granularity, Sample, combine, count_shares, take_sample
+from mpo_snn.moments import exact
 from mpo_snn.processes import Group, processes
 
 
@@ -53,10 +54,6 @@ class MembraneRecord:
             self.statistic, self.gamma, self.granularity, self.power, self.per_neuron, self.group
         )
 
-    def add_sequence(self, u: Tensor, counted: Tensor) -> None:
-        """Take what `observe` gave of a whole sequence."""
-        self.add_sample(self.sample(u, counted))
-
     def add_sample(self, sample: Sample) -> None:
         """Take the sample of a whole sequence."""
         self.close()
@@ -66,7 +63,8 @@ class MembraneRecord:
         """Add one timestep of a hand-written loop, (batch, *features)."""
         if self._v is not None and self._v.shape != v.shape:
             self.close()
-        self._v = v if self._v is None or self.statistic == "final" else self._v + v
+        now = v.to(exact(v.dtype))
+        self._v = now if self._v is None or self.statistic == "final" else self._v + now
         self._counted = self._counted + count_shares(v, spk, p, self.power)
         self._steps += 1
 

@@ -42,9 +42,14 @@ class Moments:
         return Moments(self.count, self.mean.detach(), self.m2.detach())
 
 
+def exact(dtype: torch.dtype) -> torch.dtype:
+    """The type in which sums of values of a type are taken: float32 or better."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 def moments(u: Tensor, dim: tuple[int, ...] | None = None) -> Moments:
     """Moments over all elements, or over some axes; differentiable, in float32 or better."""
-    u = u if u.dtype == torch.float64 else u.float()
+    u = u.to(exact(u.dtype))
     axes = tuple(range(u.dim())) if dim is None else dim
     if u.is_cuda:
         variance, mean = torch.var_mean(u, axes, correction=0)

@@ -28,6 +28,8 @@ from mpo_snn.surrogate import Spike, Surrogate
 def count_spikes(v: Tensor, threshold: Tensor | float, most_spikes: int) -> Tensor:
     """Spikes of each neuron in one step, whole numbers of the shape and type of v.
 
+    Where several can fire, NaN gives NaN.
+
     Args:
         v: membrane before the reset, any shape, in volt.
         threshold: > 0, in volt, broadcast against v.
@@ -36,7 +38,7 @@ def count_spikes(v: Tensor, threshold: Tensor | float, most_spikes: int) -> Tens
     if most_spikes == 1:
         return (v > threshold).to(v.dtype)
     whole = (v / threshold).floor_().clamp_(0.0, float(most_spikes))
-    return whole.nan_to_num_(0.0)  # 0 / 0: a threshold that a fault has set to 0
+    return whole.masked_fill_(v == 0.0, 0.0)  # 0 / 0: a threshold that a fault has set to 0
 
 
 def reset_after(

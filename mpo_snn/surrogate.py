@@ -42,6 +42,7 @@ import torch
 from torch import Tensor
 
 from mpo_snn.errors import RecipeError
+from mpo_snn.moments import exact
 
 WidthForm = Literal["paper", "scale", "matched"]
 Shape = Literal["sigmoid", "arctan", "piecewise_linear", "triangle", "tanh"]
@@ -191,7 +192,8 @@ def coverage(
         RecipeError: as `half_support`.
     """
     half = half_support(slope, surrogate=surrogate)
-    return (v - threshold).abs_().lt_(half).mean().to(torch.float32)
+    inside = (v - threshold).abs_().lt_(half)
+    return inside.mean(dtype=exact(inside.dtype)).to(torch.float32)
 
 
 class Spike(torch.autograd.Function):

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mpo_snn.graph.euler import IF_TAU_STEPS
+
 from .flow import Flow, with_fields
-from .no_leak import IF_TAU_STEPS, euler_steps
+from .no_leak import euler_steps
 
 GONE = 1e-3
 """tau in steps of a membrane of which a step leaves nothing: exp(-1000) is 0 in float64."""

@@ -12,8 +12,10 @@ from __future__ import annotations
 import nir
 import numpy as np
 
+from mpo_snn.graph.euler import IF_TAU_STEPS
+
 from .flow import Flow, with_fields
-from .no_leak import IF_TAU_STEPS, euler_steps
+from .no_leak import euler_steps
 from .weights import scale_input
 
 ALPHA = 1e-7

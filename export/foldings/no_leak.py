@@ -10,10 +10,10 @@ from __future__ import annotations
 import nir
 import numpy as np
 
+from mpo_snn.graph.euler import IF_TAU_STEPS
+
 from ..draft import Array
 from .flow import Flow
-
-IF_TAU_STEPS = 2.0**60
 
 
 def write_if_as_lif(flow: Flow) -> Flow:

@@ -106,11 +106,20 @@ class OnnxSource:
         self, x: Tensor, reference: Recording, dtype: torch.dtype
     ) -> dict[str, Tensor]:
         """See `mpo_snn.export.rounding.membrane_bounds`; computed in float32, hence its margin."""
-        v = self._record("absolute", x.abs(), torch.float32, reference).like(reference).v
+        sums, gamma = self._sums(x, reference, dtype)
+        return {n: gamma * torch.nan_to_num(a.double(), 0.0, 0.0, 0.0) for n, a in sums.v.items()}
+
+    def output_bounds(self, x: Tensor, reference: Recording, dtype: torch.dtype) -> Tensor:
+        """See `mpo_snn.export.rounding.output_bounds`; computed in float32, hence its margin."""
+        sums, gamma = self._sums(x, reference, dtype)
+        return gamma * torch.nan_to_num(sums.output.double(), 0.0, 0.0, 0.0)
+
+    def _sums(self, x: Tensor, reference: Recording, dtype: torch.dtype) -> tuple[Recording, float]:
+        """The sums of absolute values, and gamma of the longest of them."""
+        sums = self._record("absolute", x.abs(), torch.float32, reference).like(reference)
         terms = longest_sum(self.file.model) + 8 * x.shape[0]
         roundoff = torch.finfo(dtype).eps / 2
-        gamma = 1.01 * terms * roundoff / (1.0 - terms * roundoff)
-        return {n: gamma * torch.nan_to_num(a.double(), 0.0, 0.0, 0.0) for n, a in v.items()}
+        return sums, 1.01 * terms * roundoff / (1.0 - terms * roundoff)
 
     def _record(
         self, kind: str, x: Tensor, dtype: torch.dtype, reference: Recording | None = None

@@ -20,7 +20,6 @@ from numba.extending import intrinsic, models, overload, register_model
 LANES = 32
 _FLOATS, _WORDS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(32), LANES)
 _HALVES, _BITS = ir.VectorType(ir.IntType(16), LANES), ir.VectorType(ir.IntType(1), LANES)
-_ONE_IN_BFLOAT16 = 0x3F80
 
 
 class _Type(types.Type):  # type: ignore[misc]

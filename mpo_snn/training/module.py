@@ -111,7 +111,7 @@ class TrainingModule(LightningModule):
             self.rival.before_epoch(lambda unrolled: self._task_loss(unrolled, batch), seed)
         draws = derived_seed(self.recipe.seed, "step", self.global_step, rank().number)
         torch.manual_seed(draws)
-        self.running_statistics.before_step(self.global_step)
+        self.running_statistics.before_step(self._updates())
         self.mpo.progress = self.global_step / (self.recipe.epochs * self.steps_per_epoch)
 
     def record_steps(self, recorder: Recorder = record_on_gpu) -> None:
@@ -127,6 +127,7 @@ class TrainingModule(LightningModule):
         current = self._encoded(x)
         replayed = None
         if self._graphs is not None:
+            # By steps, of which there are no more than updates.
             is_steady = self.running_statistics.is_steady(self.global_step)
             replayed = self._graphs(current, y, is_steady)
         self._is_replayed = replayed is not None
@@ -239,6 +240,14 @@ class TrainingModule(LightningModule):
         steps, kind = self.unrolled.timesteps, self.recipe.encoding
         fresh, trusted = self.unrolled.training, self._is_unit
         return encode(x, steps, kind, fresh=fresh, trusted=trusted)
+
+    def _updates(self) -> int:
+        """How often each batchnorm has updated its running statistics before this step."""
+        if self.recipe.batchnorm == "folded":
+            return self.global_step
+        epoch, steps = self.current_epoch, self.steps_per_epoch
+        earlier = sum(self.recipe.timesteps_in(e) for e in range(epoch)) * steps
+        return earlier + self.unrolled.timesteps * (self.global_step - epoch * steps)
 
     def _task_loss(self, unrolled: Unrolled, batch: Batch) -> Tensor:
         """The task loss of a batch, of a network that may be a copy of ours."""

@@ -33,7 +33,8 @@ class OptimizerSettings:
         weight_decay: decay of weight matrices and kernels, >= 0; no other parameter decays.
         momentum: of sgd, in [0, 1).
         schedule: `cosine` anneals the learning rate to 0 over the run, `constant` keeps it.
-        warmup_epochs: epochs over which the learning rate rises from 0, >= 0; less than epochs.
+        warmup_epochs: epochs over which the learning rate rises to lr by the same amount in every
+            step, that of the first step too, >= 0; less than epochs.
         batch_size: samples in a step at most, >= 1; an epoch is split into equal batches.
     """
 

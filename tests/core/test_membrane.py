@@ -24,7 +24,7 @@ P = LIFParameters(beta=torch.tensor(0.5), threshold=ONE, slope=ONE, scale=ONE)
 
 def add(record: MembraneRecord, v: Tensor, spk: Tensor) -> None:
     """A sequence as a scan hands it over."""
-    record.add_sequence(*observe(v, spk, P, record.statistic, record.power))
+    record.add_sample(record.sample(*observe(v, spk, P, record.statistic, record.power)))
 
 
 def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -202,6 +202,29 @@ def test_statistic_by_hand(statistic: str) -> None:
     assert float(sample.density) == 0.25
     # Half-width of the support of slope 1: 2 arccosh(sqrt(10)) = 3.64, around threshold 1.
     assert float(sample.coverage) == 0.75
+
+
+@pytest.mark.parametrize("statistic", ("mean", "final"))
+@pytest.mark.parametrize("by_steps", (False, True))
+def test_membranes_in_half_precision_are_summed_in_float32(statistic: str, by_steps: bool) -> None:
+    """1 + 2^-7 and 1 are neighbours in bfloat16; a sum of 300 of them has no such digit."""
+    v = 1.0 + 2.0**-7 * (torch.arange(300 * 33).reshape(300, 33, 1) % 3 == 0)
+    record, half = (MembraneRecord(statistic, 1.0) for _ in range(2))
+    add(record, v.double(), torch.zeros_like(v))
+    half_v = v.bfloat16()
+    assert torch.equal(half_v.float(), v)
+    if by_steps:
+        for now in half_v:
+            half.add_step(now, torch.zeros_like(now), P)
+    else:
+        add(half, half_v, torch.zeros_like(half_v))
+    expected, found = record.take_all(), half.take_all()
+    assert expected is not None and found is not None
+    assert float(found.layer.mean) == pytest.approx(float(expected.layer.mean), rel=1e-6)
+    assert float(found.layer.sigma) == pytest.approx(
+        float(expected.layer.sigma), rel=1e-3, abs=1e-6
+    )
+    torch.testing.assert_close(found.shares, expected.shares, rtol=1e-6, atol=1e-6)
 
 
 def test_a_change_of_batch_size_ends_the_sequence() -> None:

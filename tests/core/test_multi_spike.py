@@ -120,6 +120,13 @@ def test_several_spikes_fire_at_the_threshold_and_one_above_it() -> None:
     assert count_spikes(torch.tensor([-1.0, 0.0, 1.0]), 0.0, 3).tolist() == [0, 0, 3]
 
 
+def test_a_membrane_that_is_not_a_number_shows_in_the_spikes() -> None:
+    layer = MPOLeaky(0.5, 1.0, reset="subtract", most_spikes=5, lower=-1.0)
+    spk, v = layer.scan(torch.tensor([[[math.nan, 4.0, math.inf]]]).repeat(3, 1, 1))
+    assert spk[..., 0].isnan().all() and v[..., 0].isnan().all()
+    assert spk[:, 0, 1].tolist() == [2, 2, 2] and spk[0, 0, 2] == 5
+
+
 @given(st.floats(-5.0, 20.0), st.floats(0.2, 3.0), st.integers(1, 8))
 def test_the_gradient_is_the_surrogate_at_the_nearest_multiple(
     value: float, threshold: float, most: int

@@ -81,8 +81,9 @@ def test_rounded_weights_are_those_of_the_quantizer_once_folded(chip: str) -> No
     integers = quantize(layers_of(module), profile, None)
     assert all(error.weight_error > 1e-4 for error in integers.errors)
     wanted = [w for layer in integers.on_grid().values() for w in layer.weights]
-    with grid.swapped_in():
-        found = [p.weight for layer in layers_of(module) for p in layer.projections]
+    grid.swap_in()
+    found = [p.weight for layer in layers_of(module) for p in layer.projections]
+    grid.restore()
     for ours, chip in zip(found, wanted, strict=True):
         assert torch.allclose(
             ours.double(), chip.double(), rtol=1e-5, atol=1e-7
@@ -97,10 +98,11 @@ def test_a_step_moves_the_real_weights_by_the_gradient_at_the_rounded() -> None:
     weight = module[5].weight
     real = weight.detach().clone()
     x = torch.rand(8, 1, 4, 4)
-    with grid.swapped_in():
-        rounded = weight.detach().clone()
-        module(x).sum().backward()
-        gradient = weight.grad.clone()
+    grid.swap_in()
+    rounded = weight.detach().clone()
+    module(x).sum().backward()
+    gradient = weight.grad.clone()
+    grid.restore()
     torch.optim.SGD(module.parameters(), 0.1).step()
     assert not torch.equal(real, rounded)
     assert torch.allclose(weight.detach(), real - 0.1 * gradient, rtol=0, atol=1e-7)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 
 import numpy as np
@@ -13,7 +12,7 @@ from mpo_snn.deploy.layers import INPUT
 from mpo_snn.deploy.speck_check import placement_of
 from mpo_snn.deploy.speck_quantize import quantize_speck
 from mpo_snn.deploy.speck_scale import layer_scale, scaled
-from mpo_snn.deploy.speck_vendor import sinabs_model, speck_files, vendor_arrays
+from mpo_snn.deploy.speck_vendor import speck_files, vendor_arrays
 from mpo_snn.errors import DeployError
 
 from .speck_graphs import PROFILE, convolution, digits, layer, network
@@ -54,10 +53,3 @@ def test_what_sinabs_cannot_say_is_refused_at_once():
         vendor_arrays(quantize_speck(graph, PROFILE))
     assert "c: sources with weights of their own" in str(caught.value)
     assert "a: pooling of input events" in str(caught.value)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("sinabs") is not None, reason="sinabs is here")
-def test_without_sinabs_there_is_one_line():
-    with pytest.raises(DeployError, match="pip install sinabs") as caught:
-        sinabs_model(quantize_speck(digits(), PROFILE))
-    assert "\n" not in str(caught.value)

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mpo_snn.evaluation.significance import compare_paired
+from mpo_snn.evaluation.significance import compare_paired, smallest_p
 
 
 def sign_flip_by_enumeration(d: list[float]) -> float:
@@ -37,6 +37,13 @@ def test_sums_of_counts_that_are_equal_are_ties(samples: int, digits: int) -> No
         expected = sign_flip_by_enumeration([float(x) for x in a - b])
         shares = [[round(float(x) / samples, digits) for x in counts] for counts in (a, b)]
         assert compare_paired(*shares).sign_flip_p == expected
+
+
+@pytest.mark.parametrize("n", [2, 5, 13, 14, 20])
+def test_the_smallest_p_is_that_of_differences_of_one_sign(n: int) -> None:
+    found = compare_paired([1.0 + i for i in range(n)], [0.0] * n)
+    assert found.sign_flip_p == pytest.approx(smallest_p(n), rel=1e-12)
+    assert smallest_p(n) >= 2 / 2**n
 
 
 def test_student_by_hand() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from mpo_snn.evaluation.study_plan import (
     trials_of,
 )
 from mpo_snn.evaluation.study_tuning import choose_slope, fixed_slope, tuning_trials
+from mpo_snn.settings import MPOSettings
 from mpo_snn.training.recipe_file import differing_keys, load_recipe
 from mpo_snn.training.rundir import create_run
 
@@ -62,6 +64,30 @@ def test_every_configuration_changes_what_it_names_and_nothing_else() -> None:
         "unadjusted": ["mpo.adapt_width", "mpo.lambda_width", "mpo.neuron_gain"],
     }
     assert set(DEFAULT_CONFIGURATIONS) == set(STUDIES)
+
+
+def test_the_whole_method_does_not_depend_on_what_the_recipe_has() -> None:
+    digits = load_recipe("digits")
+    other = MPOSettings(
+        granularity="channel",
+        adapt_width=False,
+        width_update="gradient",
+        width_momentum=0.5,
+        width_pull=True,
+        statistic="final",
+        lambda_width=0.0,
+        lambda_dist=0.5,
+        target_mean="threshold",
+        target_std=0.5,
+        height_rate=0.1,
+        height_gamma=2.0,
+        height_dead_band=0.0,
+        height_norm="peak",
+        gain_momentum=0.5,
+    )
+    for name in ("full", "no-dist", "no-width", "no-das", "no-sfh"):
+        configuration = SHIPPED[name]
+        assert configuration.of(replace(digits, mpo=other)) == configuration.of(digits)
 
 
 def test_configurations_of_ones_own() -> None:

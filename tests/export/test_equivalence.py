@@ -15,7 +15,7 @@ from mpo_snn.export.compare import compare
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.export.parameters import have_same_form, parameter_differences
 from mpo_snn.export.proof import Proof
-from mpo_snn.export.rounding import membrane_bounds
+from mpo_snn.export.rounding import membrane_bounds, output_bounds
 from mpo_snn.export.sources import GraphSource, NetworkSource
 from mpo_snn.unroll import Unrolled
 
@@ -273,6 +273,58 @@ def test_rounding_stays_below_its_bound(scale):
         gap = (reference.v[layer] - single.v[layer].double()).abs()
         assert bool((gap <= bound)[same].all())
         assert float(gap[same].max()) > 1e-4 * float(bound.max()), "the bound says something"
+
+
+class TwoWays(nn.Module):
+    """Each input fires a neuron of its own; the first output adds up their weights."""
+
+    def __init__(self, weights):
+        super().__init__()
+        n = len(weights)
+        self.fc, self.lif = nn.Linear(n, n, False), lif(beta=0.0)
+        self.out = nn.Linear(n, 2, False)
+        self.eval()
+        self.fc.weight.data = torch.eye(n)
+        self.out.weight.data = torch.tensor([weights, [0.0] * n])
+
+    def forward(self, x):
+        return self.out(self.lif(self.fc(x)))
+
+
+def of_outputs(weights, damaged, samples, batch_size):
+    graph = export_nir(TwoWays(damaged), (len(weights),)).graph
+    network = NetworkSource(Unrolled(TwoWays(weights), 2))
+    return compare(network, GraphSource(graph, 1e-4), samples, 2, batch_size=batch_size)
+
+
+def test_a_large_output_does_not_hide_damage_in_another_sample():
+    parts, whole = (
+        of_outputs([1.0, 1e7], [1.001, 1e7], torch.eye(2), batch_size) for batch_size in (1, 2)
+    )
+    assert not whole.is_equal and whole.to_dict() == parts.to_dict()
+    place = whole.first_divergence
+    assert (place.layer, place.sample, place.neuron) == ("output", 0, (0,))
+    assert whole.results[1].output_difference == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_outputs_that_cancel_are_held_to_the_rounding_of_their_sum():
+    samples = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    weights = [1e7 + 1.0, -1e7, 3e-3]  # 1.003, of which float32 knows a part in 1e7 of 1e7
+    single = of_outputs(weights, [1e7 + 2.0, -1e7, 3e-3], samples, 2).results[1]
+    assert single.output_difference < 1e-4 and single.output_first is None
+    assert not of_outputs(weights, [1e7 + 200.0, -1e7, 3e-3], samples, 2).results[1].is_equal
+
+
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+def test_rounding_of_outputs_stays_below_its_bound(scale):
+    network, samples = settled(ConvNet)
+    graph = export_nir(network, ConvNet.input_shape).graph
+    graph.nodes["fc"].weight *= scale
+    source, x = GraphSource(graph, 1e-4), encode(samples, T)
+    reference = source.run(x, torch.float64)
+    bounds = output_bounds(source, x, reference, torch.float32)
+    gap = (reference.output - source.replay(x, torch.float32, reference).output.double()).abs()
+    assert bool((gap <= bounds).all()) and float(gap.max()) > 1e-4 * float(bounds.max())
 
 
 def test_what_cannot_be_compared_is_refused():

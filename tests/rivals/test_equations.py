@@ -157,6 +157,21 @@ def test_width_of_lsg_follows_the_leak() -> None:
     assert [float(first.width), float(second.width)] == pytest.approx([expected, 0.4])
 
 
+@pytest.mark.parametrize("timesteps", (1, 2, 5))
+def test_width_of_lsg_is_relative_to_the_leak_at_the_timesteps_of_now(timesteps: int) -> None:
+    """`early_timesteps` sets another T after the start."""
+    unrolled = network(learn_beta=True, width=0.4, input_gain="unit")
+    rival = LSG(unrolled, RivalSettings())
+    first, second = unrolled.neurons.values()
+    with torch.no_grad():
+        first.beta.fill_(0.9)
+    unrolled.timesteps = timesteps
+    rival.after_step()
+    spreads = [sum(beta ** (2 * j) for j in range(timesteps)) for beta in (0.9, 0.5)]
+    expected = 0.4 * math.sqrt(spreads[0] / spreads[1])
+    assert [float(first.width), float(second.width)] == pytest.approx([expected, 0.4])
+
+
 def test_width_of_lsg_stays_above_0_at_the_end_of_the_range() -> None:
     unrolled = network(learn_beta=True)
     rival = LSG(unrolled, RivalSettings())

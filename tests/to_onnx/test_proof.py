@@ -149,6 +149,9 @@ def test_bounds_are_those_of_the_graph(reset):
         assert float((bound / expected[layer]).max()) < 1.05
         if reset == "zero":
             assert float((bound / expected[layer]).min()) > 1.0
+    outputs = source.output_bounds(x, reference, torch.float32)
+    ratio = outputs / graph.output_bounds(x, reference, torch.float32)
+    assert 1.0 < float(ratio.min()) and float(ratio.max()) < 1.05
 
 
 def test_a_flip_within_rounding_is_a_root():
