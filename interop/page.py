@@ -99,7 +99,7 @@ def _own_table(cells: list[Cell], notes: _Notes) -> str:
         row.setdefault(cell["file"], {})[cell["reader"]] = _own_cell(cell, notes)
     files = list(dict.fromkeys(cell["file"] for cell in cells))
     lines = [[name, *(_merged(row.get(file, {})) for file in files)] for name, row in rows.items()]
-    return _table(["network", *(TITLES.get(file, file) for file in files)], lines)
+    return table(["network", *(TITLES.get(file, file) for file in files)], lines)
 
 
 def _merged(texts: dict[str, str]) -> str:
@@ -149,7 +149,7 @@ def _wild_table(cells: list[Cell]) -> str:
     for (file, reader), count in counts.items():
         name = TITLES[reader] if file == reader else f"portable file in {TITLES[reader]}"
         lines.append([name, *(str(count[kind]) for kind in kinds)])
-    return _table(["file", *kinds], lines)
+    return table(["file", *kinds], lines)
 
 
 def _plain_table(cells: list[Cell]) -> str:
@@ -163,7 +163,7 @@ def _plain_table(cells: list[Cell]) -> str:
             text = "exact" if cell["verdict"] == "exact" else f"exact but {cell['verdict']}"
         rows.setdefault(cell["network"], {})[cell["reader"]] = text
     lines = [[name, *(row[reader] for reader in readers)] for name, row in rows.items()]
-    return _table(["network", *(TITLES[reader] for reader in readers)], lines)
+    return table(["network", *(TITLES[reader] for reader in readers)], lines)
 
 
 def _prediction_table(cells: list[Cell]) -> str:
@@ -178,7 +178,7 @@ def _prediction_table(cells: list[Cell]) -> str:
     lines = [
         [TITLES[reader], *(str(count[kind]) for kind in kinds)] for reader, count in counts.items()
     ]
-    return _table(["reader", *kinds], lines)
+    return table(["reader", *kinds], lines)
 
 
 def _outcome(cell: Cell) -> str:
@@ -192,6 +192,7 @@ def _outcome(cell: Cell) -> str:
     return "fails, predicted different" if observed == "fails" else "differs, predicted to fail"
 
 
-def _table(head: list[str], lines: list[list[str]]) -> str:
+def table(head: list[str], lines: list[list[str]]) -> str:
+    """A table in Markdown."""
     rows = [head, ["---"] * len(head), *lines]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from interop.page import table
+
 Results = dict[str, Any]
 
 EQUAL = ("ConnectionSparsity", "ParameterCount", "ClassificationAccuracy", "ActivationSparsity")
@@ -137,9 +139,3 @@ def _energy_table(results: Results) -> str:
             ]
         )
     return table(["network", "ours", "rules", "theirs", "left", "their memory term"], rows)
-
-
-def table(head: list[str], lines: list[list[str]]) -> str:
-    """A table in Markdown."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
