@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mpo_snn.data.class_names import are_names
 from mpo_snn.data.digest import digest_of
 from mpo_snn.encoding import shape_of_step
 from mpo_snn.errors import DataError, RecipeError, ShapeError
@@ -213,7 +214,7 @@ def _check_fit(simulator: Simulator, dataset: Dataset, setting: Setting) -> None
     if classes != outputs:
         raise DataError(
             f"{name} does not fit the graph: it has {classes} classes, the graph has {outputs} "
-            "outputs. Choose the data set that the graph was made for with --data."
+            f"outputs. {_advice_on_classes(dataset)}"
         )
     flat = simulator.flat
     entering = [assign_roles(flat).input.get(output) for output in flat.outputs]
@@ -222,6 +223,17 @@ def _check_fit(simulator: Simulator, dataset: Dataset, setting: Setting) -> None
             "readout spike_count does not fit the graph: its output is not the spikes of one layer "
             "of neurons. Use --readout mean, sum or last."
         )
+
+
+def _advice_on_classes(dataset: Dataset) -> str:
+    """What to do about another number of classes than the graph has outputs."""
+    if dataset.name != "archive" or are_names(dataset.class_names):
+        return "Choose the data set that the graph was made for with --data."
+    return (
+        f"The archive names no classes: they are numbered up to {int(dataset.test_y.max())}, the "
+        f"largest label of its {dataset.evaluated_on} split. Correct the labels of that split, or "
+        "give the data that the graph was made for with --data.path."
+    )
 
 
 def _device(name: str) -> str:
