@@ -44,6 +44,10 @@ def _body(argv: list[str] | None) -> int:
         raise UsageError(
             f"--output is '{args.output}', but the name of a record ends in {', '.join(_RECORDS)}."
         )
+    if args.output:
+        from mpo_snn.files import check_file
+
+        check_file(args.output)
     return _verify(Path(args.first), Path(args.second), args, parser)
 
 
