@@ -11,8 +11,10 @@ import pytest
 from rich.console import Console
 
 from mpo_snn.cli.evaluate import main
+from mpo_snn.cli.verify import main as verify
 from mpo_snn.data.digest import digest_of
 from mpo_snn.data.fit import fit_dataset
+from mpo_snn.data.named_by_content import name_by_content
 from mpo_snn.errors import DataError
 from mpo_snn.evaluation.comparison import compare, read_report
 from mpo_snn.evaluation.comparison_console import comparison_view
@@ -125,6 +127,26 @@ def test_what_was_evaluated_is_compared(small, tmp_path, capsys):
     assert remarks_of(capsys, a, finer) == ["not the same: dt in s (a 0.0001, d 5e-05)"]
     fewer = evaluated(tmp_path, "e", "--samples", "3", data=mine)
     assert remarks_of(capsys, a, fewer) == ["not the same: samples (a 6, e 3)"]
+
+
+def test_data_at_a_path_needs_no_name(small, tmp_path, capsys):
+    nir.write(tmp_path / "some.nir", small.graph)
+    data = archive(tmp_path / "mine.npz")
+    report = json.loads(Path(evaluated(tmp_path, "a", "--data.path", str(data))).read_text())
+    assert (report["setting"]["dataset"], report["setting"]["data_title"]) == ("archive", "mine")
+    file = str(tmp_path / "some.nir")
+    words = "--timesteps 2 --dt 1e-4 --encoding direct --samples 3".split()
+    assert verify([file, file, *words, "--data.path", str(data)]) == 0
+    assert "mine, test split (value / 255): 3 samples" in capsys.readouterr().out
+    assert main([file, *words, "--readout", "sum", "--data", str(data)]) == 2
+    assert f"given with --data.path {data}." in capsys.readouterr().err
+
+
+def test_image_files_at_a_path_are_told_from_an_archive(tmp_path):
+    (tmp_path / "pictures" / "train" / "cat").mkdir(parents=True)
+    assert name_by_content(str(tmp_path / "pictures")) == "imagefolder"
+    assert name_by_content(str(archive(tmp_path / "mine.npz"))) == "archive"
+    assert name_by_content(None) is None
 
 
 def test_the_shape_that_a_graph_takes_is_no_other_data(small, tmp_path):
