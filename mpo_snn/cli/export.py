@@ -115,7 +115,7 @@ def _export_onnx(args: Any) -> int:
         check_file(file)
     dt = DEFAULT_DT if args.dt is None else args.dt
     export = export_onnx(run, args.unrolled, args.precision, dt, args.samples)
-    print_proof(export.proof)
+    print_proof(export.proof, args.samples)
     if not export.proof.is_equal and not args.allow_different:
         return _refused()
     write_onnx(output, export.model)
@@ -164,7 +164,7 @@ def _export_nir(args: Any) -> int:
         return export_all(write_for(run, args), output, run.recipe.timesteps)
     check_output(output)
     made = prove_and_write(run, _for_reader(run, args), args, output)
-    if not tell_written(made, output):
+    if not tell_written(made, output, args.samples):
         return ANSWER_IS_NO
     print_next(run, output)
     print_loading(made.export, output, run.recipe.timesteps)

@@ -67,7 +67,7 @@ def export_file(args: Any, parser: CommandParser) -> int:
         raise UsageError(f"--output is '{output}', the file that is read: choose another name.")
     check_output(output)
     made = write(READERS[args.reader], output)
-    if not tell_written(made, output):
+    if not tell_written(made, output, args.samples):
         return ANSWER_IS_NO
     path = f" --data.path {args.data_path}" if args.data_path else ""
     print(f"next   mpo-evaluate {output}{path}")

@@ -118,9 +118,9 @@ def export_all(write: Callable[[Reader, Path], Attempt], output: Path, timesteps
     return code
 
 
-def tell_written(made: Attempt, output: Path) -> bool:
+def tell_written(made: Attempt, output: Path, asked: int | None) -> bool:
     """Print proof and notes, and where the file is; returns whether it was written."""
-    print_proof(made.proof)
+    print_proof(made.proof, asked)
     for note in made.notes:
         print(f"note: {note}")
     if made.is_written:

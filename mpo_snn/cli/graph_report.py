@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpo_snn.cli.command import together
-from mpo_snn.cli.whole_number import check_whole
+from mpo_snn.cli.whole_number import check_whole, note_on_samples
 from mpo_snn.profiles.energy import load_energy_profile
 
 _MOST_SEEDS = 1000
@@ -104,7 +104,10 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
         metadata,
         graph_file=graph_file,
         command=command,
-        warnings=departures(setting, dataset, metadata),
+        warnings=(
+            *departures(setting, dataset, metadata),
+            *note_on_samples(args.samples, len(dataset.test_x)),
+        ),
         robustness=robustness,
         sample=sample,
     )

@@ -65,7 +65,7 @@ def _verify(first: Path, second: Path, args: Any, parser: CommandParser) -> int:
         _refuse_settings(first, second, parser.given(args, but=_OF_ANY_PAIR))
     prove = _prove_onnx if second.suffix == ".onnx" else _prove_nir
     proof = prove(first, second, args)
-    print_proof(proof)
+    print_proof(proof, args.samples)
     if args.output:
         write_file(args.output, _record(proof.to_dict(), Path(args.output)))
         print(f"\nwrote  {args.output}")

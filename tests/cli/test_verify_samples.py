@@ -29,6 +29,12 @@ def test_on_a_part_of_the_split(
     assert json.loads((tmp_path / "record.json").read_text())["samples"] == 20
 
 
+def test_more_samples_than_there_are(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify.main([str(run / "model.nir"), str(run / "model.nir"), "--samples", "5000"]) == 0
+    told = "--samples is 5000, but there are only 360: all of them are run."
+    assert told in capsys.readouterr().out
+
+
 def test_no_samples_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verify.main([str(run), str(run / "model.nir"), "--samples", "0"]) == 2
     assert "--samples is 0, allowed is 1 or more." in capsys.readouterr().err
