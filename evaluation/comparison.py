@@ -1,7 +1,7 @@
 """Reports side by side: MPO against a baseline, float against deployed, one reader against another.
 
-Only what is comparable stands without a remark: reports of different data, samples, timesteps or
-energy profiles are put beside each other with a note that says so.
+Only what is comparable stands without a remark: reports of different data, samples, scaling of the
+input, timesteps, read-outs or energy profiles are put beside each other with a note that says so.
 """
 
 from __future__ import annotations
@@ -42,13 +42,23 @@ ROWS = (
 """What is compared: its name, its key in a report, and how it is shown."""
 _MUST_AGREE = {
     "data set": "setting.dataset",
+    "name of the data": "setting.data_title",
     "part of the data": "setting.split",
     "samples": "setting.samples",
+    "content of the samples": "setting.data_digest",
+    "input scaling": "setting.input_scaling",
     "timesteps": "setting.timesteps",
+    "dt in s": "setting.dt_s",
     "encoding": "setting.encoding",
+    "readout": "setting.readout",
     "energy profile": "profile.name",
     "input counted at every timestep": "setting.recompute_input",
 }
+_CHOICE = ("data set", "part of the data", "samples")
+"""Where one of these differs, the content of the samples does so of itself."""
+_ADDED = ("setting.data_title", "setting.data_digest", "setting.input_scaling")
+"""Keys that reports of earlier versions do not have."""
+NOT_STATED = "not stated"
 
 _ENERGIES = {
     "value_pj": "summary.energy_pj_per_inference",
@@ -58,9 +68,13 @@ _ENERGIES = {
 _RUN = {
     "file": "graph.file",
     "data set": "setting.dataset",
+    "name of the data": "setting.data_title",
     "part of the data": "setting.split",
     "samples": "setting.samples",
+    "content of the samples": "setting.data_digest",
+    "input scaling": "setting.input_scaling",
     "timesteps": "setting.timesteps",
+    "dt in s": "setting.dt_s",
     "encoding": "setting.encoding",
     "readout": "setting.readout",
     "energy profile": "profile.name",
@@ -103,7 +117,8 @@ def _faults(report: dict[str, Any]) -> Iterator[str]:
             yield _missing(key, value, f"null or a number from 0{' to 100' if most == 100 else ''}")
     for key in dict.fromkeys(("summary.equivalence", *_MUST_AGREE.values(), *_RUN.values())):
         value = _at(report, key)
-        if not isinstance(value, str | int):
+        is_absent = value is _ABSENT and key in _ADDED
+        if not is_absent and not isinstance(value, str | int | float):
             yield _missing(key, value, "text or a number")
     steps = _at(report, "decisions.timesteps")
     if not isinstance(steps, list) or not all(map(_is_step, steps)):
@@ -162,17 +177,33 @@ def compare(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str
             for one in reports
         ],
         "layers": _layers(reports),
-        "runs": {name: [_at(one, key) for one in reports] for name, key in _RUN.items()},
+        "runs": {name: _stated(reports, key) for name, key in _RUN.items()},
         "remarks": list(_remarks(reports, names)),
     }
 
 
 def _remarks(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[str]:
-    for what, key in _MUST_AGREE.items():
-        values = [str(_at(one, key)) for one in reports]
-        if len(set(values)) > 1:
-            told = ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
-            yield f"not the same: {what} ({told})"
+    found = {what: [*map(str, _stated(reports, key))] for what, key in _MUST_AGREE.items()}
+    unequal = [what for what, values in found.items() if len(set(values)) > 1]
+    if any(what in unequal for what in _CHOICE) and "content of the samples" in unequal:
+        unequal.remove("content of the samples")
+    for what in unequal:
+        values = found[what]
+        told = ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
+        is_known = len(set(values) - {NOT_STATED}) > 1
+        yield f"{'not the same' if is_known else 'not known to be the same'}: {what} ({told})"
+    silent = [what for what, values in found.items() if set(values) == {NOT_STATED}]
+    if silent:
+        yield (
+            f"not stated by any of these reports: {', '.join(silent)}; made anew, they say whether"
+            " these are the same"
+        )
+
+
+def _stated(reports: Sequence[dict[str, Any]], key: str) -> list[Any]:
+    """What each report has under a key, or that it has nothing."""
+    found = [_at(one, key) for one in reports]
+    return [NOT_STATED if value is _ABSENT else value for value in found]
 
 
 def _row(name: str, values: list[Any], show: Any) -> dict[str, Any]:

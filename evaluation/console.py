@@ -27,7 +27,8 @@ def console_view(report: dict[str, Any]) -> RenderableType:
     setting = report["setting"]
     steps = "timestep" if setting["timesteps"] == 1 else "timesteps"
     title = (
-        f"[bold]Evaluation[/]  {escape(report['graph']['file'])} on {escape(setting['dataset'])}: "
+        f"[bold]Evaluation[/]  {escape(report['graph']['file'])} on"
+        f" {escape(setting['data_title'])}: "
         f"{setting['samples']:,} {setting['split']} samples, {setting['timesteps']} {steps}"
     )
     warnings = [f"[yellow]warning[/]  {escape(text)}" for text in report["warnings"]]

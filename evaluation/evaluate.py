@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mpo_snn.data.class_names import are_names
+from mpo_snn.data.digest import digest_of
 from mpo_snn.encoding import shape_of_step
 from mpo_snn.errors import DataError, RecipeError, ShapeError
 from mpo_snn.graph.kinds import kind_of
@@ -68,6 +70,9 @@ class Evaluation:
         parameters: what each of them stores.
         split: which part of the data was run, `test` or `validation`.
         on_events: the nodes that ran on events (`mpo_snn.graph.by_density`).
+        data_title: what the data is called.
+        data_digest: of the samples that were run and their labels (`mpo_snn.data.digest`).
+        input_scaling: how raw values became the input, in words.
     """
 
     setting: Setting
@@ -83,6 +88,9 @@ class Evaluation:
     parameters: Mapping[str, Parameters]
     split: str = "test"
     on_events: tuple[str, ...] = ()
+    data_title: str = ""
+    data_digest: str = ""
+    input_scaling: str = ""
 
     def operations(
         self, layer: Layer, *, every_step: bool | None = None, label: int | None = None
@@ -132,7 +140,8 @@ def evaluate_graph(
     Raises:
         GraphError: if the graph cannot be run.
         ShapeError: if samples do not have the graph's input shape.
-        DataError: if the data set is empty, or has another number of classes than the graph.
+        DataError: if the data set is empty, or has another number of classes than the graph, or a
+            file of it cannot be read.
         RecipeError: if the device is unknown or absent, or spikes are to be counted where the
             output has none.
     """
@@ -183,6 +192,9 @@ def evaluate_graph(
         parameters=count_parameters(flat),
         split=dataset.evaluated_on,
         on_events=tuple(simulator.on_events),
+        data_title=dataset.title or dataset.name,
+        data_digest=digest_of(dataset.test_x, dataset.test_y),
+        input_scaling=dataset.value_scaling or dataset.input_scaling,
     )
 
 
@@ -202,7 +214,7 @@ def _check_fit(simulator: Simulator, dataset: Dataset, setting: Setting) -> None
     if classes != outputs:
         raise DataError(
             f"{name} does not fit the graph: it has {classes} classes, the graph has {outputs} "
-            "outputs. Choose the data set that the graph was made for with --data."
+            f"outputs. {_advice_on_classes(dataset)}"
         )
     flat = simulator.flat
     entering = [assign_roles(flat).input.get(output) for output in flat.outputs]
@@ -211,6 +223,17 @@ def _check_fit(simulator: Simulator, dataset: Dataset, setting: Setting) -> None
             "readout spike_count does not fit the graph: its output is not the spikes of one layer "
             "of neurons. Use --readout mean, sum or last."
         )
+
+
+def _advice_on_classes(dataset: Dataset) -> str:
+    """What to do about another number of classes than the graph has outputs."""
+    if dataset.name != "archive" or are_names(dataset.class_names):
+        return "Choose the data set that the graph was made for with --data."
+    return (
+        f"The archive names no classes: they are numbered up to {int(dataset.test_y.max())}, the "
+        f"largest label of its {dataset.evaluated_on} split. Correct the labels of that split, or "
+        "give the data that the graph was made for with --data.path."
+    )
 
 
 def _device(name: str) -> str:

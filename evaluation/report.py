@@ -175,6 +175,9 @@ def _setting(evaluation: Evaluation) -> dict[str, Any]:
     setting = evaluation.setting
     return {
         "dataset": setting.dataset,
+        "data_title": evaluation.data_title,
+        "data_digest": evaluation.data_digest,
+        "input_scaling": evaluation.input_scaling,
         "split": evaluation.split,
         "samples": evaluation.activity.samples,
         "timesteps": setting.timesteps,

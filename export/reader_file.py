@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nir
 
-from mpo_snn.files import write_file
+from mpo_snn.files import check_file, write_file
 from mpo_snn.graph.metadata import GraphMetadata, write_metadata
 
 from .nir_file import write_nir
@@ -19,6 +19,16 @@ from .readers import Reader
 def record_beside(output: Path) -> Path:
     """Where the record of a file's proof lies."""
     return output.with_suffix(".equivalence.json")
+
+
+def check_output(output: Path) -> None:
+    """Refuse, before anything is proved, a file that could not be written with its record.
+
+    Raises:
+        OutputError: if the disk refuses.
+    """
+    for file in (output, record_beside(output)):
+        check_file(file)
 
 
 def write_reader_file(

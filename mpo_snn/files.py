@@ -25,16 +25,11 @@ def replace_file(path: str | Path) -> Iterator[Path]:
         OutputError: if the folder is missing, the disk refuses (full, read-only, not allowed), or
             `path` is a folder or a device.
     """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        found = "Is a directory" if path.is_dir() else "not a regular file"
-        raise OutputError(f"cannot write '{path}': {found}. Nothing was changed.")
+    path = _file_to_replace(path)
     scratch: Path | None = None
     outcome = "Nothing was changed."
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        scratch = Path(name)
+        scratch = _scratch_beside(path)
         yield scratch
         _flush(scratch)
         os.chmod(scratch, 0o666 & ~_umask())
@@ -46,6 +41,35 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     finally:
         if scratch is not None:
             scratch.unlink(missing_ok=True)
+
+
+def check_file(path: str | Path) -> None:
+    """Refuse, before anything is computed, a file that could not be written now.
+
+    Raises:
+        OutputError: as `replace_file`.
+    """
+    path = _file_to_replace(path)
+    try:
+        _scratch_beside(path).unlink()
+    except OSError as error:
+        raise OutputError(
+            f"cannot write '{path}': {_reason(error)}. Nothing was changed."
+        ) from error
+
+
+def _file_to_replace(path: str | Path) -> Path:
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        found = "Is a directory" if path.is_dir() else "not a regular file"
+        raise OutputError(f"cannot write '{path}': {found}. Nothing was changed.")
+    return path
+
+
+def _scratch_beside(path: Path) -> Path:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    return Path(name)
 
 
 def write_file(path: str | Path, content: bytes | str) -> None:

@@ -108,7 +108,7 @@ def _export_onnx(args: Any) -> int:
     from mpo_snn.export.nir_export import DEFAULT_DT
     from mpo_snn.export.to_onnx.onnx_file import write_onnx
     from mpo_snn.export.to_onnx.onnx_proof import export_onnx
-    from mpo_snn.files import write_file
+    from mpo_snn.files import check_file, write_file
     from mpo_snn.training.rundir import open_run
 
     run = open_run(args.run)
@@ -116,12 +116,14 @@ def _export_onnx(args: Any) -> int:
     output = Path(args.output) if args.output else run.path / name
     if output.suffix != ".onnx":
         raise UsageError(f"--output is '{output}', but the name of an ONNX file ends in .onnx.")
+    record = output.with_name(f"{output.name}.equivalence.json")
+    for file in (output, record):
+        check_file(file)
     dt = DEFAULT_DT if args.dt is None else args.dt
     export = export_onnx(run, args.unrolled, args.precision, dt, args.samples)
-    print_proof(export.proof)
+    print_proof(export.proof, args.samples)
     if not export.proof.is_equal and not args.allow_different:
         return _refused()
-    record = output.with_name(f"{output.name}.equivalence.json")
     write_onnx(output, export.model)
     write_file(record, json.dumps(export.proof.to_dict(), indent=1) + "\n")
     print(f"\nwrote  {output}\n       {record}")
@@ -144,6 +146,7 @@ def _export_nir(args: Any) -> int:
         write_for,
     )
     from mpo_snn.export.nir_file import NIR_VERSIONS
+    from mpo_snn.export.reader_file import check_output
     from mpo_snn.training.rundir import open_run
 
     if args.nir_version not in (None, *NIR_VERSIONS):
@@ -165,8 +168,9 @@ def _export_nir(args: Any) -> int:
                 " --reader all."
             )
         return export_all(write_for(run, args), output, run.recipe.timesteps)
+    check_output(output)
     made = prove_and_write(run, _for_reader(run, args), args, output)
-    if not tell_written(made, output):
+    if not tell_written(made, output, args.samples):
         return ANSWER_IS_NO
     print_next(run, output)
     print_loading(made.export, output, run.recipe.timesteps)

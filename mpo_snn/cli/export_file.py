@@ -24,7 +24,7 @@ def export_file(args: Any, parser: CommandParser) -> int:
     """
     from mpo_snn.cli.export_readers import Attempt, export_all, print_loading, tell_written
     from mpo_snn.export.converted import convert_graph
-    from mpo_snn.export.reader_file import write_reader_file
+    from mpo_snn.export.reader_file import check_output, write_reader_file
     from mpo_snn.export.readers import READERS
     from mpo_snn.graph.metadata import known_timesteps, read_metadata
     from mpo_snn.graph.read import read_graph
@@ -65,8 +65,9 @@ def export_file(args: Any, parser: CommandParser) -> int:
     output = Path(args.output or source.with_suffix(f".{args.reader}{source.suffix}"))
     if output.resolve() == source.resolve():
         raise UsageError(f"--output is '{output}', the file that is read: choose another name.")
+    check_output(output)
     made = write(READERS[args.reader], output)
-    if not tell_written(made, output):
+    if not tell_written(made, output, args.samples):
         return ANSWER_IS_NO
     path = f" --data.path {args.data_path}" if args.data_path else ""
     print(f"next   mpo-evaluate {output}{path}")

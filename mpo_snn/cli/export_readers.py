@@ -17,7 +17,7 @@ from mpo_snn.errors import ExportError
 from mpo_snn.export.for_reader import ReaderExport, export_for_reader, timestep_for
 from mpo_snn.export.loading_code import loading_code
 from mpo_snn.export.proof import Proof, export_run, metadata_of, prove_export
-from mpo_snn.export.reader_file import record_beside, write_reader_file
+from mpo_snn.export.reader_file import check_output, record_beside, write_reader_file
 from mpo_snn.export.readers import READERS, Reader
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ def export_all(write: Callable[[Reader, Path], Attempt], output: Path, timesteps
         write: makes, proves and writes the file of a reader.
         output: name that the files' names are made from.
         timesteps: of one inference.
+
+    Raises:
+        OutputError: if a file of theirs could not be written; nothing is made then.
     """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("reader", "file", "spikes"):
@@ -87,8 +90,11 @@ def export_all(write: Callable[[Reader, Path], Attempt], output: Path, timesteps
     table.add_column("what stands in the way", overflow="fold")
     code = OK
     exports = []
-    for reader in READERS.values():
-        file = output.with_suffix(f".{reader.name}{output.suffix}")
+    files = {name: output.with_suffix(f".{name}{output.suffix}") for name in READERS}
+    for file in files.values():
+        check_output(file)
+    for name, reader in READERS.items():
+        file = files[name]
         try:
             made = write(reader, file)
         except ExportError as error:
@@ -112,9 +118,9 @@ def export_all(write: Callable[[Reader, Path], Attempt], output: Path, timesteps
     return code
 
 
-def tell_written(made: Attempt, output: Path) -> bool:
+def tell_written(made: Attempt, output: Path, asked: int | None) -> bool:
     """Print proof and notes, and where the file is; returns whether it was written."""
-    print_proof(made.proof)
+    print_proof(made.proof, asked)
     for note in made.notes:
         print(f"note: {note}")
     if made.is_written:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpo_snn.cli.command import together
-from mpo_snn.cli.whole_number import check_whole
+from mpo_snn.cli.whole_number import check_whole, note_on_samples
 from mpo_snn.profiles.energy import load_energy_profile
 
 _MOST_SEEDS = 1000
@@ -36,6 +36,7 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
         command: the command line that makes this report again.
     """
     from mpo_snn.data.for_graph import load_for_graph
+    from mpo_snn.data.named_by_content import name_by_content
     from mpo_snn.evaluation.evaluate import evaluate_graph
     from mpo_snn.evaluation.neurobench import EnteringValues, neurobench_results
     from mpo_snn.evaluation.one_sample import check_sample, look_at_sample
@@ -51,6 +52,7 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
     keep_freed_memory()
     graph = read_graph(graph_file)
     metadata = read_metadata(graph)
+    is_named = metadata is not None and bool(metadata.dataset)
     graph = meaning_of(graph)  # as the reader that it is written for runs it
     profile, setting, *_ = together(
         f"cannot evaluate '{graph_file}'",
@@ -58,7 +60,7 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
         lambda: resolve_setting(
             metadata,
             what=f"'{graph_file}'",
-            dataset=args.data,
+            dataset=args.data or (None if is_named else name_by_content(args.data_path)),
             timesteps=known_timesteps(graph) if args.timesteps is None else args.timesteps,
             dt=known_timestep(graph) if args.dt is None else args.dt,
             encoding=args.encoding,
@@ -102,7 +104,10 @@ def report_of(args: Any, graph_file: str, command: str) -> Reported:
         metadata,
         graph_file=graph_file,
         command=command,
-        warnings=departures(setting, dataset, metadata),
+        warnings=(
+            *departures(setting, dataset, metadata),
+            *note_on_samples(args.samples, len(dataset.test_x)),
+        ),
         robustness=robustness,
         sample=sample,
     )

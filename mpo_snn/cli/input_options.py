@@ -47,12 +47,13 @@ def graph_input(first: Path, metadata: GraphMetadata | None, args: Any) -> Graph
         metadata: of it.
         args: what was parsed.
     """
+    from mpo_snn.data.named_by_content import name_by_content
     from mpo_snn.export.graph_proof import GraphInput
     from mpo_snn.training.rundir import data_path_beside
 
     made_for = args.data or getattr(metadata, "dataset", None)
     return GraphInput(
-        args.data,
+        args.data or (None if made_for else name_by_content(args.data_path)),
         args.data_path or data_path_beside(first, made_for),
         args.samples,
         timesteps=args.timesteps,

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mpo_snn.cli.whole_number import note_on_samples
 from mpo_snn.export.equivalence import Equivalence, PrecisionResult
 from mpo_snn.export.proof import Proof
 from mpo_snn.export.replay import Place
@@ -16,8 +17,13 @@ _WIDTH = 96
 """Columns that the table needs; narrower terminals scroll instead of losing digits."""
 
 
-def print_proof(proof: Proof) -> None:
-    """Print layers in both precisions, predictions, and the verdict."""
+def print_proof(proof: Proof, asked: int | None = None) -> None:
+    """Print layers in both precisions, predictions, and the verdict.
+
+    Args:
+        proof: what was found.
+        asked: on how many samples it was to be made; None: on all.
+    """
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, _WIDTH)
     record = proof.equivalence
@@ -31,7 +37,7 @@ def print_proof(proof: Proof) -> None:
         console.print(f"  predictions the same: {same} of {result.samples}")
     for line in proof.disagreements:
         console.print(f"  [red]differs[/]  {escape(line)}", markup=True)
-    for line in proof.reservations:
+    for line in (*proof.reservations, *note_on_samples(asked, record.samples)):
         console.print(f"  note: {line}", markup=False)
     console.print(f"\n{_verdict(proof)}")
 

@@ -46,6 +46,10 @@ def _body(argv: list[str] | None) -> int:
         raise UsageError(
             f"--output is '{args.output}', but the name of a record ends in {', '.join(_RECORDS)}."
         )
+    if args.output:
+        from mpo_snn.files import check_file
+
+        check_file(args.output)
     return _verify(Path(args.first), Path(args.second), args, parser)
 
 
@@ -83,7 +87,7 @@ def _tell(proof: Proof, args: Any) -> int:
     from mpo_snn.cli.proof_table import print_proof
     from mpo_snn.files import write_file
 
-    print_proof(proof)
+    print_proof(proof, args.samples)
     if args.output:
         write_file(args.output, _record(proof.to_dict(), Path(args.output)))
         print(f"\nwrote  {args.output}")

@@ -21,3 +21,10 @@ def check_whole(option: str, number: int | None, low: int, high: int | None = No
         return
     allowed = f"{low} or more" if high is None else f"{low} to {high}"
     raise UsageError(f"--{option} is {number}, allowed is {allowed}.")
+
+
+def note_on_samples(asked: int | None, there: int) -> tuple[str, ...]:
+    """A line where fewer samples are there than `--samples` asked for; none otherwise."""
+    if asked is None or asked <= there:
+        return ()
+    return (f"--samples is {asked}, but there are only {there}: all of them are run.",)

@@ -109,6 +109,8 @@ class Dataset:
             of the training data.
         is_framed: whether samples have a time axis.
         settings: what it was loaded by.
+        value_scaling: `input_scaling` without how samples were brought to a graph's shape; empty
+            means the same.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Dataset:
     evaluated_on: Literal["test", "validation"] = "test"
     is_framed: bool = False
     settings: DataSettings | None = None
+    value_scaling: str = ""
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ What it sees, as nothing is read a second time that does not fit into memory:
 - streamed shards: names, labels and, in a folder, sizes of the shards.
 
 Folders do not count, so that data may be moved; how samples are scaled and augmented does not
-either.
+either, nor does the shape in which a graph takes them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from torch import Tensor
 
 from mpo_snn.data.dataset import Pixels, Samples
+from mpo_snn.data.fit import Fitted
 from mpo_snn.data.image_files import ImageFiles
 from mpo_snn.data.shard_index import is_address
 from mpo_snn.data.shards import Shards
@@ -40,6 +41,8 @@ def digest_of(x: Samples, y: Tensor) -> str:
     Raises:
         DataError: if a file that is looked at cannot be read.
     """
+    if isinstance(x, Fitted):
+        return digest_of(x.samples, y)
     found = hashlib.sha256(str(tuple(x.shape)).encode())
     _add_tensor(found, y)
     if isinstance(x, Pixels):

@@ -67,8 +67,8 @@ def fit_dataset(dataset: Dataset, input_shape: tuple[int, ...], factor: float = 
     shape = input_shape if is_flat or same_core else found
     if shape == found and factor == 1.0:
         return dataset
-    words = dataset.input_scaling if factor == 1.0 else f"{factor:g} * ({dataset.input_scaling})"
-    words += "" if shape == found else f", {found} as {shape}"
+    values = dataset.input_scaling if factor == 1.0 else f"{factor:g} * ({dataset.input_scaling})"
+    words = values if shape == found else f"{values}, {found} as {shape}"
     time = tuple(dataset.test_x.shape[1:2]) if dataset.is_framed else ()
     fitted = Fitted(dataset.test_x, (*time, *shape), factor)
-    return replace(dataset, test_x=fitted, input_scaling=words)
+    return replace(dataset, test_x=fitted, input_scaling=words, value_scaling=values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -14,7 +15,7 @@ from mpo_snn.data.part import Part
 from mpo_snn.data.scaling import Scaling
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.data.shards import Shards
-from mpo_snn.data.source import Images, find_source
+from mpo_snn.data.source import Images, PartName, find_source
 from mpo_snn.errors import DataError
 
 PIXEL_MAX = 255.0
@@ -34,12 +35,16 @@ def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"])
         DataError: if there is no path, nothing usable at it, or its content is not this data set.
     """
     known = KNOWN.get(settings.name)
-    images = find_source(settings, known, SOURCES.get(settings.name))(part)
+    read = find_source(settings, known, SOURCES.get(settings.name))
+    images = read(part)
     where = f"{images.where}, {part} split"
     classes = images.classes or (known.classes if known else _numbered(images.y))
     if known is not None:
         classes = known.spelling(classes)
-    findings = _findings(settings, images, classes, known)
+    largest = len(classes) - 1
+    if known is None and not images.classes and _are_out_of_range(images.y, largest):
+        largest = _largest_label(read, part)
+    findings = _findings(settings, images, classes, known, largest)
     if part == "train" and known is None and not images.classes:
         findings += _absent(images.y)
     if findings:
@@ -60,7 +65,11 @@ def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"])
 
 
 def _findings(
-    settings: DataSettings, images: Images, classes: tuple[str, ...], known: Known | None
+    settings: DataSettings,
+    images: Images,
+    classes: tuple[str, ...],
+    known: Known | None,
+    largest: int,
 ) -> list[str]:
     """What keeps these images from being this data set, or any data set."""
     x, y, found = images.x, images.y, []
@@ -68,11 +77,11 @@ def _findings(
         return ["the split is empty."]
     if len(x) != len(y):
         found.append(f"{len(x)} images have {len(y)} labels.")
-    if int(y.min()) < 0 or int(y.max()) >= len(classes):
-        wrong = ((y < 0) | (y >= len(classes))).nonzero()[:, 0]
+    if _are_out_of_range(y, largest):
+        wrong = ((y < 0) | (y > largest)).nonzero()[:, 0]
         found.append(
             f"{len(wrong)} labels are out of range, the first is {int(y[wrong[0]])} of sample"
-            f" {int(wrong[0])}; allowed is 0 to {len(classes) - 1}."
+            f" {int(wrong[0])}; allowed is 0 to {largest}."
         )
     if isinstance(x, ImageFiles | Shards):
         if settings.name == "imagenet" and len(classes) != IMAGENET_CLASSES:
@@ -107,6 +116,27 @@ def _findings(
             f"images have shape {tuple(x.shape[1:])}, those of {known.title} {known.shape}."
         )
     return found
+
+
+def _are_out_of_range(y: Tensor, largest: int) -> bool:
+    return bool(len(y)) and (int(y.min()) < 0 or int(y.max()) > largest)
+
+
+def _largest_label(read: Callable[[PartName], Images], part: Literal["train", "test"]) -> int:
+    """The largest label allowed where the classes are numbered and those of one split are wrong.
+
+    The training split has every class. Where it is wrong itself, or cannot be read, labels are as
+    large as they may be in any data.
+    """
+    if part == "train":
+        return MOST_CLASSES - 1
+    try:
+        y = read("train").y
+    except DataError:
+        return MOST_CLASSES - 1
+    if not len(y) or _are_out_of_range(y, MOST_CLASSES - 1):
+        return MOST_CLASSES - 1
+    return int(y.max())
 
 
 def _absent(y: Tensor) -> list[str]:

@@ -100,7 +100,15 @@ class DataSettings:
             object.__setattr__(self, "path", str(self.path))
         found = []
         if self.name not in dataset_names():
-            found.append(f"data.name is '{self.name}', allowed is {', '.join(dataset_names())}.")
+            hint = (
+                " A file or folder of yours is archive or imagefolder, and its place is given with"
+                f" --data.path {self.name}."
+                if _is_place(self.name)
+                else ""
+            )
+            found.append(
+                f"data.name is '{self.name}', allowed is {', '.join(dataset_names())}.{hint}"
+            )
         if self.path is not None and (not self.path.strip() or "\0" in self.path):
             what = "holds a NUL byte" if self.path.strip() else "is empty"
             found.append(f"data.path {what}, allowed is a file, folder or address, or null.")
@@ -132,6 +140,11 @@ class DataSettings:
         elif self.validation < 0:
             found.append(f"data.validation is {self.validation:g}, allowed is 0 or more.")
         refuse("data settings", found)
+
+
+def _is_place(name: str) -> bool:
+    """Whether what was given as a name is a file or folder."""
+    return "\0" not in name and bool(name) and (bool(Path(name).suffix) or Path(name).exists())
 
 
 def settings_shown(

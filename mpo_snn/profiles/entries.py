@@ -8,9 +8,9 @@ from typing import Any
 
 def version_findings(content: dict[str, Any]) -> list[str]:
     """A finding where the file is not of schema version 1."""
-    version = content.get("schema_version", "missing")
+    version = content.get("schema_version")
     is_right = type(version) is int and version == 1
-    return [] if is_right else [f"schema_version is {version}, expected 1"]
+    return [] if is_right else [f"schema_version is {shown(version)}, expected 1"]
 
 
 def text_of(

@@ -29,6 +29,60 @@ def test_on_a_part_of_the_split(
     assert json.loads((tmp_path / "record.json").read_text())["samples"] == 20
 
 
+def test_more_samples_than_there_are(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert verify.main([str(run / "model.nir"), str(run / "model.nir"), "--samples", "5000"]) == 0
+    told = "--samples is 5000, but there are only 360: all of them are run."
+    assert told in capsys.readouterr().out
+
+
 def test_no_samples_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verify.main([str(run), str(run / "model.nir"), "--samples", "0"]) == 2
     assert "--samples is 0, allowed is 1 or more." in capsys.readouterr().err
+
+
+def test_a_record_that_cannot_be_written_is_refused_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "absent" / "x.json"
+    assert verify.main(["neither.nir", "there.nir", "--output", str(output)]) == 2
+    message = f"cannot write '{output}': No such file or directory. Nothing was changed."
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ("", "x.nir"),
+        ("--reader all", "x.nir"),
+        ("--reader norse", "x.nir"),
+        ("--format onnx", "x.onnx"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_proof(
+    options: str,
+    name: str,
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def export_run(*_: object) -> None:
+        pytest.fail("it was exported before")
+
+    monkeypatch.setattr("mpo_snn.export.proof.export_run", export_run)
+    monkeypatch.setattr("mpo_snn.export.to_onnx.onnx_proof.export_onnx", export_run)
+    words = [str(run), *options.split(), "--output", str(tmp_path / "absent" / name)]
+    assert export.main(words) == 2
+    assert "No such file or directory. Nothing was changed." in capsys.readouterr().err
+
+
+def test_a_converted_file_that_cannot_be_written_is_refused_before_the_proof(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert_graph(*_: object) -> None:
+        pytest.fail("it was converted before")
+
+    monkeypatch.setattr("mpo_snn.export.converted.convert_graph", convert_graph)
+    words = [str(run / "model.nir"), "--reader", "norse", "--output"]
+    assert export.main([*words, str(tmp_path / "absent" / "x.nir")]) == 2
+    assert "No such file or directory. Nothing was changed." in capsys.readouterr().err

@@ -103,6 +103,9 @@ def test_a_part_of_the_split(model, capsys):
     report = json.loads((model.ours.parent / "report.json").read_text())
     assert report["summary"]["samples"] == 50
     assert "of 50" in capsys.readouterr().out
+    assert main([str(model.ours), "--samples", "5000"]) == 0
+    told = "--samples is 5000, but there are only 360: all of them are run."
+    assert told in capsys.readouterr().out
     assert error_of(capsys, model.ours, "--samples", 0) == "--samples is 0, allowed is 1 or more."
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import nir
+import numpy as np
 import pytest
 from rich.console import Console
 
 from mpo_snn.cli.evaluate import main
+from mpo_snn.cli.verify import main as verify
+from mpo_snn.data.digest import digest_of
+from mpo_snn.data.fit import fit_dataset
+from mpo_snn.data.named_by_content import name_by_content
 from mpo_snn.errors import DataError
 from mpo_snn.evaluation.comparison import compare, read_report
 from mpo_snn.evaluation.comparison_console import comparison_view
+from mpo_snn.evaluation.comparison_page import render_comparison
 from mpo_snn.evaluation.evaluate import evaluate_graph
 from mpo_snn.evaluation.faults import faulty_graph
 from mpo_snn.evaluation.report import build_report
@@ -58,6 +66,120 @@ def test_values_stand_beside_each_other(small, tmp_path):
 def test_what_is_not_comparable_is_said(small, tmp_path):
     a, b = report_of(small, tmp_path), report_of(small, tmp_path, timesteps=3)
     assert compare([a, b], ["a", "b"])["remarks"] == ["not the same: timesteps (a 5, b 3)"]
+
+
+def evaluated(tmp_path, run, *options, data=None):
+    """The report of a small run of `mpo-evaluate` on an archive, in a folder of its own."""
+    words = "--timesteps 2 --encoding direct --samples 6 --device cpu".split()
+    if data is not None:
+        words += ["--data", "archive", "--data.path", str(data)]
+    if "--dt" not in options:
+        words += ["--dt", "1e-4"]
+    if "--readout" not in options:
+        words += ["--readout", "sum"]
+    folder = tmp_path / run
+    argv = [str(tmp_path / "some.nir"), *words, *options, "--output", str(folder)]
+    assert main(argv) == 0
+    return str(folder / "report.json")
+
+
+def archive(path, *, seed=0, shape=(6, 6)):
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (12, *shape), dtype=np.uint8)
+    labels = np.arange(12) % 3
+    np.savez(path, x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+    return path
+
+
+def remarks_of(capsys, *reports):
+    capsys.readouterr()
+    assert main(["--compare", *reports]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return [line.removeprefix("warning  ") for line in lines if line.startswith("warning")]
+
+
+def test_what_was_evaluated_is_compared(small, tmp_path, capsys):
+    nir.write(tmp_path / "some.nir", small.graph)
+    (tmp_path / "moved").mkdir()
+    mine, moved = archive(tmp_path / "mine.npz"), archive(tmp_path / "moved" / "mine.npz")
+    other = archive(tmp_path / "other.npz", seed=1)
+    a = evaluated(tmp_path, "a", data=mine)
+    report = json.loads(Path(a).read_text())
+    assert report["setting"]["data_title"] == "mine"
+    assert report["setting"]["input_scaling"] == "value / 255"
+    assert "mine" in (tmp_path / "a" / "report.html").read_text().split("</header>")[0]
+    assert "some.nir on mine" in capsys.readouterr().out
+    same = evaluated(tmp_path, "same", data=moved)
+    assert remarks_of(capsys, a, same) == []
+
+    b = evaluated(tmp_path, "b", data=other)
+    digests = [json.loads(Path(path).read_text())["setting"]["data_digest"] for path in (a, b)]
+    assert remarks_of(capsys, a, b) == [
+        "not the same: name of the data (a mine, b other)",
+        f"not the same: content of the samples (a {digests[0]}, b {digests[1]})",
+    ]
+    changed = evaluated(tmp_path, "c", "--input-scale", "4", "--readout", "last", data=mine)
+    assert remarks_of(capsys, a, changed) == [
+        "not the same: input scaling (a value / 255, c 4 * (value / 255))",
+        "not the same: readout (a sum, c last)",
+    ]
+    finer = evaluated(tmp_path, "d", "--dt", "5e-5", data=mine)
+    assert remarks_of(capsys, a, finer) == ["not the same: dt in s (a 0.0001, d 5e-05)"]
+    fewer = evaluated(tmp_path, "e", "--samples", "3", data=mine)
+    assert remarks_of(capsys, a, fewer) == ["not the same: samples (a 6, e 3)"]
+
+
+def test_data_at_a_path_needs_no_name(small, tmp_path, capsys):
+    nir.write(tmp_path / "some.nir", small.graph)
+    data = archive(tmp_path / "mine.npz")
+    report = json.loads(Path(evaluated(tmp_path, "a", "--data.path", str(data))).read_text())
+    assert (report["setting"]["dataset"], report["setting"]["data_title"]) == ("archive", "mine")
+    file = str(tmp_path / "some.nir")
+    words = "--timesteps 2 --dt 1e-4 --encoding direct --samples 3".split()
+    assert verify([file, file, *words, "--data.path", str(data)]) == 0
+    assert "mine, test split (value / 255): 3 samples" in capsys.readouterr().out
+    assert main([file, *words, "--readout", "sum", "--data", str(data)]) == 2
+    assert f"given with --data.path {data}." in capsys.readouterr().err
+
+
+def test_image_files_at_a_path_are_told_from_an_archive(tmp_path):
+    (tmp_path / "pictures" / "train" / "cat").mkdir(parents=True)
+    assert name_by_content(str(tmp_path / "pictures")) == "imagefolder"
+    assert name_by_content(str(archive(tmp_path / "mine.npz"))) == "archive"
+    assert name_by_content(None) is None
+
+
+def test_the_shape_that_a_graph_takes_is_no_other_data(small, tmp_path):
+    flat = fit_dataset(small.dataset, (36,), 1.0)
+    assert digest_of(flat.test_x, flat.test_y) == digest_of(
+        small.dataset.test_x, small.dataset.test_y
+    )
+    assert flat.input_scaling == "uniform in [0, 1], (1, 6, 6) as (36,)"
+    assert flat.value_scaling == "uniform in [0, 1]"
+
+
+def test_reports_of_before_are_compared_as_far_as_they_say(small, tmp_path, capsys):
+    report = report_of(small, tmp_path)
+    new = tmp_path / "new.json"
+    new.write_text(json.dumps(report))
+    for key in ("data_title", "data_digest", "input_scaling"):
+        del report["setting"][key]
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(report))
+    assert remarks_of(capsys, str(old), str(old)) == [
+        "not stated by any of these reports: name of the data, content of the samples, input"
+        " scaling; made anew, they say whether these are the same"
+    ]
+    assert remarks_of(capsys, str(old), str(new))[::2] == [
+        "not known to be the same: name of the data (old.json not stated, new.json noise)",
+        "not known to be the same: input scaling (old.json not stated, new.json uniform in [0, 1])",
+    ]
+    comparison = compare([read_report(old), read_report(new)], ["a", "b"])
+    assert '<p class="lede">noise,' in render_comparison(comparison)
+    report["setting"]["data_digest"] = ["3f"]
+    old.write_text(json.dumps(report))
+    with pytest.raises(DataError, match="data_digest is \\['3f'\\], expected text"):
+        read_report(old)
 
 
 def test_reports_are_read_back(small, tmp_path, capsys):

@@ -121,6 +121,7 @@ def test_own_profile(tmp_path):
         ('source = "somebody"\n', 'source = " "\n', "source is ' ', expected text"),
         ("[ac]", "[adds]", r"\[ac\] is missing(.|\n)*unknown key|unknown key(.|\n)*ac"),
         ("schema_version = 1", "schema_version = 2", "schema_version is 2, expected 1"),
+        ("schema_version = 1", 'schema_version = "1"', "schema_version is '1', expected 1"),
         ("schema_version = 1", "schema_version = true", "schema_version is True, expected 1"),
         ("[mac]", "[mac]\nvalue_nj = 1", r"\[mac\] has the unknown key 'value_nj'"),
         ("[mac]", "[mac", "is not TOML"),

@@ -170,6 +170,10 @@ def test_shape_that_does_not_fit(small, make_dataset):
 def test_another_number_of_classes(small, make_dataset):
     with pytest.raises(DataError, match=r"it has 5 classes, the graph has 3 outputs"):
         evaluate_graph(small.graph, make_dataset(classes=5), SETTING)
+    five = make_dataset(classes=5)
+    numbered = replace(five, name="archive", class_names=tuple("01234"), test_y=five.test_y * 0 + 4)
+    with pytest.raises(DataError, match=r"up to 4, the largest label of its test split\. Correct"):
+        evaluate_graph(small.graph, numbered, SETTING)
 
 
 def test_empty_data_set(small, make_dataset):

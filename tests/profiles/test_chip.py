@@ -97,6 +97,7 @@ def test_a_file_of_ones_own_and_names_that_do_not_exist(tmp_path):
     ("old", "new", "told"),
     [
         ("schema_version = 1", "schema_version = 2", "schema_version is 2, expected 1"),
+        ("schema_version = 1", 'schema_version = "1"', "schema_version is '1', expected 1"),
         ("schema_version = 1", "schema_version = true", "schema_version is True, expected 1"),
         ('title = "SpiNNaker2"', "", "title is missing"),
         ('family = "spinnaker2"', 'family = "spinaker"', "expected one of xylo, speck, loihi"),

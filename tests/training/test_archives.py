@@ -154,6 +154,25 @@ def test_several_findings_are_told_at_once(tmp_path: Path) -> None:
     assert "images have shape (1, 30, 30), those of MNIST (1, 28, 28)" in message
 
 
+def test_labels_are_held_against_the_classes_of_the_training_split(tmp_path: Path) -> None:
+    five, damaged = np.arange(40) % 5, np.arange(20) % 4
+    damaged[12] = -1
+    path = write_npz(tmp_path, y_train=five, y_test=damaged)
+    words = "1 labels are out of range, the first is -1 of sample 12; allowed is 0 to"
+    for train in (True, False):
+        with pytest.raises(DataError, match=f"test split: {words} 4\\."):
+            load_dataset(DataSettings("archive", path), train=train)
+    damaged[3] = 6
+    write_npz(tmp_path, y_train=five, y_test=damaged)
+    assert "2 labels are out of range, the first is 6 of sample 3" in refused(
+        name="archive", path=path
+    )
+    write_npz(tmp_path, y_train=five - 1, y_test=five[:20])
+    assert "train split: 8 labels are out of range, the first is -1 of sample 0; allowed is 0" in (
+        refused(name="archive", path=path)
+    )
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
