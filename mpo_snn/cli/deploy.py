@@ -62,7 +62,7 @@ def _body(argv: list[str]) -> int:
     output = Path(args.output) if args.output else source.folder(profile.name)
     if not args.check:
         check_folder(output, source.path)
-    graph = _checked(source, profile, argv)
+    graph = _checked(source, profile, args.target, argv)
     if graph is None:
         return ANSWER_IS_NO
     if args.check and can_quantize(profile):
@@ -87,13 +87,23 @@ def _tell(args: Any, parser: CommandParser) -> int:
     return OK
 
 
-def _checked(source: Source, profile: ChipProfile, argv: list[str]) -> ChipGraph | None:
-    """The layers, if the chip's check has nothing against them; what it found is printed."""
+def _checked(
+    source: Source, profile: ChipProfile, target: str, argv: list[str]
+) -> ChipGraph | None:
+    """The layers, if the chip's check has nothing against them; what it found is printed.
+
+    Args:
+        source: what is checked.
+        profile: of the chip.
+        target: by what the user calls the chip: a name, or the path of a profile.
+        argv: the command line.
+    """
     from rich.console import Console
 
     from mpo_snn.cli.deploy_view import check_view
     from mpo_snn.deploy.check import check_graph_on_chip
     from mpo_snn.deploy.own_network import result_for_own
+    from mpo_snn.profiles.chip import chip_place
 
     checked = check_graph_on_chip(
         source.graph, profile, source.inference, behaviour=source.behaviour
@@ -110,7 +120,8 @@ def _checked(source: Source, profile: ChipProfile, argv: list[str]) -> ChipGraph
             " once they can be read"
         )
     again = f"change the network, train and export it, {shlex.join([NAME, *argv])}"
-    recipe = f"mpo-train RECIPE --target {shlex.quote(profile.name)} trains inside what it can do"
+    place = shlex.quote(chip_place(target))
+    recipe = f"mpo-train RECIPE --target {place} trains inside what it can do"
     print(f"next   {recipe if source.is_of_run else again}")
     return None
 

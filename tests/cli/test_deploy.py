@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -217,3 +218,15 @@ def test_a_chip_of_ones_own_is_found_from_elsewhere(work, monkeypatch) -> None:
     line = "--resume run --target mine.toml --epochs 1 --output fine --quiet --device cpu"
     assert train.main(line.split()) == 0
     assert open_run(work / "fine").target == str(work / "mine.toml")
+
+
+def test_the_line_that_is_next_names_a_chip_of_ones_own_by_its_path(
+    work, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(work)
+    (work / "my speck.toml").write_text((SHIPPED / "speck-2e.toml").read_text())
+    assert deploy.main(["run", "--target", "my speck.toml", "--check"]) == 1
+    next_line = capsys.readouterr().out.partition("next   ")[2]
+    told = shlex.split(next_line)
+    assert told[:3] == ["mpo-train", "RECIPE", "--target"]
+    assert chip.load_chip_profile(told[3]).name == "my speck"
