@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command, tell_error
+from mpo_snn.cli.scaling_options import add_input_scale
 from mpo_snn.cli.whole_number import check_whole
 
 if TYPE_CHECKING:
@@ -170,10 +171,12 @@ def _data(source: Source, args: Any) -> tuple[Samples, Tensor]:
 
     how, metadata, path = source.inference, source.metadata, source.data_path
     shape = input_shape(source.graph)
-    dataset = load_for_graph(how, metadata, shape, path=path, samples=args.samples)
+    scale = args.input_scale
+    dataset = load_for_graph(how, metadata, shape, path=path, samples=args.samples, scale=scale)
     x = dataset.test_x[: len(dataset.test_x)]
-    calibration = load_calibration(how, metadata, args.calibration, path=path)
-    return Samples(x, dataset.test_y, dataset.description), calibration
+    calibration = load_calibration(how, metadata, args.calibration, path=path, scale=scale)
+    scaled = "" if scale == 1.0 else f", values times {scale:g}"
+    return Samples(x, dataset.test_y, f"{dataset.description}{scaled}"), calibration
 
 
 def _parser() -> CommandParser:
@@ -213,6 +216,7 @@ def _parser() -> CommandParser:
         choices=("subtract", "zero"),
         help="foreign file: what a spike does, where it is not what NIR says (zero)",
     )
+    add_input_scale(add)
     add("--list", action="store_true", help="show the shipped chips")
     add("--show", metavar="NAME", help="show all that is known of a chip, with sources")
     return parser

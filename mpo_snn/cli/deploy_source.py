@@ -79,6 +79,8 @@ def _from_run(path: Path, args: Any) -> Source:
     for option in ("timesteps", "dt", "encoding", "readout", "reset"):
         if getattr(args, option) is not None:
             raise UsageError(f"--{option} is for a foreign file; a run says it: leave it out.")
+    if args.input_scale != 1.0:
+        raise UsageError("--input-scale is for a foreign file; a run says it: leave it out.")
     run = open_run(path)
     export = export_run_for_chip(run)
     metadata = metadata_of(run, export, DEFAULT_DT, "1.0.8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from pathlib import Path
@@ -78,6 +79,7 @@ def words(line: str) -> list[str]:
         ("run --target xylo-audio3 --samples 0", "--samples is 0"),
         ("run --target xylo-audio3 --calibration 5000", "allowed is 1 to 4096"),
         ("run --target xylo-audio3 --reset zero", "--reset is for a foreign file"),
+        ("run --target xylo-audio3 --input-scale 2", "--input-scale is for a foreign file"),
         ("run --target xylo-audio3 --data.path x", "leave out data.path"),
         ("run --target xylo-audio3 --data archive --data.path twelve.npz", "of class 11, counted"),
         ("run --target xylo-audio3 --output notes.txt", "it is a file; name another"),
@@ -230,3 +232,25 @@ def test_the_line_that_is_next_names_a_chip_of_ones_own_by_its_path(
     told = shlex.split(next_line)
     assert told[:3] == ["mpo-train", "RECIPE", "--target"]
     assert chip.load_chip_profile(told[3]).name == "my speck"
+
+
+def test_data_that_is_not_in_0_to_1_is_brought_there(tmp_path, monkeypatch, capsys) -> None:
+    """The same integers and answers as of data that were divided; the factor is in the report."""
+    monkeypatch.chdir(tmp_path)
+    write_foreign(tmp_path / "foreign.nir")
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 17, (40, 64)).astype(np.float32), np.arange(40) % 10
+    for name, factor in (("raw", 1), ("divided", 1 / 16)):
+        np.savez(f"{name}.npz", x_train=x * factor, y_train=y, x_test=x * factor, y_test=y)
+    line = words(f"foreign.nir --target loihi-1 {FOREIGN.replace('digits', 'archive')}")
+    line += ["--calibration", "20", "--data.path"]
+    assert deploy.main([*line, "raw.npz"]) == 2
+    assert "--input-scale FACTOR multiplies them" in capsys.readouterr().err
+    assert deploy.main([*line, "raw.npz", "--input-scale", "0.0625", "--output", "raw"]) == 0
+    assert deploy.main([*line, "divided.npz", "--output", "divided"]) == 0
+    raw, divided = (
+        json.loads(Path(name, "report.json").read_text()) for name in ("raw", "divided")
+    )
+    assert raw["data"].endswith(", values times 0.0625")
+    for key in ("accuracy", "layers", "same_answer_percent", "events"):
+        assert raw[key] == divided[key]
