@@ -103,13 +103,16 @@ def _checked(
 
     from mpo_snn.cli.deploy_view import check_view
     from mpo_snn.deploy.check import check_graph_on_chip
+    from mpo_snn.deploy.families import family_of
     from mpo_snn.deploy.own_network import result_for_own
     from mpo_snn.profiles.chip import chip_place
 
     checked = check_graph_on_chip(
         source.graph, profile, source.inference, behaviour=source.behaviour
     )
-    result = checked.result if source.is_of_run else result_for_own(checked.result, source.graph)
+    result, has_synapse = checked.result, family_of(profile).has_synapse
+    if not source.is_of_run:
+        result = result_for_own(result, source.graph, has_synapse)
     console = Console(highlight=False, soft_wrap=True)
     console.print(check_view(result, profile, str(source.path)))
     if checked.graph is not None:
@@ -141,6 +144,7 @@ def _deploy(
     from mpo_snn.cli.deploy_view import deployment_view
     from mpo_snn.deploy.deployment import deploy
     from mpo_snn.deploy.directory import write_directory
+    from mpo_snn.deploy.families import family_of
     from mpo_snn.deploy.files import deployment_files, manifest_of
     from mpo_snn.deploy.own_network import advice_for_own
     from mpo_snn.deploy.quantized import UnfitError
@@ -151,7 +155,9 @@ def _deploy(
             tell(f"loading {source.inference.dataset}", 0)
             deployment = deploy(graph, profile, *_data(source, args), advance, tell)
     except UnfitError as error:
-        tell_error(NAME, str(error) if source.is_of_run else advice_for_own(str(error)))
+        is_synaptic = family_of(profile).has_synapse is True
+        own = advice_for_own(str(error), is_synaptic)
+        tell_error(NAME, str(error) if source.is_of_run else own)
         return ANSWER_IS_NO
     command = shlex.join([NAME, *argv])
     report = report_of(deployment, str(source.path), command, source.inference.dt)
