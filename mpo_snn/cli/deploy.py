@@ -63,6 +63,8 @@ def _body(argv: list[str]) -> int:
     output = Path(args.output) if args.output else source.folder(profile.name)
     if not args.check:
         check_folder(output, source.path)
+    for note in source.notes:
+        print(f"note   {note}")
     graph = _checked(source, profile, args.target, argv)
     if graph is None:
         return ANSWER_IS_NO

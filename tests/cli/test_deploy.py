@@ -52,6 +52,7 @@ def work(tmp_path_factory):
     whole = (path / "foreign.nir").read_bytes()
     (path / "half.nir").write_bytes(whole[: len(whole) // 2])
     (path / "notes.txt").write_text("mine")
+    (path / "empty.nir").mkdir()
     good = (SHIPPED / "xylo-audio3.toml").read_text()
     (path / "eight.toml").write_text(good.replace("value = 31\n", "value = 8\n", 1))
     (path / "noise.toml").write_bytes(bytes(range(128, 256)))
@@ -91,6 +92,7 @@ def words(line: str) -> list[str]:
             "it holds 'quantized.nir', which is deployed",
         ),
         ("run/deploy-xylo-audio3 --target xylo-audio3", "it is not a run directory"),
+        ("empty.nir --target xylo-audio3 --dt 1e-3 --encoding counts", "it is not a run directory"),
         ("half.nir --target loihi-1 FOREIGN", "truncated or damaged"),
         ("notes.txt --target loihi-1", "expected a run directory or a .nir file"),
         ("foreign.nir --target loihi-1 --data digits", "--timesteps N, --dt SECONDS"),
@@ -254,3 +256,14 @@ def test_data_that_is_not_in_0_to_1_is_brought_there(tmp_path, monkeypatch, caps
     assert raw["data"].endswith(", values times 0.0625")
     for key in ("accuracy", "layers", "same_answer_percent", "events"):
         assert raw[key] == divided[key]
+
+
+def test_what_goes_otherwise_than_the_file_says_is_noted(work, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    line = "run/deploy-xylo-audio3/float.nir --target xylo-audio3 --check".split()
+    assert deploy.main([*line, "--encoding", "rows"]) == 0
+    assert "note " not in capsys.readouterr().out
+    assert deploy.main([*line, "--encoding", "counts", "--timesteps", "9"]) == 0
+    out = capsys.readouterr().out
+    assert "note   encoding is counts, as --encoding says; the file says rows\n" in out
+    assert "note   timesteps is 9, as --timesteps says; the file says " in out
