@@ -46,6 +46,7 @@ class Family:
         resets: what its neurons do at a spike.
         quantize: the integer network; None where no arithmetic is known exactly.
         arithmetic: whose integers it reproduces, for people.
+        has_synapse: whether its neurons have one that decays; None where they may.
     """
 
     check: Check
@@ -53,11 +54,17 @@ class Family:
     resets: Resets
     quantize: Quantize | None
     arithmetic: str
+    has_synapse: bool | None
 
 
 FAMILIES = {
     "xylo": Family(
-        check_xylo, xylo_neuron, lambda _: ("subtract",), quantize_xylo, "xylosim 0.1.3, core v2"
+        check_xylo,
+        xylo_neuron,
+        lambda _: ("subtract",),
+        quantize_xylo,
+        "xylosim 0.1.3, core v2",
+        has_synapse=True,
     ),
     "speck": Family(
         check_speck,
@@ -65,6 +72,7 @@ FAMILIES = {
         lambda _: RESETS,
         quantize_speck,
         "sinabs 3.1.3 DynapcnnNetwork, step by step (not event by event)",
+        has_synapse=False,
     ),
     "loihi": Family(
         check_loihi,
@@ -72,6 +80,7 @@ FAMILIES = {
         lambda _: ("zero",),
         quantize_loihi,
         "nengo-loihi 1.1.0, two's complement",
+        has_synapse=None,
     ),
     "fixed_point": Family(
         check_fixed_point,
@@ -79,6 +88,7 @@ FAMILIES = {
         lambda profile: (fixed_point_format(profile).reset,),
         quantize_fixed_point,
         "the profile's own parameters",
+        has_synapse=False,
     ),
     "spinnaker2": Family(
         check_spinnaker2,
@@ -86,6 +96,7 @@ FAMILIES = {
         lambda _: RESETS,
         None,
         "none: weights are scaled, nothing is simulated",
+        has_synapse=None,
     ),
 }
 

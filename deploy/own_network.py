@@ -57,7 +57,7 @@ def advice_for_own(advice: str, is_synaptic: bool = False) -> str:
 
     Args:
         advice: e.g. `train with --neuron.reset zero, or --target`.
-        is_synaptic: whether the neurons that it is about have a synapse.
+        is_synaptic: whether the neurons that it is about are to have a synapse.
 
     Returns:
         e.g. `train with --neuron.reset zero (in a network of your own: MPOLeaky(reset="zero"))`.
@@ -81,20 +81,25 @@ def advice_for_own(advice: str, is_synaptic: bool = False) -> str:
     return f"{advice} (in a network of your own: {own})" if words else advice
 
 
-def result_for_own(result: CheckResult, graph: nir.NIRGraph | None = None) -> CheckResult:
+def result_for_own(
+    result: CheckResult, graph: nir.NIRGraph | None = None, has_synapse: bool | None = None
+) -> CheckResult:
     """A check's findings and warnings, each with `advice_for_own`.
 
     Args:
         result: of the check.
         graph: that was checked; its CubaLIF are the layers with a synapse.
+        has_synapse: whether the neurons of the chip have one; None: those of a layer stay.
     """
     nodes = {} if graph is None else inline(graph).nodes
     synaptic = {name for name, node in nodes.items() if kind_of(node) == "CubaLIF"}
 
+    def own(one: Finding) -> Finding:
+        is_synaptic = one.where in synaptic if has_synapse is None else has_synapse
+        return replace(one, fix=advice_for_own(one.fix, is_synaptic))
+
     def told(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-        return tuple(
-            replace(one, fix=advice_for_own(one.fix, one.where in synaptic)) for one in findings
-        )
+        return tuple(map(own, findings))
 
     return replace(result, findings=told(result.findings), warnings=told(result.warnings))
 

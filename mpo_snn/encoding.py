@@ -69,7 +69,8 @@ def encode(
     if not (low >= 0.0 and high <= 1.0):
         raise DataError(
             f"cannot encode values from {low:g} to {high:g} by {kind}, allowed is 0 to 1; leave out"
-            " what scales them (data.normalize, --input-scale), or use encoding direct."
+            " data.normalize, divide them in the data (for a file of another program, --input-scale"
+            " FACTOR multiplies them), or use encoding direct, which chips do not take."
         )
     if kind == "counts":
         return _counts(x, timesteps)

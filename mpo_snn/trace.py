@@ -19,6 +19,7 @@ from mpo_snn.flattening import write_reshapes_as_flatten
 from mpo_snn.scale import Scale
 from mpo_snn.timestep import ADDITIONS as ADDITIONS
 from mpo_snn.timestep import explain, findings_of
+from mpo_snn.traced_node import stack_within
 from mpo_snn.untouched import untouched
 
 _OUT_OF_PLACE: dict[Any, Any] = {
@@ -42,7 +43,11 @@ class _Proxy(fx.Proxy):
 class _Tracer(fx.Tracer):
     """Neurons and torch.nn layers are leaves; everything else is looked into."""
 
-    record_stack_traces = True
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        # fx's own stack traces import a compiler in C++ code, in which an interruption gets lost.
+        node = super().create_node(*args, **kwargs)
+        node.stack_trace = stack_within(trace_timestep)
+        return node
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return _Proxy(node, self)

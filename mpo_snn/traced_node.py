@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,20 @@ def is_state_of(network: nn.Module, node: fx.Node, user: fx.Node) -> bool:
 def at(node: fx.Node) -> str:
     """` (file:line)` of the network's code that made the node, if it is known."""
     return _last_place(_FRAME.findall(node.stack_trace or ""))
+
+
+def stack_within(caller: Callable[..., Any]) -> str:
+    """What `caller` called that is still running, outermost first: `File "x", line 1, in f` each.
+
+    Args:
+        caller: a function that runs; all of the stack where it does not.
+    """
+    lines = []
+    for frame, line in traceback.walk_stack(sys._getframe(1)):
+        if frame.f_code is caller.__code__:
+            break
+        lines.append(f'File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}')
+    return "\n".join(reversed(lines))
 
 
 def raised_at(error: Exception) -> str:

@@ -68,7 +68,7 @@ def run_command(body: Callable[[], int], name: str | None = None) -> int:
     """
     name = name or Path(sys.argv[0]).name
     with interrupted_by_sigterm() as sigterm, warnings_in_a_line(name):
-        code = _told(body, name)
+        code = _told(lambda: sigterm.watched(body), name)
     return TERMINATED if code == INTERRUPTED and sigterm.at is not None else code
 
 

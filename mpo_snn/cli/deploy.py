@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command, tell_error
+from mpo_snn.cli.scaling_options import add_input_scale
 from mpo_snn.cli.whole_number import check_whole
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def _body(argv: list[str]) -> int:
     output = Path(args.output) if args.output else source.folder(profile.name)
     if not args.check:
         check_folder(output, source.path)
-    graph = _checked(source, profile, argv)
+    for note in source.notes:
+        print(f"note   {note}")
+    graph = _checked(source, profile, args.target, argv)
     if graph is None:
         return ANSWER_IS_NO
     if args.check and can_quantize(profile):
@@ -87,18 +90,31 @@ def _tell(args: Any, parser: CommandParser) -> int:
     return OK
 
 
-def _checked(source: Source, profile: ChipProfile, argv: list[str]) -> ChipGraph | None:
-    """The layers, if the chip's check has nothing against them; what it found is printed."""
+def _checked(
+    source: Source, profile: ChipProfile, target: str, argv: list[str]
+) -> ChipGraph | None:
+    """The layers, if the chip's check has nothing against them; what it found is printed.
+
+    Args:
+        source: what is checked.
+        profile: of the chip.
+        target: by what the user calls the chip: a name, or the path of a profile.
+        argv: the command line.
+    """
     from rich.console import Console
 
     from mpo_snn.cli.deploy_view import check_view
     from mpo_snn.deploy.check import check_graph_on_chip
+    from mpo_snn.deploy.families import family_of
     from mpo_snn.deploy.own_network import result_for_own
+    from mpo_snn.profiles.chip import chip_place
 
     checked = check_graph_on_chip(
         source.graph, profile, source.inference, behaviour=source.behaviour
     )
-    result = checked.result if source.is_of_run else result_for_own(checked.result, source.graph)
+    result, has_synapse = checked.result, family_of(profile).has_synapse
+    if not source.is_of_run:
+        result = result_for_own(result, source.graph, has_synapse)
     console = Console(highlight=False, soft_wrap=True)
     console.print(check_view(result, profile, str(source.path)))
     if checked.graph is not None:
@@ -110,7 +126,8 @@ def _checked(source: Source, profile: ChipProfile, argv: list[str]) -> ChipGraph
             " once they can be read"
         )
     again = f"change the network, train and export it, {shlex.join([NAME, *argv])}"
-    recipe = f"mpo-train RECIPE --target {shlex.quote(profile.name)} trains inside what it can do"
+    place = shlex.quote(chip_place(target))
+    recipe = f"mpo-train RECIPE --target {place} trains inside what it can do"
     print(f"next   {recipe if source.is_of_run else again}")
     return None
 
@@ -129,6 +146,7 @@ def _deploy(
     from mpo_snn.cli.deploy_view import deployment_view
     from mpo_snn.deploy.deployment import deploy
     from mpo_snn.deploy.directory import write_directory
+    from mpo_snn.deploy.families import family_of
     from mpo_snn.deploy.files import deployment_files, manifest_of
     from mpo_snn.deploy.own_network import advice_for_own
     from mpo_snn.deploy.quantized import UnfitError
@@ -139,7 +157,9 @@ def _deploy(
             tell(f"loading {source.inference.dataset}", 0)
             deployment = deploy(graph, profile, *_data(source, args), advance, tell)
     except UnfitError as error:
-        tell_error(NAME, str(error) if source.is_of_run else advice_for_own(str(error)))
+        is_synaptic = family_of(profile).has_synapse is True
+        own = advice_for_own(str(error), is_synaptic)
+        tell_error(NAME, str(error) if source.is_of_run else own)
         return ANSWER_IS_NO
     command = shlex.join([NAME, *argv])
     report = report_of(deployment, str(source.path), command, source.inference.dt)
@@ -159,10 +179,12 @@ def _data(source: Source, args: Any) -> tuple[Samples, Tensor]:
 
     how, metadata, path = source.inference, source.metadata, source.data_path
     shape = input_shape(source.graph)
-    dataset = load_for_graph(how, metadata, shape, path=path, samples=args.samples)
+    scale = args.input_scale
+    dataset = load_for_graph(how, metadata, shape, path=path, samples=args.samples, scale=scale)
     x = dataset.test_x[: len(dataset.test_x)]
-    calibration = load_calibration(how, metadata, args.calibration, path=path)
-    return Samples(x, dataset.test_y, dataset.description), calibration
+    calibration = load_calibration(how, metadata, args.calibration, path=path, scale=scale)
+    scaled = "" if scale == 1.0 else f", values times {scale:g}"
+    return Samples(x, dataset.test_y, f"{dataset.description}{scaled}"), calibration
 
 
 def _parser() -> CommandParser:
@@ -202,6 +224,7 @@ def _parser() -> CommandParser:
         choices=("subtract", "zero"),
         help="foreign file: what a spike does, where it is not what NIR says (zero)",
     )
+    add_input_scale(add)
     add("--list", action="store_true", help="show the shipped chips")
     add("--show", metavar="NAME", help="show all that is known of a chip, with sources")
     return parser

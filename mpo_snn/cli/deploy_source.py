@@ -39,6 +39,7 @@ class Source:
         data_path: where its data is; None where nobody said.
         missing: options that a deployment needs and a check does not, which nobody gave.
         is_of_run: whether a recipe stands behind it, so that settings of recipes are advice.
+        notes: what the user says otherwise than the file, a line each.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Source:
     data_path: str | None
     missing: tuple[str, ...] = ()
     is_of_run: bool = True
+    notes: tuple[str, ...] = ()
 
     def folder(self, target: str) -> Path:
         """Where a deployment goes unless somebody says."""
@@ -76,10 +78,12 @@ def _from_run(path: Path, args: Any) -> Source:
     from mpo_snn.inference import resolve_inference
     from mpo_snn.training.rundir import open_run
 
+    run = open_run(path)
     for option in ("timesteps", "dt", "encoding", "readout", "reset"):
         if getattr(args, option) is not None:
             raise UsageError(f"--{option} is for a foreign file; a run says it: leave it out.")
-    run = open_run(path)
+    if args.input_scale != 1.0:
+        raise UsageError("--input-scale is for a foreign file; a run says it: leave it out.")
     export = export_run_for_chip(run)
     metadata = metadata_of(run, export, DEFAULT_DT, "1.0.8")
     inference = resolve_inference(metadata, dataset=args.data)
@@ -121,7 +125,17 @@ def _from_file(path: Path, args: Any) -> Source:
     if args.reset is not None:
         behaviour = _all_reset(graph, args.reset)
     of_run = any((home / RECIPE).is_file() for home in path.resolve().parents[:2])
-    return Source(path, graph, metadata, behaviour, inference, where, tuple(missing), of_run)
+    notes = () if metadata is None else _overridden(inference, metadata)
+    return Source(path, graph, metadata, behaviour, inference, where, tuple(missing), of_run, notes)
+
+
+def _overridden(inference: Inference, metadata: GraphMetadata) -> tuple[str, ...]:
+    """What goes otherwise than the file says, because the command line goes before it."""
+    return tuple(
+        f"{name} is {getattr(inference, name)}, as --{name} says; the file says {said}"
+        for name in ("timesteps", "dt", "encoding", "readout")
+        if (said := getattr(metadata, name)) != getattr(inference, name)
+    )
 
 
 def _missing(

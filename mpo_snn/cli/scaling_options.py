@@ -18,6 +18,15 @@ def add_scaling_options(add: Callable[..., Any]) -> None:
         action="store_true",
         help="take the mean from every channel and divide it by its standard deviation",
     )
+    add_input_scale(add)
+
+
+def add_input_scale(add: Callable[..., Any]) -> None:
+    """Add `--input-scale` alone.
+
+    Args:
+        add: `add_argument` of a parser or of a group of its options.
+    """
     add(
         "--input-scale",
         "--input_scale",

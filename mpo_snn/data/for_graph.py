@@ -67,6 +67,7 @@ def load_calibration(
     samples: int,
     *,
     path: str | None = None,
+    scale: float = 1.0,
 ) -> Tensor:
     """Samples of the training split, every class in its share, (N, *features) as data has them.
 
@@ -75,6 +76,7 @@ def load_calibration(
         metadata: what its file says; None for a foreign file.
         samples: how many at most, >= 1.
         path: where the data is.
+        scale: what the samples are multiplied by.
 
     Raises:
         RecipeError: if a setting is out of range.
@@ -83,4 +85,4 @@ def load_calibration(
     stated = (metadata.dataset, metadata.data) if metadata else (None, None)
     settings = settings_shown(inference.dataset, path, *stated)
     dataset = load_dataset(replace(settings, train_limit=samples), inference.timesteps)
-    return dataset.train_x[: len(dataset.train_x)]
+    return dataset.train_x[: len(dataset.train_x)] * scale

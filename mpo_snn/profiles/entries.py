@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from typing import Any
+from unicodedata import category
 
 
 def version_findings(content: dict[str, Any]) -> list[str]:
@@ -21,7 +22,7 @@ def text_of(
     default: str | None = None,
     expected: str = "text",
 ) -> str:
-    """The text under `key`; "" with a finding where it is absent, empty or not text.
+    """The text under `key`; "" with a finding where it is absent, empty or not plain text.
 
     Args:
         entry: what the table has.
@@ -33,7 +34,10 @@ def text_of(
     """
     value = entry.get(key, default)
     if isinstance(value, str) and (value.strip() or default is not None):
-        return " ".join(value.split())
+        text = " ".join(value.split())
+        if not any(category(letter) == "Cc" for letter in text):
+            return text
+        expected = f"{expected} without control characters"
     findings.append(f"{f'[{part}] ' if part else ''}{key} is {shown(value)}, expected {expected}")
     return ""
 

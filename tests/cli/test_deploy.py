@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -50,6 +52,7 @@ def work(tmp_path_factory):
     whole = (path / "foreign.nir").read_bytes()
     (path / "half.nir").write_bytes(whole[: len(whole) // 2])
     (path / "notes.txt").write_text("mine")
+    (path / "empty.nir").mkdir()
     good = (SHIPPED / "xylo-audio3.toml").read_text()
     (path / "eight.toml").write_text(good.replace("value = 31\n", "value = 8\n", 1))
     (path / "noise.toml").write_bytes(bytes(range(128, 256)))
@@ -77,6 +80,7 @@ def words(line: str) -> list[str]:
         ("run --target xylo-audio3 --samples 0", "--samples is 0"),
         ("run --target xylo-audio3 --calibration 5000", "allowed is 1 to 4096"),
         ("run --target xylo-audio3 --reset zero", "--reset is for a foreign file"),
+        ("run --target xylo-audio3 --input-scale 2", "--input-scale is for a foreign file"),
         ("run --target xylo-audio3 --data.path x", "leave out data.path"),
         ("run --target xylo-audio3 --data archive --data.path twelve.npz", "of class 11, counted"),
         ("run --target xylo-audio3 --output notes.txt", "it is a file; name another"),
@@ -88,6 +92,7 @@ def words(line: str) -> list[str]:
             "it holds 'quantized.nir', which is deployed",
         ),
         ("run/deploy-xylo-audio3 --target xylo-audio3", "it is not a run directory"),
+        ("empty.nir --target xylo-audio3 --dt 1e-3 --encoding counts", "it is not a run directory"),
         ("half.nir --target loihi-1 FOREIGN", "truncated or damaged"),
         ("notes.txt --target loihi-1", "expected a run directory or a .nir file"),
         ("foreign.nir --target loihi-1 --data digits", "--timesteps N, --dt SECONDS"),
@@ -217,3 +222,48 @@ def test_a_chip_of_ones_own_is_found_from_elsewhere(work, monkeypatch) -> None:
     line = "--resume run --target mine.toml --epochs 1 --output fine --quiet --device cpu"
     assert train.main(line.split()) == 0
     assert open_run(work / "fine").target == str(work / "mine.toml")
+
+
+def test_the_line_that_is_next_names_a_chip_of_ones_own_by_its_path(
+    work, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(work)
+    (work / "my speck.toml").write_text((SHIPPED / "speck-2e.toml").read_text())
+    assert deploy.main(["run", "--target", "my speck.toml", "--check"]) == 1
+    next_line = capsys.readouterr().out.partition("next   ")[2]
+    told = shlex.split(next_line)
+    assert told[:3] == ["mpo-train", "RECIPE", "--target"]
+    assert chip.load_chip_profile(told[3]).name == "my speck"
+
+
+def test_data_that_is_not_in_0_to_1_is_brought_there(tmp_path, monkeypatch, capsys) -> None:
+    """The same integers and answers as of data that were divided; the factor is in the report."""
+    monkeypatch.chdir(tmp_path)
+    write_foreign(tmp_path / "foreign.nir")
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 17, (40, 64)).astype(np.float32), np.arange(40) % 10
+    for name, factor in (("raw", 1), ("divided", 1 / 16)):
+        np.savez(f"{name}.npz", x_train=x * factor, y_train=y, x_test=x * factor, y_test=y)
+    line = words(f"foreign.nir --target loihi-1 {FOREIGN.replace('digits', 'archive')}")
+    line += ["--calibration", "20", "--data.path"]
+    assert deploy.main([*line, "raw.npz"]) == 2
+    assert "--input-scale FACTOR multiplies them" in capsys.readouterr().err
+    assert deploy.main([*line, "raw.npz", "--input-scale", "0.0625", "--output", "raw"]) == 0
+    assert deploy.main([*line, "divided.npz", "--output", "divided"]) == 0
+    raw, divided = (
+        json.loads(Path(name, "report.json").read_text()) for name in ("raw", "divided")
+    )
+    assert raw["data"].endswith(", values times 0.0625")
+    for key in ("accuracy", "layers", "same_answer_percent", "events"):
+        assert raw[key] == divided[key]
+
+
+def test_what_goes_otherwise_than_the_file_says_is_noted(work, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    line = "run/deploy-xylo-audio3/float.nir --target xylo-audio3 --check".split()
+    assert deploy.main([*line, "--encoding", "rows"]) == 0
+    assert "note " not in capsys.readouterr().out
+    assert deploy.main([*line, "--encoding", "counts", "--timesteps", "9"]) == 0
+    out = capsys.readouterr().out
+    assert "note   encoding is counts, as --encoding says; the file says rows\n" in out
+    assert "note   timesteps is 9, as --timesteps says; the file says " in out

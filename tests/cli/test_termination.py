@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mpo_snn.cli.command import run_command
 from mpo_snn.cli.several import launch
 from mpo_snn.cli.study import main as study
 from mpo_snn.cli.train import main as train
-from mpo_snn.errors import StudyError
+from mpo_snn.errors import MpoError, StudyError
 from mpo_snn.evaluation import study_worker
 from mpo_snn.evaluation.study_engine import Engine
 from mpo_snn.evaluation.study_runs import Measure, run_trials
@@ -49,6 +50,31 @@ def test_a_command_says_by_its_exit_code_that_it_was_terminated(
     assert run_command(body, "mpo-x") == 143
     assert capsys.readouterr().err == "mpo-x: interrupted.\n"
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def swallowing(then: str) -> int:
+    """A library that loses an interruption, and what becomes of the command after it."""
+    with suppress(KeyboardInterrupt):
+        os.kill(os.getpid(), getattr(signal, then.partition(" ")[0]))
+        time.sleep(5)
+    match then.partition(" ")[2]:
+        case "fails":
+            raise MpoError("the network is wrong")
+        case "breaks":
+            raise AttributeError("module 'triton' has no attribute 'backends'")
+        case code:
+            return int(code)
+
+
+@pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("end", ["0", "1", "fails", "breaks"])
+def test_a_signal_that_a_library_swallows_is_told_in_the_end(
+    signal_name: str, end: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run_command(lambda: swallowing(f"{signal_name} {end}"), "mpo-x")
+    assert code == {"SIGTERM": 143, "SIGINT": 130}[signal_name]
+    assert capsys.readouterr().err == "mpo-x: interrupted.\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_same_signal_twice_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -302,6 +302,20 @@ def test_a_bare_layer() -> None:
     check(MPOLeaky(0.9), "it is a single layer; wrap it")
 
 
+def test_lines_are_known_without_the_stack_traces_of_fx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those import a compiler within C++ code, where an interruption is lost."""
+    monkeypatch.delattr(fx.proxy, "CapturedTraceback")
+
+    def helper(net: Base, x: Tensor) -> Any:
+        return net.fc(x).sigmoid()
+
+    check(
+        Base(lambda net, x: net.out(net.lif(helper(net, x)))),
+        r"\.sigmoid\(\)",
+        code="net.fc(x).sigmoid()",
+    )
+
+
 def test_all_findings_are_told_at_once_each_on_its_line() -> None:
     def step(net: Base, x: Tensor) -> Any:
         current = net.fc(x.mean(0))

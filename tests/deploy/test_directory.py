@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,73 @@ def test_a_folder_that_may_not_be_written_is_known_before_the_work(tmp_path) -> 
     (tmp_path / "closed").mkdir(mode=0o500)
     with pytest.raises(OutputError, match="nothing may be written into"):
         check_folder(tmp_path / "closed" / "d")
+
+
+@pytest.mark.parametrize("step", range(15))
+def test_what_a_kill_leaves_is_finished_by_the_next_run(step: int, tmp_path, monkeypatch) -> None:
+    """Killed at every change of the disk: never a mixture, and the next check makes it whole."""
+    folder = tmp_path / "d"
+    old = {"a": "old", "gone": "old", "b": "old"}
+    write_directory(folder, old, {})
+    (folder / "mine").write_text("notes")
+    left = [step]
+
+    def at_most(change):
+        def changed(*arguments, **options):
+            if not left[0]:
+                os._exit(7)
+            left[0] -= 1
+            return change(*arguments, **options)
+
+        return changed
+
+    pid = os.fork()
+    if pid == 0:
+        for place, name in ((os, "replace"), (Path, "unlink"), (Path, "write_bytes")):
+            setattr(place, name, at_most(getattr(place, name)))
+        shutil.rmtree = at_most(shutil.rmtree)
+        write_directory(folder, FILES, {})
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == (7 if step < 14 else 0)
+
+    def there() -> dict[str, bytes]:
+        return {name: data for name, data in contents(folder).items() if name != "mine"}
+
+    whole = {name: x.encode() if isinstance(x, str) else x for name, x in FILES.items()}
+    before = {name: text.encode() for name, text in old.items()}
+    found = there()
+    if MANIFEST in found:
+        del found[MANIFEST]
+        assert found in (before, whole)
+    else:
+        assert found.items() <= before.items() or found.items() <= whole.items()
+    check_folder(folder)
+    found = there()
+    assert json.loads(found.pop(MANIFEST))["sha256"].keys() == found.keys()
+    assert found in (before, whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d"]
+    assert (folder / "mine").read_text() == "notes"
+
+
+def test_an_interruption_at_the_end_is_put_off_until_the_folder_is_whole(
+    tmp_path, monkeypatch
+) -> None:
+    write_directory(tmp_path / "d", {"a": "old"}, {})
+    replace, calls = os.replace, []
+
+    def stop_once(source, target) -> None:
+        calls.append(target)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", stop_once)
+    with pytest.raises(KeyboardInterrupt):
+        write_directory(tmp_path / "d", FILES, {})
+    assert sorted(contents(tmp_path)) == ["d/a", "d/b", "d/c", f"d/{MANIFEST}"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="Linux has a folder that takes nothing")
+def test_a_folder_that_takes_no_files_is_known_before_the_work() -> None:
+    with pytest.raises(OutputError, match="nothing may be written into '/proc'"):
+        check_folder(Path("/proc/x/y"))

@@ -11,11 +11,15 @@ from types import SimpleNamespace
 import nir
 import numpy as np
 import pytest
+import torch
 
+from mpo_snn.deploy.families import family_of
 from mpo_snn.deploy.finding import CheckResult, Finding
+from mpo_snn.deploy.layers import Layer
 from mpo_snn.deploy.own_network import NEURON_ARGUMENTS, WORDS, advice_for_own, result_for_own
 from mpo_snn.encoding import encode
 from mpo_snn.leaky import MPOLeaky
+from mpo_snn.profiles.chip import chip_names, load_chip_profile
 from mpo_snn.synaptic import MPOSynaptic
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +99,36 @@ def test_neurons_with_a_synapse_keep_it() -> None:
         "own: MPOSynaptic(most_spikes=1) as the last layer)"
     )
     assert "MPOLeaky in place of MPOSynaptic" in advice_for_own("--neuron.model leaky", True)
+
+
+@pytest.mark.parametrize(("has_synapse", "neuron"), [(True, "MPOSynaptic"), (False, "MPOLeaky")])
+def test_advice_names_the_neuron_that_the_chip_needs(has_synapse: bool, neuron: str) -> None:
+    """Whatever stands there now: what is told of one layer must not undo what is told beside it."""
+    node = nir.CubaLIF(*(np.ones(2) for _ in range(7)))
+    graph = SimpleNamespace(nodes={"lif1": node}, edges=[], metadata={})
+    fixes = ("--neuron.most_spikes 31, or --target", "--readout spike_count, which ends in neurons")
+    findings = tuple(
+        Finding(where, "x", "y", f"train with {fix}", "z")
+        for where in ("lif1", "lif2")
+        for fix in fixes
+    )
+    told = result_for_own(CheckResult(findings, ()), graph, has_synapse)  # type: ignore[arg-type]
+    for one in told.findings:
+        assert set(re.findall(r"MPO\w+", one.fix)) == {neuron}
+
+
+@pytest.mark.parametrize("name", chip_names())
+def test_whether_a_chip_has_a_synapse_is_what_its_rules_say(name: str) -> None:
+    profile = load_chip_profile(name)
+    family = family_of(profile)
+    values = torch.full((2,), 0.5, dtype=torch.float64)
+    taken = set()
+    for alpha in (None, values):
+        layer = Layer("lif1", (2,), (), alpha, values, values, values)
+        fixes = [one.fix for one in family.neuron(layer, False, profile)]
+        if not any("--neuron.model" in fix for fix in fixes):
+            taken.add(alpha is not None)
+    assert taken == ({True, False} if family.has_synapse is None else {family.has_synapse})
 
 
 def test_other_advice_and_everything_else_stays() -> None:

@@ -98,8 +98,14 @@ def test_a_file_of_ones_own_and_names_that_do_not_exist(tmp_path):
     [
         ("schema_version = 1", "schema_version = 2", "schema_version is 2, expected 1"),
         ("schema_version = 1", 'schema_version = "1"', "schema_version is '1', expected 1"),
+        ("schema_version = 1", "", "schema_version is missing, expected 1"),
         ("schema_version = 1", "schema_version = true", "schema_version is True, expected 1"),
         ('title = "SpiNNaker2"', "", "title is missing"),
+        (
+            'title = "SpiNNaker2"',
+            r'title = "\u001b[31mred"',
+            r"title is '\x1b[31mred', expected text without control characters",
+        ),
         ('family = "spinnaker2"', 'family = "spinaker"', "expected one of xylo, speck, loihi"),
         ("[limit.elements]", "[limit.element]", "[limit.elements] is missing, expected a whole"),
         ("[limit.elements]", "[limit.element]", "[limit.element] is unknown, allowed: elements"),
