@@ -52,7 +52,7 @@ def slow(x: Tensor, alpha: float, beta: float, threshold: float, layer: Any) -> 
     return torch.tensor(columns).T.tolist()  # type: ignore[no-any-return]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 10**6),
     st.sampled_from(["zero", "subtract"]),
