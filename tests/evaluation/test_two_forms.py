@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import nir
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ from mpo_snn import MPOLeaky, MPOSynaptic
 from mpo_snn.evaluation.faults import FaultyWires, faulty_graph
 from mpo_snn.export.nir_export import export_nir
 from mpo_snn.graph import Simulator
-from mpo_snn.graph.metadata import GraphMetadata, write_metadata
+from tests.export.chip_metadata import as_of_chip
 from tests.membrane_networks import INPUTS, MembraneNetwork, adapted
 
 DT, T, SAMPLES = 1e-4, 30, 3
@@ -36,25 +34,8 @@ def two_forms(model: str) -> tuple[nir.NIRGraph, nir.NIRGraph]:
     ).eval()
     nn.init.uniform_(network[0].weight, 0, 0.3)
     chip = export_nir(network, (5,), DT, chip=True)
-    metadata = GraphMetadata(
-        dt=DT,
-        timesteps=T,
-        encoding="direct",
-        readout="mean",
-        dataset=None,
-        input_scaling="",
-        reset="subtract",
-        reset_timing="step",
-        class_names=("a", "b", "c"),
-        spiking=chip.spiking,
-        folds=chip.folds,
-        notes=chip.notes,
-        writer="test",
-        nir_version="1.0.8",
-        neurons={name: asdict(one) for name, one in chip.behaviour.items()},
-    )
-    write_metadata(chip.graph, metadata)
-    return export_nir(network, (5,), DT).graph, chip.graph
+    graph = as_of_chip(chip, DT, T, "direct", "mean")
+    return export_nir(network, (5,), DT).graph, graph
 
 
 def run(graph: nir.NIRGraph, wires: FaultyWires | None = None, chunk: int | None = None):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from mpo_snn.export.compare import compare
 from mpo_snn.export.explain import explain_file
 from mpo_snn.export.nir_export import DEFAULT_DT, Export, export_nir
 from mpo_snn.export.sources import GraphSource, NetworkSource
-from mpo_snn.graph.metadata import GraphMetadata, behaviour_of, write_metadata
+from mpo_snn.graph.metadata import behaviour_of
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 from mpo_snn.graph.simulate import Simulator
 from mpo_snn.importer.build import from_nir
@@ -29,6 +29,7 @@ from mpo_snn.networks import build_network
 from mpo_snn.networks.settings import NetworkSettings
 from mpo_snn.settings import NeuronSettings
 from mpo_snn.unroll import Unrolled
+from tests.export.chip_metadata import as_of_chip
 
 T = 6
 SHAPE = (1, 6, 6)
@@ -62,26 +63,7 @@ def samples(seed: int = 0) -> Tensor:
 
 
 def with_metadata(export: Export) -> nir.NIRGraph:
-    neurons = {name: asdict(one) for name, one in export.behaviour.items()}
-    metadata = GraphMetadata(
-        dt=DEFAULT_DT,
-        timesteps=T,
-        encoding="counts",
-        readout="spike_count",
-        dataset=None,
-        input_scaling="",
-        reset="subtract",
-        reset_timing="step",
-        class_names=("a", "b", "c"),
-        spiking=export.spiking,
-        folds=export.folds,
-        notes=export.notes,
-        writer="test",
-        nir_version="1.0.8",
-        neurons=neurons,
-    )
-    write_metadata(export.graph, metadata)
-    return export.graph
+    return as_of_chip(export, DEFAULT_DT, T, "counts", "spike_count")
 
 
 def spikes_of(built: nn.Module, x: Tensor) -> dict[str, Tensor]:

@@ -259,13 +259,18 @@ def test_a_flip_within_rounding_is_listed_and_explained():
     assert result.results[0].first_divergence.layer == "lif1"
 
 
-@pytest.mark.parametrize("scale", [1.0, 300.0])
-def test_rounding_stays_below_its_bound(scale):
+def with_larger_weights(layer, scale):
+    """A source with the weights of a layer scaled, its input, and its run in float64."""
     network, samples = settled(ConvNet)
     graph = export_nir(network, ConvNet.input_shape).graph
-    graph.nodes["conv2"].weight *= scale
+    graph.nodes[layer].weight *= scale
     source, x = GraphSource(graph, 1e-4), encode(samples, T)
-    reference = source.run(x, torch.float64)
+    return source, x, source.run(x, torch.float64)
+
+
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+def test_rounding_stays_below_its_bound(scale):
+    source, x, reference = with_larger_weights("conv2", scale)
     bounds = membrane_bounds(source, x, reference, torch.float32)
     single = source.replay(x, torch.float32, reference)
     for layer, bound in bounds.items():
@@ -317,11 +322,7 @@ def test_outputs_that_cancel_are_held_to_the_rounding_of_their_sum():
 
 @pytest.mark.parametrize("scale", [1.0, 300.0])
 def test_rounding_of_outputs_stays_below_its_bound(scale):
-    network, samples = settled(ConvNet)
-    graph = export_nir(network, ConvNet.input_shape).graph
-    graph.nodes["fc"].weight *= scale
-    source, x = GraphSource(graph, 1e-4), encode(samples, T)
-    reference = source.run(x, torch.float64)
+    source, x, reference = with_larger_weights("fc", scale)
     bounds = output_bounds(source, x, reference, torch.float32)
     gap = (reference.output - source.replay(x, torch.float32, reference).output.double()).abs()
     assert bool((gap <= bounds).all()) and float(gap.max()) > 1e-4 * float(bounds.max())
