@@ -19,6 +19,10 @@ from mpo_snn.graph.plain_kernel import ungrouped
 from .flow import Flow, with_fields
 
 CONVOLUTIONS = ("Conv1d", "Conv2d")
+UNLIKE_PADDING = (
+    "its padding adds another number of zeros before than behind, which no kernel in the middle of"
+    " a square one can; make both sides odd."
+)
 
 
 def write_plain_convolutions(flow: Flow) -> Flow:
@@ -35,7 +39,8 @@ def write_plain_convolutions(flow: Flow) -> Flow:
         kernel = node.weight.shape[2:]
         square = _square(node)
         if square is None:
-            findings.append(f"'{name}' has kernel {kernel}: {ODD_AND_EVEN}")
+            reason = ODD_AND_EVEN if _pads_alike(node) else UNLIKE_PADDING
+            findings.append(f"'{name}' has kernel {kernel}: {reason}")
             continue
         if square is not node:
             folds.append(f"kernel {kernel} of '{name}' into {max(kernel)}x{max(kernel)}")
@@ -61,8 +66,13 @@ def _square(node: Any) -> nir.NIRNode | None:
     window = convolution_window(node)
     if len(set(window.kernel)) == 1:
         return node
-    padding = tuple(before for before, _ in window.zeros())
-    if any(before != behind for before, behind in window.zeros()):
+    if not _pads_alike(node):
         return None
+    padding = tuple(before for before, _ in window.zeros())
     found = centred(np.asarray(node.weight), padding, window.dilation)
     return None if found is None else with_fields(node, weight=found[0], padding=found[1])
+
+
+def _pads_alike(node: Any) -> bool:
+    """Whether there are as many zeros before the input as behind, on each axis."""
+    return all(before == behind for before, behind in convolution_window(node).zeros())

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from interop.graphs import DT, lif
+from mpo_snn.errors import ExportError
 from mpo_snn.export.foldings import (
     above_threshold,
     affine,
@@ -154,6 +155,23 @@ def test_a_plain_convolution_has_the_connections_of_the_one_before(groups, kerne
     )
     assert 0.0 < before.mean() < 1.0
     assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "padding", "reason"),
+    [
+        ((3, 2), (1, 1), "make both sides odd or both even"),
+        ((2, 4), "same", "another number of zeros before than behind"),
+        ((3, 2), "same", "another number of zeros before than behind"),
+    ],
+)
+def test_a_kernel_without_a_middle_is_refused_with_its_reason(kernel, padding, reason) -> None:
+    conv = nir.Conv2d((6, 6), np.ones((2, 2, *kernel)), 1, padding, 1, 1, np.zeros(2))
+    end = (2, 6, 6) if padding == "same" else (2, 6, 7)
+    nodes = {**ports((2, 6, 6), end), "conv": conv}
+    stated = nir.NIRGraph(nodes, list(pairwise(["input", "conv", "output"])), type_check=False)
+    with pytest.raises(ExportError, match=reason):
+        plain_convolution.write_plain_convolutions(Flow.of(stated, DT))
 
 
 def test_a_flatten_that_no_dense_layer_follows_says_so() -> None:
