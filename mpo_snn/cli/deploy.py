@@ -11,9 +11,8 @@ from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run
 from mpo_snn.cli.whole_number import check_whole
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from mpo_snn.cli.deploy_source import Source
+    from mpo_snn.data.for_graph import Calibration
     from mpo_snn.deploy.deployment import Samples
     from mpo_snn.deploy.layers import ChipGraph
     from mpo_snn.profiles.chip import ChipProfile
@@ -133,17 +132,22 @@ def _deploy(
     from mpo_snn.deploy.own_network import advice_for_own
     from mpo_snn.deploy.quantized import UnfitError
     from mpo_snn.deploy.record import report_of
+    from mpo_snn.deploy.samples_file import SAMPLES, samples_file
 
     try:
         with stages(NAME) as (tell, advance):
             tell(f"loading {source.inference.dataset}", 0)
-            deployment = deploy(graph, profile, *_data(source, args), advance, tell)
+            samples, calibration = _data(source, args)
+            deployment = deploy(graph, profile, samples, calibration.x, advance, tell)
     except UnfitError as error:
         tell_error(NAME, str(error) if source.is_of_run else advice_for_own(str(error)))
         return ANSWER_IS_NO
     command = shlex.join([NAME, *argv])
     report = report_of(deployment, str(source.path), command, source.inference.dt)
-    files = deployment_files(deployment, report, source.inference, source.metadata)
+    files = {
+        **deployment_files(deployment, report, source.inference, source.metadata),
+        SAMPLES: samples_file(deployment, samples, calibration.index),
+    }
     written = write_directory(output, files, manifest_of(report, source.path))
     Console(highlight=False, soft_wrap=True).print(deployment_view(report))
     print("\nwrote  " + "\n       ".join(map(str, written)))
@@ -151,7 +155,7 @@ def _deploy(
     return OK
 
 
-def _data(source: Source, args: Any) -> tuple[Samples, Tensor]:
+def _data(source: Source, args: Any) -> tuple[Samples, Calibration]:
     """What the network is measured on, and what the quantizer may see."""
     from mpo_snn.data.for_graph import load_calibration, load_for_graph
     from mpo_snn.deploy.deployment import Samples
@@ -162,7 +166,9 @@ def _data(source: Source, args: Any) -> tuple[Samples, Tensor]:
     dataset = load_for_graph(how, metadata, shape, path=path, samples=args.samples)
     x = dataset.test_x[: len(dataset.test_x)]
     calibration = load_calibration(how, metadata, args.calibration, path=path)
-    return Samples(x, dataset.test_y, dataset.description), calibration
+    split = "test" if dataset.evaluated_on == "test" else "training"
+    found = Samples(x, dataset.test_y, dataset.description, dataset.test_index, split)
+    return found, calibration
 
 
 def _parser() -> CommandParser:
@@ -183,13 +189,18 @@ def _parser() -> CommandParser:
         metavar="DIR",
         help="where it goes; default: deploy-TARGET in the run, beside own.nir own.deploy-TARGET",
     )
-    add("--samples", type=int, metavar="N", help="measure on this many test samples; default all")
+    add(
+        "--samples",
+        type=int,
+        metavar="N",
+        help="measure on this many test samples, every class in its share; default all",
+    )
     add(
         "--calibration",
         type=int,
         default=128,
         metavar="N",
-        help="training samples that the quantizer may see",
+        help="training samples that the quantizer may see, every class in its share",
     )
     add("--data", metavar="NAME", help="data set; default is the one that the source names")
     add("--data_path", "--data.path", metavar="FILE_OR_FOLDER", help="where it is")

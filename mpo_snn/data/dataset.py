@@ -109,6 +109,10 @@ class Dataset:
             of the training data.
         is_framed: whether samples have a time axis.
         settings: what it was loaded by.
+        train_index: place of each sample of train_x in the training split as the loader has it,
+            from 0, (N,); None where nobody said.
+        test_index: likewise of test_x, in the test split; in the training split for a part that was
+            held out of it.
     """
 
     name: str
@@ -122,6 +126,8 @@ class Dataset:
     evaluated_on: Literal["test", "validation"] = "test"
     is_framed: bool = False
     settings: DataSettings | None = None
+    train_index: Tensor | None = None
+    test_index: Tensor | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from mpo_snn.cli import deploy, evaluate, train, verify
+from mpo_snn.data import load_dataset
 from mpo_snn.profiles import chip
 
 TINY = "--epochs 1 --data.train_limit 100 --network.hidden [12] --quiet --device cpu"
@@ -217,3 +219,27 @@ def test_a_chip_of_ones_own_is_found_from_elsewhere(work, monkeypatch) -> None:
     line = "--resume run --target mine.toml --epochs 1 --output fine --quiet --device cpu"
     assert train.main(line.split()) == 0
     assert open_run(work / "fine").target == str(work / "mine.toml")
+
+
+def test_the_directory_names_the_samples(work) -> None:
+    """Those of `--samples` are no beginning of the split: every class has its share."""
+    folder = work / "run" / "deploy-xylo-audio3"
+    found = json.loads((folder / "samples.json").read_text())
+    report = json.loads((folder / "report.json").read_text())
+    measured, digits = found["measured"], load_dataset("digits", 4)
+    assert (measured["split"], found["calibration"]["split"]) == ("test", "training")
+    assert digits.test_y[measured["index"]].tolist() == measured["label"]
+    assert sorted(measured["index"]) != list(range(30))
+    assert len(set(measured["index"])) == 30
+    assert {measured["label"].count(label) for label in range(10)} <= {2, 3, 4}
+    assert len(found["calibration"]["index"]) == report["calibration_samples"] == 128
+    for name, answers in measured["answer"].items():
+        right = sum(a == b for a, b in zip(answers, measured["label"], strict=True))
+        assert right == report["accuracy"][name]["right"]
+    assert "samples.json" in json.loads((folder / "manifest.json").read_text())["sha256"]
+
+
+def test_help_says_that_every_class_has_its_share(capsys) -> None:
+    assert deploy.main(["--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "this many test samples, every class in its share" in text
