@@ -45,6 +45,7 @@ def _body(argv: list[str]) -> int:
             "deploy what, where? mpo-deploy RUN_OR_FILE --target NAME; --list shows the targets."
         )
     check_whole("samples", args.samples, 1)
+    check_whole("vectors", args.vectors, 0)
     check_whole("calibration", args.calibration, 1, MOST_CALIBRATION)
 
     from mpo_snn.cli.deploy_source import read_source
@@ -133,11 +134,13 @@ def _deploy(
     from mpo_snn.deploy.quantized import UnfitError
     from mpo_snn.deploy.record import report_of
     from mpo_snn.deploy.samples_file import SAMPLES, samples_file
+    from mpo_snn.deploy.vectors import VECTORS, vectors_file
 
     try:
         with stages(NAME) as (tell, advance):
             tell(f"loading {source.inference.dataset}", 0)
             samples, calibration = _data(source, args)
+            _check_vectors(args.vectors, len(samples.y))
             deployment = deploy(graph, profile, samples, calibration.x, advance, tell)
     except UnfitError as error:
         tell_error(NAME, str(error) if source.is_of_run else advice_for_own(str(error)))
@@ -148,11 +151,20 @@ def _deploy(
         **deployment_files(deployment, report, source.inference, source.metadata),
         SAMPLES: samples_file(deployment, samples, calibration.index),
     }
+    if args.vectors:
+        files[VECTORS] = vectors_file(deployment, samples, args.vectors)
     written = write_directory(output, files, manifest_of(report, source.path))
     Console(highlight=False, soft_wrap=True).print(deployment_view(report))
     print("\nwrote  " + "\n       ".join(map(str, written)))
     print(f"next   open {output / 'report.html'} in a browser")
     return OK
+
+
+def _check_vectors(vectors: int, measured: int) -> None:
+    if vectors > measured:
+        raise UsageError(
+            f"--vectors is {vectors:,}, allowed is 0 to {measured:,}: no more than are measured."
+        )
 
 
 def _data(source: Source, args: Any) -> tuple[Samples, Calibration]:
@@ -201,6 +213,13 @@ def _parser() -> CommandParser:
         default=128,
         metavar="N",
         help="training samples that the quantizer may see, every class in its share",
+    )
+    add(
+        "--vectors",
+        type=int,
+        default=0,
+        metavar="K",
+        help="write vectors.npz: events, spikes and membranes of the first K measured samples",
     )
     add("--data", metavar="NAME", help="data set; default is the one that the source names")
     add("--data_path", "--data.path", metavar="FILE_OR_FOLDER", help="where it is")

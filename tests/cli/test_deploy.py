@@ -77,6 +77,8 @@ def words(line: str) -> list[str]:
         ("run --target noise.toml", "is not TOML"),
         ("run --target spinnaker2", "SpiNNaker2 can only be checked"),
         ("run --target xylo-audio3 --samples 0", "--samples is 0"),
+        ("run --target xylo-audio3 --vectors -1", "--vectors is -1, allowed is 0 or more"),
+        ("run --target xylo-audio3 --samples 3 --vectors 4", "--vectors is 4, allowed is 0 to 3"),
         ("run --target xylo-audio3 --calibration 5000", "allowed is 1 to 4096"),
         ("run --target xylo-audio3 --reset zero", "--reset is for a foreign file"),
         ("run --target xylo-audio3 --data.path x", "leave out data.path"),
@@ -237,6 +239,19 @@ def test_the_directory_names_the_samples(work) -> None:
         right = sum(a == b for a, b in zip(answers, measured["label"], strict=True))
         assert right == report["accuracy"][name]["right"]
     assert "samples.json" in json.loads((folder / "manifest.json").read_text())["sha256"]
+
+
+def test_vectors_are_written_where_they_are_asked_for(work, tmp_path) -> None:
+    line = ["--target", "xylo-audio3", "--samples", "12", "--vectors", "5"]
+    assert deploy.main([str(work / "run"), *line, "--output", str(tmp_path / "d")]) == 0
+    vectors = np.load(tmp_path / "d" / "vectors.npz")
+    measured = json.loads((tmp_path / "d" / "samples.json").read_text())["measured"]
+    assert vectors["index"].tolist() == measured["index"][:5]
+    assert vectors["label"].tolist() == measured["label"][:5]
+    assert vectors["answer"].tolist() == measured["answer"]["chip"][:5]
+    assert vectors["input"].shape[1] == 5
+    assert "vectors.npz" in json.loads((tmp_path / "d" / "manifest.json").read_text())["sha256"]
+    assert not (work / "run" / "deploy-xylo-audio3" / "vectors.npz").exists()
 
 
 def test_help_says_that_every_class_has_its_share(capsys) -> None:
