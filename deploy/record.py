@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from mpo_snn.profiles.chip import ChipProfile
+
 from .deployment import Answers, Deployment
 from .energy import energy_per_inference
 from .families import family_of
@@ -36,6 +38,8 @@ def report_of(deployment: Deployment, source: str, command: str, dt: float) -> d
             "family": profile.family,
             "arithmetic": family_of(profile).arithmetic,
             "notes": profile.notes,
+            "neuron": _said(profile, "neuron"),
+            "format": _said(profile, "format"),
         },
         "data": deployment.of,
         "samples": samples,
@@ -56,6 +60,11 @@ def report_of(deployment: Deployment, source: str, command: str, dt: float) -> d
         "facts": [asdict(one) for one in _facts(deployment, dt)],
         "warnings": [asdict(one) for one in deployment.check.warnings],
     }
+
+
+def _said(profile: ChipProfile, table: str) -> dict[str, Any]:
+    """What the integers are for, as the profile has it: overflow, rounding, bits and the like."""
+    return {name: constant.value for name, constant in profile.tables[table].items()}
 
 
 def _facts(deployment: Deployment, dt: float) -> list[Fact]:
