@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mpo_snn.profiles.chip import ChipProfile
+from mpo_snn.profiles.chip_keys import KEYS, Flag
 
 from .deployment import Answers, Deployment
 from .energy import energy_per_inference
@@ -64,7 +65,14 @@ def report_of(deployment: Deployment, source: str, command: str, dt: float) -> d
 
 def _said(profile: ChipProfile, table: str) -> dict[str, Any]:
     """What the integers are for, as the profile has it: overflow, rounding, bits and the like."""
-    return {name: constant.value for name, constant in profile.tables[table].items()}
+    keys = KEYS[profile.family].items()
+    defaults = {key: rule.default for key, rule in keys if isinstance(rule, Flag)}
+    said = {f"{table}.{name}": one.value for name, one in profile.tables[table].items()}
+    return {
+        key.removeprefix(f"{table}."): value
+        for key, value in {**defaults, **said}.items()
+        if key.startswith(f"{table}.")
+    }
 
 
 def _facts(deployment: Deployment, dt: float) -> list[Fact]:

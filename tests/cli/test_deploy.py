@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -252,6 +253,26 @@ def test_vectors_are_written_where_they_are_asked_for(work, tmp_path) -> None:
     assert vectors["input"].shape[1] == 5
     assert "vectors.npz" in json.loads((tmp_path / "d" / "manifest.json").read_text())["sha256"]
     assert not (work / "run" / "deploy-xylo-audio3" / "vectors.npz").exists()
+
+
+def test_a_design_without_biases_is_trained_for_and_others_are_told(tmp_path, capsys) -> None:
+    chip_file, table = tmp_path / "bare.toml", '[neuron.bias]\nvalue = false\nstatus = "exact"\n'
+    fpga = (SHIPPED / "fpga.toml").read_text()
+    chip_file.write_text(f'{fpga}\n{table}source = "the design"\n')
+    target = ["--target", str(chip_file)]
+    tiny = "--epochs 1 --data.train_limit 64 --network.channels [3] --quiet --device cpu".split()
+    assert train.main(["digits", *target, "--output", str(tmp_path / "bare"), *tiny]) == 0
+    assert "network.bias" in capsys.readouterr().err
+    assert deploy.main([str(tmp_path / "bare"), *target, "--check"]) == 0
+    assert deploy.main(["--show", str(chip_file)]) == 0
+    assert re.search(r"bias +false", capsys.readouterr().out)
+    assert (
+        train.main(["digits", "--target", "fpga", "--output", str(tmp_path / "with"), *tiny]) == 0
+    )
+    capsys.readouterr()
+    assert deploy.main([str(tmp_path / "with"), *target, "--check"]) == 1
+    told = capsys.readouterr().out
+    assert "neurons without a bias" in told and "--network.bias false" in told
 
 
 def test_help_says_that_every_class_has_its_share(capsys) -> None:

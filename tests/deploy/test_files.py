@@ -114,6 +114,7 @@ def test_the_directory_says_what_arithmetic_its_integers_are_for(tmp_path) -> No
         told.append(manifest)
     neuron = {"leak": "shift", "leak_order": "instead_of_spike", "compare": ">", "reset": "zero"}
     assert neuron.items() <= told[0]["neuron"].items() and told[0]["neuron"]["most_spikes"] == 1
+    assert told[0]["neuron"]["bias"] is True  # the default is said
     bits = {"weight_bits": 8, "state_bits": 16, "leak_bits": 4, "rounding": "floor"}
     assert bits.items() <= told[0]["format"].items()
 
