@@ -145,8 +145,8 @@ class FixedPointNetwork:
         found: dict[str, Tensor] = {}
         for layer in self.layers:
             name, neurons = layer.real.name, layer.neurons
-            for projection, weight in zip(layer.real.projections, layer.weights, strict=True):
-                found[f"{name}.{projection.source}.weight"] = narrowest(weight)
+            for way, weight in zip(layer.real.ways, layer.weights, strict=True):
+                found[f"{name}.{way}.weight"] = narrowest(weight)
             found[f"{name}.threshold"] = narrowest(neurons.threshold)
             found[f"{name}.bias"] = narrowest(neurons.bias)
             if self.format.leak != "none":

@@ -191,8 +191,8 @@ class LoihiNetwork:
         named: dict[str, Any] = {}
         for layer in self.layers:
             name, neurons = layer.real.name, layer.neurons
-            for projection, weight in zip(layer.real.projections, layer.weights, strict=True):
-                part = f"{name}.{projection.source}"
+            for way, weight in zip(layer.real.ways, layer.weights, strict=True):
+                part = f"{name}.{way}"
                 named[f"{part}.weight_mantissa"] = weight.mantissa.to(torch.int16)
                 named[f"{part}.weight_exponent"] = torch.tensor(weight.exponent, dtype=torch.int8)
             named |= {

@@ -12,8 +12,11 @@ import torch
 from safetensors.numpy import load
 
 from mpo_snn.deploy.deployment import deploy
+from mpo_snn.deploy.families import family_of
 from mpo_snn.deploy.files import NETWORK, TENSORS, deployment_files
+from mpo_snn.deploy.grid_graph import grid_graph
 from mpo_snn.deploy.loihi_quantize import quantize_loihi
+from mpo_snn.deploy.real_run import with_values
 from mpo_snn.deploy.record import report_of
 from mpo_snn.deploy.vectors import vectors_file
 from mpo_snn.inference import Inference
@@ -274,3 +277,21 @@ def test_maps_keep_their_shape_and_their_order() -> None:
     kept, run = loihi.record(events(graph, 2, 10)), loihi.run(events(graph, 2, 10))
     assert kept["maps.u"].shape == (12, 2, 3, 2, 2)
     assert torch.equal(kept["output.spikes"].flatten(2)[2:], run.output)
+
+
+@pytest.mark.parametrize("chip", ["fpga", "loihi-1"])
+def test_two_ways_from_one_source_are_two_tensors(chip) -> None:
+    """Under the names of their nodes in the graph, next to each other."""
+    profile = load_chip_profile(chip)
+    graph = network(profile.family)
+    first, last = graph.layers
+    (way,) = first.projections
+    twice = replace(first, projections=(way, replace(way, weight=-0.5 * way.weight)))
+    graph = replace(graph, layers=(twice, last))
+    integers = family_of(profile).quantize(graph, profile, events(graph, 1))
+    nodes, _ = grid_graph(with_values(integers.graph, integers.on_grid()), 1e-4)
+    names = integers.tensors()
+    end = "weight" if chip == "fpga" else "weight_mantissa"
+    for name, weight in (("input", way.weight), ("input.1", -way.weight)):
+        assert (names[f"a.{name}.{end}"].sign() * weight.sign() >= 0).all()
+        assert f"a.from_{name}" in nodes.nodes
