@@ -92,7 +92,7 @@ def _trained(run: str | None) -> tuple[ChipGraph, Tensor, Tensor]:
         where = opened.recipe.data.path
         shape = input_shape(export.graph)
         dataset = load_for_graph(inference, metadata, shape, path=where, samples=64)
-        calibration = load_calibration(inference, metadata, 64, path=where)
+        calibration = load_calibration(inference, metadata, 64, path=where).x
     read = read_layers(
         export.graph,
         inference.dt,

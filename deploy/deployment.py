@@ -34,11 +34,20 @@ class Samples:
         x: (N, *shape), as the data set has them.
         y: classes, (N,).
         of: data set and split, for people.
+        index: place of each in the split, from 0, (N,); None where they are the split.
+        split: whose places these are.
     """
 
     x: Tensor
     y: Tensor
     of: str
+    index: Tensor | None = None
+    split: str = "test"
+
+    @property
+    def places(self) -> list[int]:
+        """Place of each in the split."""
+        return list(range(len(self.y))) if self.index is None else self.index.tolist()
 
 
 @dataclass

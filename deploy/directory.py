@@ -3,6 +3,9 @@
 - `float.nir`: the network as it was read, before rounding;
 - `quantized.nir`: the network with the chip's values, in real units;
 - `tensors.safetensors`: the integers;
+- `samples.json`: which samples were measured and calibrated, with label and answers of each;
+- `vectors.npz`: where asked for, events, spikes and states of every step in integers;
+- `target.toml`: the profile of the chip that these integers are for;
 - `manifest.json`: what was deployed where, with the hash of every file;
 - `report.json`, `report.html`: what it costs in accuracy, energy and room;
 - `load_*.py`: where the vendor has a toolchain, what to run with it.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mpo_snn.inference import Inference
 
 REAL, NETWORK, TENSORS = "float.nir", "quantized.nir", "tensors.safetensors"
-REPORT, PAGE = "report.json", "report.html"
+REPORT, PAGE, TARGET = "report.json", "report.html", "target.toml"
 CHIP_KEY = "mpo_snn_chip"
 """In the metadata of the graph: target, and per layer scale, shifts and the like, as JSON."""
 
@@ -62,6 +62,7 @@ def deployment_files(
         TENSORS: save(tensors, metadata={"target": deployment.profile.name}),
         REPORT: json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         PAGE: render_deployment(report),
+        **({TARGET: target.file} if target.file else {}),
         **loading_files(deployment),
     }
 
@@ -72,6 +73,8 @@ def manifest_of(report: Mapping[str, Any], source: Path) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "target": report["target"]["name"],
+        "neuron": report["target"]["neuron"],
+        "format": report["target"]["format"],
         "source": report["source"],
         "source_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "command": report["command"],

@@ -61,6 +61,7 @@ class FixedPointFormat:
         leak_bits: width of the shift k, or F of the factor m / 2^F.
         overflow: of the membrane.
         rounding: of the leak.
+        bias: whether neurons add a bias of `state_bits` in every step.
     """
 
     leak: Literal["none", "shift", "multiply"]
@@ -74,6 +75,7 @@ class FixedPointFormat:
     leak_bits: int
     overflow: Literal["saturate", "wrap"]
     rounding: Rounding
+    bias: bool = True
 
 
 def fixed_point_format(profile: ChipProfile) -> FixedPointFormat:

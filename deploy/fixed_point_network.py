@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -81,23 +82,18 @@ class FixedPointNetwork:
         """
         self._require(events)
         timesteps, batch = events.shape[:2]
-        states = [FixedPointState(self.format, layer.neurons, batch) for layer in self.layers]
-        shapes = {INPUT: self.graph.input_shape} | {one.name: one.shape for one in self.graph}
-        fired = {name: events.new_zeros(batch, *shape) for name, shape in shapes.items()}
-        totals = {name: events.new_zeros(shape) for name, shape in shapes.items()}
+        states = self.rest(batch)
+        totals: dict[str, Tensor] = {}
         output = []
-        for given in events:
-            fired[INPUT] = given
-            for layer, state in zip(self.layers, states, strict=True):
-                fired[layer.real.name] = state.step(_current(layer, fired))
+        for fired in self.steps(events, states):
             for name, spikes in fired.items():
-                totals[name] += spikes.sum(0)
+                totals[name] = totals.get(name, 0) + spikes.sum(0)
             output.append(fired[self.graph.output.name].flatten(1))
         narrowed = "saturated" if self.format.overflow == "saturate" else "wrapped"
         return IntegerRun(
             output=torch.stack(output),
             spikes={layer.name: int(totals[layer.name].sum()) for layer in self.graph},
-            events={narrowed: sum(state.narrowed for state in states)},
+            events={narrowed: sum(state.narrowed for state in states.values())},
             synaptic_events=sum(
                 targets_of(projection, weight, totals[projection.source][None])
                 for layer in self.layers
@@ -106,13 +102,51 @@ class FixedPointNetwork:
             updates=sum(layer.size for layer in self.graph) * timesteps * batch,
         )
 
+    def record(self, events: Tensor) -> dict[str, Tensor]:
+        """See `IntegerNetwork.record`; the state is `LAYER.v`, the membrane behind the step."""
+        self._require(events)
+        kept: dict[str, list[Tensor]] = {}
+        states = self.rest(events.shape[1])
+        for fired in self.steps(events, states):
+            for name, state in states.items():
+                kept.setdefault(f"{name}.spikes", []).append(fired[name])
+                kept.setdefault(f"{name}.v", []).append(state.v)
+        return {name: torch.stack(values) for name, values in kept.items()}
+
+    def rest(self, batch: int) -> dict[str, FixedPointState]:
+        """States of all layers, by name, before a run of so many samples."""
+        return {
+            layer.real.name: FixedPointState(self.format, layer.neurons, batch)
+            for layer in self.layers
+        }
+
+    def steps(
+        self, events: Tensor, states: dict[str, FixedPointState]
+    ) -> Iterator[dict[str, Tensor]]:
+        """The timesteps one by one.
+
+        Args:
+            events: (T, B, *input_shape).
+            states: of `rest`; they advance with every step.
+
+        Yields:
+            spikes of the input and of every layer in this step, (B, *shape), by name.
+        """
+        batch = events.shape[1]
+        fired = {layer.name: events.new_zeros(batch, *layer.shape) for layer in self.graph}
+        for given in events:
+            fired = {**fired, INPUT: given}
+            for layer in self.layers:
+                fired[layer.real.name] = states[layer.real.name].step(_current(layer, fired))
+            yield fired
+
     def tensors(self) -> dict[str, Tensor]:
         """Weights, leaks, thresholds and biases of every layer; a weight is named by its source."""
         found: dict[str, Tensor] = {}
         for layer in self.layers:
             name, neurons = layer.real.name, layer.neurons
-            for projection, weight in zip(layer.real.projections, layer.weights, strict=True):
-                found[f"{name}.{projection.source}.weight"] = narrowest(weight)
+            for way, weight in zip(layer.real.ways, layer.weights, strict=True):
+                found[f"{name}.{way}.weight"] = narrowest(weight)
             found[f"{name}.threshold"] = narrowest(neurons.threshold)
             found[f"{name}.bias"] = narrowest(neurons.bias)
             if self.format.leak != "none":

@@ -48,6 +48,13 @@ def arithmetic_findings(layer: Layer, profile: ChipProfile) -> Iterator[Finding]
             f"no other than the end of {chosen.state_bits} bits",
             "train with --neuron.lower null, or --target",
         )
+    if not chosen.bias and bool(layer.bias.any()):
+        yield finding(
+            "neuron.bias",
+            f"a bias of {span(layer.bias)} in every timestep",
+            "neurons without a bias",
+            "train with --network.bias false and --network.normalise false, or --target",
+        )
     yield from _leak_findings(layer, profile, chosen)
     yield from _scale_findings(layer, profile, chosen)
 

@@ -140,6 +140,19 @@ class LoihiNetwork:
             * (len(events) + delay),
         )
 
+    def record(self, events: Tensor) -> dict[str, Tensor]:
+        """See `IntegerNetwork.record`: T + D steps of `LAYER.u`, the current, and `LAYER.v`."""
+        kept: dict[str, list[Tensor]] = {}
+        states = self.rest(events.shape[1])
+        for fired in self.steps(events, states):
+            for layer in self.graph:
+                state = states[layer.name]
+                parts = {"spikes": fired[layer.name].to(torch.int64), "u": state.u, "v": state.v}
+                for part, value in parts.items():
+                    shaped = value.reshape(-1, *layer.shape)
+                    kept.setdefault(f"{layer.name}.{part}", []).append(shaped)
+        return {name: torch.stack(values) for name, values in kept.items()}
+
     def rest(self, batch: int) -> dict[str, LoihiState]:
         """States of all layers, by name, before a run of so many samples."""
         return {one.real.name: LoihiState(one.neurons, batch, one.real.size) for one in self.layers}
@@ -178,8 +191,8 @@ class LoihiNetwork:
         named: dict[str, Any] = {}
         for layer in self.layers:
             name, neurons = layer.real.name, layer.neurons
-            for projection, weight in zip(layer.real.projections, layer.weights, strict=True):
-                part = f"{name}.{projection.source}"
+            for way, weight in zip(layer.real.ways, layer.weights, strict=True):
+                part = f"{name}.{way}"
                 named[f"{part}.weight_mantissa"] = weight.mantissa.to(torch.int16)
                 named[f"{part}.weight_exponent"] = torch.tensor(weight.exponent, dtype=torch.int8)
             named |= {

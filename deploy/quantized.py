@@ -91,6 +91,14 @@ class IntegerNetwork(Protocol):
         """Run input events, int64 (T, B, *input_shape), from rest."""
         ...
 
+    def record(self, events: Tensor) -> dict[str, Tensor]:
+        """The same run, every step of the chip kept: `LAYER.spikes` and the layer's states.
+
+        Steps that the chip takes longer than the input are in it. Each is int64,
+        (steps, B, *shape of the layer).
+        """
+        ...
+
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is loaded, by name, in the narrowest integer type that holds it."""
         ...

@@ -195,6 +195,8 @@ def _fixed_point(profile: ChipProfile, given: Values) -> dict[str, Any]:
         "neuron.output_spikes": None,
         "neuron.lower": None,
     }
+    if not fixed_point_format(profile).bias and given["network.name"] in MAY_LACK_BIASES:
+        wanted |= {"network.normalise": False, "network.bias": False}  # of others, findings
     leak = profile.value("neuron.leak")
     if leak == "none":
         wanted |= {"neuron.beta": 1.0, "neuron.input_gain": "unit", "neuron.learn_beta": False}

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from mpo_snn.profiles.chip import ChipProfile
+from mpo_snn.profiles.chip_keys import KEYS, Flag
+
 from .deployment import Answers, Deployment
 from .energy import energy_per_inference
 from .families import family_of
@@ -36,6 +39,8 @@ def report_of(deployment: Deployment, source: str, command: str, dt: float) -> d
             "family": profile.family,
             "arithmetic": family_of(profile).arithmetic,
             "notes": profile.notes,
+            "neuron": _said(profile, "neuron"),
+            "format": _said(profile, "format"),
         },
         "data": deployment.of,
         "samples": samples,
@@ -55,6 +60,18 @@ def report_of(deployment: Deployment, source: str, command: str, dt: float) -> d
         "placement": dict(deployment.check.placement),
         "facts": [asdict(one) for one in _facts(deployment, dt)],
         "warnings": [asdict(one) for one in deployment.check.warnings],
+    }
+
+
+def _said(profile: ChipProfile, table: str) -> dict[str, Any]:
+    """What the integers are for, as the profile has it: overflow, rounding, bits and the like."""
+    keys = KEYS[profile.family].items()
+    defaults = {key: rule.default for key, rule in keys if isinstance(rule, Flag)}
+    said = {f"{table}.{name}": one.value for name, one in profile.tables[table].items()}
+    return {
+        key.removeprefix(f"{table}."): value
+        for key, value in {**defaults, **said}.items()
+        if key.startswith(f"{table}.")
     }
 
 

@@ -64,6 +64,16 @@ class SpeckNetwork:
             updates=batch * sum(layer.size for layer in self.graph),
         )
 
+    def record(self, events: Tensor) -> dict[str, Tensor]:
+        """See `IntegerNetwork.record`; the state is `LAYER.v`, the membrane behind the step."""
+        run = run_speck(self.layers, self.as_maps(events), keep_v=True)
+        found = {}
+        for layer in self.graph:
+            for part, values in (("spikes", run.spikes), ("v", run.v)):
+                kept = values[layer.name]
+                found[f"{layer.name}.{part}"] = kept.reshape(*kept.shape[:2], *layer.shape)
+        return found
+
     def as_maps(self, events: Tensor) -> Tensor:
         """Input events as (T, B, channels, height, width)."""
         shape = self.graph.input_shape

@@ -94,6 +94,9 @@ class XyloRun:
         hidden: spikes of the hidden neurons, (T, B, hidden).
         v_hidden: their membranes after the reset, (T, B, hidden).
         v_output: those of the output neurons, (T, B, outputs).
+        i_hidden: currents of the synapses of hidden neurons behind the step, (T, B, hidden,
+            synapses), where they were asked for.
+        i_output: those of the output neurons, (T, B, outputs, 1), likewise.
         saturated: how many synapses and membranes were clamped, counted once a step each.
         dropped_events: input events beyond 15 in a channel and step, which the chip never sees.
     """
@@ -102,6 +105,8 @@ class XyloRun:
     hidden: Tensor
     v_hidden: Tensor
     v_output: Tensor
+    i_hidden: Tensor | None = None
+    i_output: Tensor | None = None
     saturated: int = 0
     dropped_events: int = 0
 
@@ -171,12 +176,13 @@ def decay(x: Tensor, dash: Tensor) -> Tensor:
     return torch.where(step == 0, x.sign(), step)
 
 
-def run_xylo(network: XyloNetwork, events: Tensor) -> XyloRun:
+def run_xylo(network: XyloNetwork, events: Tensor, *, keep_i: bool = False) -> XyloRun:
     """Run the chip from rest.
 
     Args:
         network: what is loaded into it.
         events: input events, (T, B, inputs), whole numbers >= 0.
+        keep_i: whether to hand out the currents.
     """
     timesteps, batch, _ = events.shape
     outputs, hidden = network.weights_out.shape[1], network.weights_in.shape[1]
@@ -205,6 +211,9 @@ def run_xylo(network: XyloNetwork, events: Tensor) -> XyloRun:
         v_output=events.new_zeros(timesteps, batch, outputs),
         dropped_events=int((events - MOST_INPUT_EVENTS).clamp(min=0).sum()),
     )
+    if keep_i:
+        run.i_hidden = events.new_zeros(timesteps, batch, hidden, synapses)
+        run.i_output = events.new_zeros(timesteps, batch, outputs, 1)
     fired = events.new_zeros(batch, hidden)
     for t in range(timesteps):
         inner.receive(events[t].clamp(max=MOST_INPUT_EVENTS), weights_in)
@@ -213,5 +222,7 @@ def run_xylo(network: XyloNetwork, events: Tensor) -> XyloRun:
         fired = inner.advance()
         run.hidden[t], run.output[t] = fired, outer.advance()
         run.v_hidden[t], run.v_output[t] = inner.v, outer.v
+        if run.i_hidden is not None and run.i_output is not None:
+            run.i_hidden[t], run.i_output[t] = inner.i, outer.i
     run.saturated = inner.saturated + outer.saturated
     return run

@@ -90,8 +90,7 @@ class XyloIntegers:
         timesteps, batch = events.shape[:2]
         late = self.delay
         flat = events.flatten(2).to(torch.int64)
-        silence = flat.new_zeros(late, *flat.shape[1:])
-        run = run_xylo(self.network, torch.cat([flat, silence]))
+        run = run_xylo(self.network, self._lasting(events))
         spikes = {}
         for layer in self.graph:
             place = self._layout.places[layer.name]
@@ -111,6 +110,25 @@ class XyloIntegers:
             updates=neurons * (timesteps + late) * batch,
             activity=xylo_activity(flat, run.hidden),
         )
+
+    def record(self, events: Tensor) -> dict[str, Tensor]:
+        """See `IntegerNetwork.record`; states: `LAYER.i`, the current, and `LAYER.v`."""
+        run, found = run_xylo(self.network, self._lasting(events), keep_i=True), {}
+        assert run.i_hidden is not None and run.i_output is not None
+        for layer in self.graph:
+            place = self._layout.places[layer.name]
+            inner = (run.hidden, run.i_hidden[..., 0], run.v_hidden)
+            outer = (run.output, run.i_output[..., 0], run.v_output)
+            parts = outer if layer is self.graph.output else inner
+            for name, part in zip(("spikes", "i", "v"), parts, strict=True):
+                shown = part[:, :, place].reshape(*part.shape[:2], *layer.shape)
+                found[f"{layer.name}.{name}"] = shown
+        return found
+
+    def _lasting(self, events: Tensor) -> Tensor:
+        """Flat events, and silence for as many steps as the output comes late."""
+        flat = events.flatten(2).to(torch.int64)
+        return torch.cat([flat, flat.new_zeros(self.delay, *flat.shape[1:])])
 
     def tensors(self) -> dict[str, Tensor]:
         """See `IntegerNetwork.tensors`."""

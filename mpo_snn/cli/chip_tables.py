@@ -97,6 +97,8 @@ def _cells(constant: ChipConstant) -> tuple[str, str, str]:
         shown = value
     elif isinstance(value, tuple):
         shown = _listed(value) if len(_listed(value)) <= _LONGEST else f"{len(value)} values"
+    elif isinstance(value, bool):
+        shown = str(value).lower()
     else:
         shown = f"{value:,.12g}"
     return shown, constant.unit, constant.status

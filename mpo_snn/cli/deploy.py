@@ -12,9 +12,8 @@ from mpo_snn.cli.scaling_options import add_input_scale
 from mpo_snn.cli.whole_number import check_whole
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from mpo_snn.cli.deploy_source import Source
+    from mpo_snn.data.for_graph import Calibration
     from mpo_snn.deploy.deployment import Samples
     from mpo_snn.deploy.layers import ChipGraph
     from mpo_snn.profiles.chip import ChipProfile
@@ -47,6 +46,7 @@ def _body(argv: list[str]) -> int:
             "deploy what, where? mpo-deploy RUN_OR_FILE --target NAME; --list shows the targets."
         )
     check_whole("samples", args.samples, 1)
+    check_whole("vectors", args.vectors, 0)
     check_whole("calibration", args.calibration, 1, MOST_CALIBRATION)
 
     from mpo_snn.cli.deploy_source import read_source
@@ -151,11 +151,15 @@ def _deploy(
     from mpo_snn.deploy.own_network import advice_for_own
     from mpo_snn.deploy.quantized import UnfitError
     from mpo_snn.deploy.record import report_of
+    from mpo_snn.deploy.samples_file import SAMPLES, samples_file
+    from mpo_snn.deploy.vectors import VECTORS, vectors_file
 
     try:
         with stages(NAME) as (tell, advance):
             tell(f"loading {source.inference.dataset}", 0)
-            deployment = deploy(graph, profile, *_data(source, args), advance, tell)
+            samples, calibration = _data(source, args)
+            _check_vectors(args.vectors, len(samples.y))
+            deployment = deploy(graph, profile, samples, calibration.x, advance, tell)
     except UnfitError as error:
         is_synaptic = family_of(profile).has_synapse is True
         own = advice_for_own(str(error), is_synaptic)
@@ -163,7 +167,12 @@ def _deploy(
         return ANSWER_IS_NO
     command = shlex.join([NAME, *argv])
     report = report_of(deployment, str(source.path), command, source.inference.dt)
-    files = deployment_files(deployment, report, source.inference, source.metadata)
+    files = {
+        **deployment_files(deployment, report, source.inference, source.metadata),
+        SAMPLES: samples_file(deployment, samples, calibration.index),
+    }
+    if args.vectors:
+        files[VECTORS] = vectors_file(deployment, samples, args.vectors)
     written = write_directory(output, files, manifest_of(report, source.path))
     Console(highlight=False, soft_wrap=True).print(deployment_view(report))
     print("\nwrote  " + "\n       ".join(map(str, written)))
@@ -171,7 +180,14 @@ def _deploy(
     return OK
 
 
-def _data(source: Source, args: Any) -> tuple[Samples, Tensor]:
+def _check_vectors(vectors: int, measured: int) -> None:
+    if vectors > measured:
+        raise UsageError(
+            f"--vectors is {vectors:,}, allowed is 0 to {measured:,}: no more than are measured."
+        )
+
+
+def _data(source: Source, args: Any) -> tuple[Samples, Calibration]:
     """What the network is measured on, and what the quantizer may see."""
     from mpo_snn.data.for_graph import load_calibration, load_for_graph
     from mpo_snn.deploy.deployment import Samples
@@ -184,7 +200,9 @@ def _data(source: Source, args: Any) -> tuple[Samples, Tensor]:
     x = dataset.test_x[: len(dataset.test_x)]
     calibration = load_calibration(how, metadata, args.calibration, path=path, scale=scale)
     scaled = "" if scale == 1.0 else f", values times {scale:g}"
-    return Samples(x, dataset.test_y, f"{dataset.description}{scaled}"), calibration
+    split = "test" if dataset.evaluated_on == "test" else "training"
+    title = f"{dataset.description}{scaled}"
+    return Samples(x, dataset.test_y, title, dataset.test_index, split), calibration
 
 
 def _parser() -> CommandParser:
@@ -205,13 +223,25 @@ def _parser() -> CommandParser:
         metavar="DIR",
         help="where it goes; default: deploy-TARGET in the run, beside own.nir own.deploy-TARGET",
     )
-    add("--samples", type=int, metavar="N", help="measure on this many test samples; default all")
+    add(
+        "--samples",
+        type=int,
+        metavar="N",
+        help="measure on this many test samples, every class in its share; default all",
+    )
     add(
         "--calibration",
         type=int,
         default=128,
         metavar="N",
-        help="training samples that the quantizer may see",
+        help="training samples that the quantizer may see, every class in its share",
+    )
+    add(
+        "--vectors",
+        type=int,
+        default=0,
+        metavar="K",
+        help="write vectors.npz: events, spikes and membranes of the first K measured samples",
     )
     add("--data", metavar="NAME", help="data set; default is the one that the source names")
     add("--data_path", "--data.path", metavar="FILE_OR_FOLDER", help="where it is")

@@ -111,6 +111,10 @@ class Dataset:
         settings: what it was loaded by.
         value_scaling: `input_scaling` without how samples were brought to a graph's shape; empty
             means the same.
+        train_index: place of each sample of train_x in the training split as the loader has it,
+            from 0, (N,); None where nobody said.
+        test_index: likewise of test_x, in the test split; in the training split for a part that was
+            held out of it.
     """
 
     name: str
@@ -125,6 +129,8 @@ class Dataset:
     is_framed: bool = False
     settings: DataSettings | None = None
     value_scaling: str = ""
+    train_index: Tensor | None = None
+    test_index: Tensor | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mpo_snn.data import load_dataset
@@ -61,6 +61,19 @@ def load_for_graph(
     return fit_dataset(dataset, input_shape, scale)
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """Samples of the training split.
+
+    Attributes:
+        x: (N, *features), as data has them.
+        index: place of each in the training split, from 0, int64, (N,).
+    """
+
+    x: Tensor
+    index: Tensor
+
+
 def load_calibration(
     inference: Inference,
     metadata: GraphMetadata | None,
@@ -68,8 +81,8 @@ def load_calibration(
     *,
     path: str | None = None,
     scale: float = 1.0,
-) -> Tensor:
-    """Samples of the training split, every class in its share, (N, *features) as data has them.
+) -> Calibration:
+    """Samples of the training split, every class in its share.
 
     Args:
         inference: how the graph is run, and the name of the data set.
@@ -85,4 +98,6 @@ def load_calibration(
     stated = (metadata.dataset, metadata.data) if metadata else (None, None)
     settings = settings_shown(inference.dataset, path, *stated)
     dataset = load_dataset(replace(settings, train_limit=samples), inference.timesteps)
-    return dataset.train_x[: len(dataset.train_x)] * scale
+    index = dataset.train_index
+    assert index is not None, "load_dataset says where its samples lie"
+    return Calibration(dataset.train_x[: len(index)] * scale, index)

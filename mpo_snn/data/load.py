@@ -59,6 +59,8 @@ def load(
         evaluated_on=settings.evaluated_on,
         is_framed=settings.is_framed,
         settings=settings,
+        train_index=training.index,
+        test_index=evaluated.index,
     )
 
 

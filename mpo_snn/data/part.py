@@ -26,6 +26,7 @@ class Part:
         title: what the data is called in a report.
         scaling: how stored values become input.
         words: the scaling in words, where they say more than its numbers; empty otherwise.
+        chosen: place of each sample in its split, (N,); None where all are there, in its order.
     """
 
     x: Tensor | ImageFiles | Shards
@@ -34,10 +35,16 @@ class Part:
     title: str
     scaling: Scaling
     words: str = ""
+    chosen: Tensor | None = None
 
     def __len__(self) -> int:
         """N."""
         return len(self.y)
+
+    @property
+    def index(self) -> Tensor:
+        """Place of each sample in its split, from 0, int64, (N,)."""
+        return torch.arange(len(self)) if self.chosen is None else self.chosen
 
     @property
     def order(self) -> Tensor:
@@ -50,7 +57,7 @@ class Part:
     def choose(self, indices: Tensor) -> Part:
         """These samples, in this order."""
         x = self.x[indices] if isinstance(self.x, Tensor) else self.x.subset(indices.tolist())
-        return replace(self, x=x, y=self.y[indices])
+        return replace(self, x=x, y=self.y[indices], chosen=self.index[indices])
 
 
 def stratified_order(y: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class ChipProfile:
         family: one of `FAMILIES`.
         notes: what the profile leaves out.
         tables: constants by table (`TABLES`) and name.
+        file: all bytes of the file that says so; empty for a profile that was made otherwise.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ChipProfile:
     family: str
     notes: str
     tables: Mapping[str, Mapping[str, ChipConstant]]
+    file: bytes = field(default=b"", repr=False)
 
     def constant(self, key: str) -> ChipConstant:
         """The constant of a key such as `limit.hidden`.
@@ -108,7 +110,7 @@ def load_chip_profile(name: str | Path) -> ChipProfile:
             missing, unknown, of another unit or out of range; all findings at once.
     """
     found = read_profile(name, _FOLDER, "chip profile")
-    return _parse(found.name, found.content, found.where)
+    return _parse(found.name, found.content, found.where, found.file)
 
 
 def chip_place(name: str) -> str:
@@ -117,7 +119,7 @@ def chip_place(name: str) -> str:
     return str(path.absolute()) if path.suffix == ".toml" or len(path.parts) > 1 else name
 
 
-def _parse(name: str, content: dict[str, Any], where: str) -> ChipProfile:
+def _parse(name: str, content: dict[str, Any], where: str, file: bytes = b"") -> ChipProfile:
     findings = version_findings(content)
     title = text_of(content, "title", "", findings)
     notes = text_of(content, "notes", "", findings, default="")
@@ -130,7 +132,7 @@ def _parse(name: str, content: dict[str, Any], where: str) -> ChipProfile:
         findings += _contradictions(tables)
     if findings:
         raise ProfileError(f"chip profile '{where}' is malformed", findings)
-    return ChipProfile(name, title, family, notes, tables)
+    return ChipProfile(name, title, family, notes, tables, file)
 
 
 def _table(

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .chip_keys import ENERGY_UNITS, STATUSES, Rule
+from .chip_keys import ENERGY_UNITS, STATUSES, Flag, Rule
 from .energy import KINDS
 from .entries import shown, text_of, unknown_keys
 
@@ -21,8 +21,8 @@ class ChipConstant:
     """One value, with its provenance.
 
     Attributes:
-        value: a number, a word, or whole numbers one for each core.
-        unit: of the value; empty for a word.
+        value: a number, a word, true or false, or whole numbers one for each core.
+        unit: of the value; empty for a word, true and false.
         status: one of `STATUSES`.
         source: citation.
         notes: what the value contains or leaves out; may be empty.
@@ -82,7 +82,8 @@ def _unit(entry: dict[str, Any], part: str, rule: Rule | None, findings: list[st
     """The unit, which is that of the key; words have none, and timings are free to choose."""
     if rule is not None and not rule.unit:
         if "unit" in entry:
-            findings.append(f"[{part}] unit is {shown(entry['unit'])}, a word has none")
+            what = "true or false" if isinstance(rule, Flag) else "a word"
+            findings.append(f"[{part}] unit is {shown(entry['unit'])}, {what} has none")
         return ""
     unit = text_of(entry, "unit", part, findings)
     table, _, name = part.partition(".")

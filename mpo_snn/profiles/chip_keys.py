@@ -88,7 +88,24 @@ class Choice:
         return f"one of {', '.join(self.words)}"
 
 
-Rule = Whole | Wholes | Choice
+@dataclass(frozen=True)
+class Flag:
+    """Whether hardware has something; it has no unit. What is left out is the default."""
+
+    default: bool
+    unit: str = ""
+    required: bool = False
+
+    def is_right(self, value: Any) -> bool:
+        """Whether a plain value is one."""
+        return type(value) is bool
+
+    def __str__(self) -> str:
+        """As messages have it."""
+        return "true or false"
+
+
+Rule = Whole | Wholes | Choice | Flag
 
 
 def _bits(low: int = 1, high: int = 32, required: bool = True) -> Whole:
@@ -164,6 +181,7 @@ KEYS: dict[str, dict[str, Rule]] = {
         "neuron.compare": Choice((">", ">=")),
         "neuron.reset": Choice(("zero", "subtract")),
         "neuron.most_spikes": Whole("spikes", 1, 1 << 16),
+        "neuron.bias": Flag(default=True),
         "format.weight_bits": _bits(2, 16),
         "format.weight_fraction_bits": _bits(0, 16, required=False),
         "format.state_bits": _bits(2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,13 @@ class ProfileFile:
         name: file name without suffix.
         content: its tables.
         where: what messages call it: the name of a shipped profile, the path of another.
+        file: all of its bytes.
     """
 
     name: str
     content: dict[str, Any]
     where: str
+    file: bytes
 
 
 def names_in(folder: Path) -> tuple[str, ...]:
@@ -54,10 +57,12 @@ def read_profile(name: str | Path, folder: Path, kind: str) -> ProfileFile:
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise OSError(errno.EINVAL, "not a regular file")
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        file = path.read_bytes()
+        text = io.StringIO(file.decode("utf-8-sig"), newline=None).read()
+        content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileError(f"{kind} '{path}' is not TOML: {error}.") from error
     except (OSError, ValueError) as error:  # a path with a zero byte is a ValueError
         reason = getattr(error, "strerror", None) or error
         raise ProfileError(f"cannot read the {kind} '{path}': {reason}.") from error
-    return ProfileFile(path.stem, content, str(path if path.parent != folder else name))
+    return ProfileFile(path.stem, content, str(path if path.parent != folder else name), file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from mpo_snn.cli import deploy, evaluate, train, verify
+from mpo_snn.data import load_dataset
 from mpo_snn.profiles import chip
 
 TINY = "--epochs 1 --data.train_limit 100 --network.hidden [12] --quiet --device cpu"
@@ -78,6 +80,8 @@ def words(line: str) -> list[str]:
         ("run --target noise.toml", "is not TOML"),
         ("run --target spinnaker2", "SpiNNaker2 can only be checked"),
         ("run --target xylo-audio3 --samples 0", "--samples is 0"),
+        ("run --target xylo-audio3 --vectors -1", "--vectors is -1, allowed is 0 or more"),
+        ("run --target xylo-audio3 --samples 3 --vectors 4", "--vectors is 4, allowed is 0 to 3"),
         ("run --target xylo-audio3 --calibration 5000", "allowed is 1 to 4096"),
         ("run --target xylo-audio3 --reset zero", "--reset is for a foreign file"),
         ("run --target xylo-audio3 --input-scale 2", "--input-scale is for a foreign file"),
@@ -267,3 +271,60 @@ def test_what_goes_otherwise_than_the_file_says_is_noted(work, monkeypatch, caps
     out = capsys.readouterr().out
     assert "note   encoding is counts, as --encoding says; the file says rows\n" in out
     assert "note   timesteps is 9, as --timesteps says; the file says " in out
+
+
+def test_the_directory_names_the_samples(work) -> None:
+    """Those of `--samples` are no beginning of the split: every class has its share."""
+    folder = work / "run" / "deploy-xylo-audio3"
+    found = json.loads((folder / "samples.json").read_text())
+    report = json.loads((folder / "report.json").read_text())
+    measured, digits = found["measured"], load_dataset("digits", 4)
+    assert (measured["split"], found["calibration"]["split"]) == ("test", "training")
+    assert digits.test_y[measured["index"]].tolist() == measured["label"]
+    assert sorted(measured["index"]) != list(range(30))
+    assert len(set(measured["index"])) == 30
+    assert {measured["label"].count(label) for label in range(10)} <= {2, 3, 4}
+    assert len(found["calibration"]["index"]) == report["calibration_samples"] == 128
+    for name, answers in measured["answer"].items():
+        right = sum(a == b for a, b in zip(answers, measured["label"], strict=True))
+        assert right == report["accuracy"][name]["right"]
+    assert "samples.json" in json.loads((folder / "manifest.json").read_text())["sha256"]
+
+
+def test_vectors_are_written_where_they_are_asked_for(work, tmp_path) -> None:
+    line = ["--target", "xylo-audio3", "--samples", "12", "--vectors", "5"]
+    assert deploy.main([str(work / "run"), *line, "--output", str(tmp_path / "d")]) == 0
+    vectors = np.load(tmp_path / "d" / "vectors.npz")
+    measured = json.loads((tmp_path / "d" / "samples.json").read_text())["measured"]
+    assert vectors["index"].tolist() == measured["index"][:5]
+    assert vectors["label"].tolist() == measured["label"][:5]
+    assert vectors["answer"].tolist() == measured["answer"]["chip"][:5]
+    assert vectors["input"].shape[1] == 5
+    assert "vectors.npz" in json.loads((tmp_path / "d" / "manifest.json").read_text())["sha256"]
+    assert not (work / "run" / "deploy-xylo-audio3" / "vectors.npz").exists()
+
+
+def test_a_design_without_biases_is_trained_for_and_others_are_told(tmp_path, capsys) -> None:
+    chip_file, table = tmp_path / "bare.toml", '[neuron.bias]\nvalue = false\nstatus = "exact"\n'
+    fpga = (SHIPPED / "fpga.toml").read_text()
+    chip_file.write_text(f'{fpga}\n{table}source = "the design"\n')
+    target = ["--target", str(chip_file)]
+    tiny = "--epochs 1 --data.train_limit 64 --network.channels [3] --quiet --device cpu".split()
+    assert train.main(["digits", *target, "--output", str(tmp_path / "bare"), *tiny]) == 0
+    assert "network.bias" in capsys.readouterr().err
+    assert deploy.main([str(tmp_path / "bare"), *target, "--check"]) == 0
+    assert deploy.main(["--show", str(chip_file)]) == 0
+    assert re.search(r"bias +false", capsys.readouterr().out)
+    assert (
+        train.main(["digits", "--target", "fpga", "--output", str(tmp_path / "with"), *tiny]) == 0
+    )
+    capsys.readouterr()
+    assert deploy.main([str(tmp_path / "with"), *target, "--check"]) == 1
+    told = capsys.readouterr().out
+    assert "neurons without a bias" in told and "--network.bias false" in told
+
+
+def test_help_says_that_every_class_has_its_share(capsys) -> None:
+    assert deploy.main(["--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "this many test samples, every class in its share" in text

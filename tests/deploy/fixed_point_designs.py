@@ -12,7 +12,12 @@ from mpo_snn.profiles.chip_constant import ChipConstant
 
 FPGA = load_chip_profile("fpga")
 WHERE = {name: table for table in ("neuron", "format") for name in FPGA.tables[table]}
-WHERE |= {"weight_fraction_bits": "format", "neurons": "limit", "synapses": "limit"}
+WHERE |= {
+    "bias": "neuron",
+    "weight_fraction_bits": "format",
+    "neurons": "limit",
+    "synapses": "limit",
+}
 
 
 def design(**values):

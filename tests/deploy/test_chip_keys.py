@@ -18,7 +18,7 @@ from mpo_snn.deploy.record import report_of
 from mpo_snn.errors import ProfileError
 from mpo_snn.inference import Inference
 from mpo_snn.profiles.chip import ChipProfile, load_chip_profile
-from mpo_snn.profiles.chip_keys import KEYS, Choice, Rule, Whole
+from mpo_snn.profiles.chip_keys import KEYS, Choice, Flag, Rule, Whole
 
 from .chips import CHIPS, T, network, samples
 
@@ -44,6 +44,8 @@ def test_what_is_built_in_has_one_value(family: str, key: str, built_in: int) ->
 def values(rule: Rule) -> st.SearchStrategy:
     if isinstance(rule, Choice):
         return st.sampled_from(rule.words)
+    if isinstance(rule, Flag):
+        return st.booleans()
     assert isinstance(rule, Whole)
     ends = st.sampled_from((rule.low, min(rule.low + 1, rule.high), rule.high))
     return ends | st.integers(rule.low, rule.high)

@@ -5,15 +5,26 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
+from importlib.resources import files as files_in
 
 import nir
 import pytest
 import torch
 from safetensors.torch import load, load_file
 
-from mpo_snn.deploy.deployment import events_of
+from mpo_snn.deploy.deployment import deploy, events_of
 from mpo_snn.deploy.directory import MANIFEST, check_folder, write_directory
-from mpo_snn.deploy.files import CHIP_KEY, NETWORK, PAGE, REAL, REPORT, TENSORS, deployment_files
+from mpo_snn.deploy.files import (
+    CHIP_KEY,
+    NETWORK,
+    PAGE,
+    REAL,
+    REPORT,
+    TARGET,
+    TENSORS,
+    deployment_files,
+    manifest_of,
+)
 from mpo_snn.deploy.page import render_deployment
 from mpo_snn.deploy.read_layers import read_layers
 from mpo_snn.deploy.real_run import run_real
@@ -24,8 +35,9 @@ from mpo_snn.graph.read import read_graph
 from mpo_snn.graph.simulate import Simulator
 from mpo_snn.inference import Inference
 from mpo_snn.page.look_up import look_up
+from mpo_snn.profiles.chip import load_chip_profile
 
-from .chips import CHIPS, T, deployed, samples
+from .chips import CHIPS, T, deployed, network, samples
 
 INFERENCE = Inference("digits", T, 1e-4, "counts", "spike_count")
 
@@ -82,6 +94,36 @@ def test_the_page_shows_what_the_report_says_and_asks_for_nothing_outside(chip: 
         amount = f"{one['used']:,.0f} of {one['available']:,.0f} {one['unit']}"
         assert f">{one['resource']}</text>" in page and f">{amount}</text>" in page
     assert ("nothing was checked for size" in page) == (not report["resources"])
+
+
+def test_the_directory_says_what_arithmetic_its_integers_are_for(tmp_path) -> None:
+    """After an edit of the profile, which the directory keeps as it was."""
+    shipped = (files_in("mpo_snn.profiles") / "chips" / "fpga.toml").read_bytes()
+    told = []
+    for overflow in (b"saturate", b"wrap"):
+        path = tmp_path / "mine.toml"
+        path.write_bytes(shipped.replace(b'value = "saturate"', b'value = "%b"' % overflow))
+        graph, profile = network("fixed_point"), load_chip_profile(path)
+        deployment = deploy(graph, profile, samples(8), samples(20).x)
+        report = report_of(deployment, str(path), "mpo-deploy", 1e-4)
+        files = deployment_files(deployment, report, INFERENCE, None)
+        assert files[TARGET] == path.read_bytes()
+        manifest = manifest_of(report, path)
+        assert json.loads(files[REPORT])["target"]["format"] == manifest["format"]
+        assert manifest["format"]["overflow"] == overflow.decode()
+        told.append(manifest)
+    neuron = {"leak": "shift", "leak_order": "instead_of_spike", "compare": ">", "reset": "zero"}
+    assert neuron.items() <= told[0]["neuron"].items() and told[0]["neuron"]["most_spikes"] == 1
+    assert told[0]["neuron"]["bias"] is True  # the default is said
+    bits = {"weight_bits": 8, "state_bits": 16, "leak_bits": 4, "rounding": "floor"}
+    assert bits.items() <= told[0]["format"].items()
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_the_profile_of_the_directory_is_a_profile(chip: str, tmp_path) -> None:
+    *_, files = files_of(chip)
+    write_directory(tmp_path / "d", files, {})
+    assert load_chip_profile(tmp_path / "d" / TARGET).tables == load_chip_profile(chip).tables
 
 
 def test_a_folder_with_other_content_is_left_alone(tmp_path) -> None:

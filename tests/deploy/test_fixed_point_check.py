@@ -11,6 +11,7 @@ import torch
 from mpo_snn.deploy.fixed_point_check import check_fixed_point
 from mpo_snn.deploy.fixed_point_quantize import quantize_fixed_point
 from mpo_snn.deploy.layers import INPUT, ChipGraph
+from mpo_snn.deploy.own_network import advice_for_own
 from mpo_snn.errors import DeployError
 from mpo_snn.profiles.chip import load_chip_profile
 
@@ -50,6 +51,7 @@ def test_limits_of_ones_own():
         (one(reset="subtract"), {}, "reset subtract"),
         (one(most_spikes=4), {}, "up to 4 spikes"),
         (one(lower=-1.0), {}, "a lowest membrane of -1"),
+        (one(bias=0.25), {"bias": False}, "a bias of 0.25 in every timestep"),
         (one(beta=0.9), {"leak": "none"}, "leak beta = 0.9"),
         (one(beta=0.999), {"leak_bits": 2}, "leak beta = 0.999, which rounds to 1"),
         (one(beta=0.01), {}, "leak beta = 0.01, which rounds to 0"),
@@ -84,6 +86,9 @@ def test_each_rule(graph, target, told):
         (one(most_spikes=4), {"most_spikes": 4}),
         (one(lower=-1e4), {}),
         (one(beta=1.0), {"leak": "none"}),
+        (one(bias=0.25), {}),
+        (one(bias=0.25), {"bias": True}),
+        (one(), {"bias": False}),
         (one(beta=0.0), {}),
         (one(weight=0.0), {}),
     ],
@@ -128,6 +133,16 @@ def test_another_reset_is_told_once_whatever_the_leak():
     assert "--neuron.reset zero" in finding.fix
     (finding,) = check_fixed_point(graph, design(reset="subtract")).findings
     assert "--neuron.reset" not in finding.fix and "--neuron.beta 1" in finding.fix
+
+
+def test_a_design_without_biases_names_every_layer_that_has_some():
+    findings = check_fixed_point(mixed(0), design(bias=False)).findings
+    assert [finding.where for finding in findings] == ["maps"]
+    (finding,) = findings
+    assert "--network.bias false and --network.normalise false" in finding.fix
+    own = advice_for_own(finding.fix)
+    assert "nn.Linear(..., bias=False)" in own and "no batchnorm" in own
+    assert check_fixed_point(mixed(0, bias=0.0), design(bias=False)).findings == ()
 
 
 def test_all_findings_are_told_at_once():

@@ -11,6 +11,8 @@ from mpo_snn.deploy.xylo_check import widest_layer
 from mpo_snn.profiles.chip import load_chip_profile
 from mpo_snn.training.recipe_file import flat_values, load_recipe
 
+from .fixed_point_designs import design
+
 FPGA = load_chip_profile("fpga")
 GIVEN = dict(flat_values(load_recipe("digits").values()))
 
@@ -68,3 +70,18 @@ def test_what_has_its_use_stays(name: str) -> None:
     inside = settings_inside(load_chip_profile(chip[name]), values)
     along = settings_along(values, inside)
     assert {key for key, one in along.items() if one.value != values[key]} == set()
+
+
+@pytest.mark.parametrize("name", ["mlp", "convnet"])
+def test_a_design_without_biases_is_trained_without(name: str) -> None:
+    """One that says nothing, or has an adder, leaves them as they are."""
+    values = {**GIVEN, "network.name": name}
+    inside = settings_inside(design(bias=False), values)
+    assert (inside["network.bias"], inside["network.normalise"]) == (False, False)
+    for profile in (FPGA, design(bias=True)):
+        assert not {"network.bias", "network.normalise"} & settings_inside(profile, values).keys()
+
+
+def test_a_network_that_cannot_be_without_biases_is_left_to_the_check() -> None:
+    values = {**GIVEN, "network.name": "vgg16"}
+    assert "network.bias" not in settings_inside(design(bias=False), values)

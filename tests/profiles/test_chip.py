@@ -158,6 +158,18 @@ def test_words_are_words_and_have_no_unit(tmp_path):
     assert findings(tmp_path, unit) == ("[neuron.leak] unit is 'bits', a word has none",)
 
 
+def test_whether_there_is_a_bias_is_true_or_false(tmp_path):
+    table = '[neuron.bias]\nvalue = {}\nstatus = "exact"\nsource = "the design"\n'
+    fpga = (FILES / "fpga.toml").read_text() + "\n"
+    (tmp_path / "fine.toml").write_text(fpga + table.format("false"))
+    assert load_chip_profile(tmp_path / "fine.toml").value("neuron.bias") is False
+    told = findings(tmp_path, fpga + table.format("0"))
+    assert told == ("[neuron.bias] value is 0, expected true or false",)
+    unit = table.format("true") + 'unit = "bits"\n'
+    told = findings(tmp_path, fpga + unit)
+    assert told == ("[neuron.bias] unit is 'bits', true or false has none",)
+
+
 PLAIN = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4),
     st.lists(st.integers(-3, 3), max_size=3), st.dictionaries(st.text(max_size=3), st.integers()),
