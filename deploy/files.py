@@ -26,6 +26,7 @@ from .real_run import with_values
 from .vendor import loading_files
 
 if TYPE_CHECKING:
+    from mpo_snn.data.dataset import Dataset
     from mpo_snn.inference import Inference
 
 REAL, NETWORK, TENSORS = "float.nir", "quantized.nir", "tensors.safetensors"
@@ -38,7 +39,7 @@ def deployment_files(
     deployment: Deployment,
     report: dict[str, Any],
     inference: Inference,
-    metadata: GraphMetadata | None,
+    dataset: Dataset | None,
 ) -> dict[str, bytes | str]:
     """All files but the manifest.
 
@@ -46,7 +47,8 @@ def deployment_files(
         deployment: what was deployed.
         report: what was found out (`mpo_snn.deploy.record`).
         inference: how the network is run.
-        metadata: of the network that was deployed; None for a foreign file.
+        dataset: what it was measured on, which the NIR files name with its scaling and classes;
+            None where it has neither.
     """
     tensors = {name: value.contiguous() for name, value in deployment.integers.tensors().items()}
     integers, target = deployment.integers, deployment.profile
@@ -55,9 +57,9 @@ def deployment_files(
     rounded = with_values(integers.graph, values)
     what = (f"values on the grid of {target.title}, in real units",)
     return {
-        REAL: _network(deployment.graph, inference, metadata, ()),
+        REAL: _network(deployment.graph, inference, dataset, ()),
         NETWORK: _network(
-            rounded, inference, metadata, what, {"target": target.name, "layers": facts}
+            rounded, inference, dataset, what, {"target": target.name, "layers": facts}
         ),
         TENSORS: save(tensors, metadata={"target": deployment.profile.name}),
         REPORT: json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
@@ -93,7 +95,7 @@ def manifest_of(report: Mapping[str, Any], source: Path) -> dict[str, Any]:
 def _network(
     layers: ChipGraph,
     inference: Inference,
-    metadata: GraphMetadata | None,
+    dataset: Dataset | None,
     notes: tuple[str, ...],
     chip: Mapping[str, Any] | None = None,
 ) -> bytes:
@@ -108,16 +110,16 @@ def _network(
             encoding=inference.encoding,
             readout=inference.readout,
             dataset=inference.dataset,
-            input_scaling=metadata.input_scaling if metadata else "",
+            input_scaling=dataset.input_scaling if dataset else "",
             reset="mixed" if len(resets) > 1 else resets.pop(),
             reset_timing="step",
-            class_names=metadata.class_names if metadata else (),
+            class_names=dataset.class_names if dataset else (),
             spiking={name: name for name in behaviour},
             folds=("everything linear in front of a layer into its weights",),
             notes=notes,
             writer=f"mpo-snn {mpo_snn.__version__}",
             nir_version="1.0.8",
-            data=metadata.data if metadata else None,
+            data=dataset.settings.shown if dataset and dataset.settings else None,
             neurons={name: asdict(one) for name, one in behaviour.items()},
         ),
     )

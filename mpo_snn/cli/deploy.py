@@ -13,6 +13,7 @@ from mpo_snn.cli.whole_number import check_whole
 
 if TYPE_CHECKING:
     from mpo_snn.cli.deploy_source import Source
+    from mpo_snn.data.dataset import Dataset
     from mpo_snn.data.for_graph import Calibration
     from mpo_snn.deploy.deployment import Samples
     from mpo_snn.deploy.layers import ChipGraph
@@ -157,7 +158,7 @@ def _deploy(
     try:
         with stages(NAME) as (tell, advance):
             tell(f"loading {source.inference.dataset}", 0)
-            samples, calibration = _data(source, args)
+            samples, calibration, dataset = _data(source, args)
             _check_vectors(args.vectors, len(samples.y))
             deployment = deploy(graph, profile, samples, calibration.x, advance, tell)
     except UnfitError as error:
@@ -168,7 +169,7 @@ def _deploy(
     command = shlex.join([NAME, *argv])
     report = report_of(deployment, str(source.path), command, source.inference.dt)
     files = {
-        **deployment_files(deployment, report, source.inference, source.metadata),
+        **deployment_files(deployment, report, source.inference, dataset),
         SAMPLES: samples_file(deployment, samples, calibration.index),
     }
     if args.vectors:
@@ -187,8 +188,8 @@ def _check_vectors(vectors: int, measured: int) -> None:
         )
 
 
-def _data(source: Source, args: Any) -> tuple[Samples, Calibration]:
-    """What the network is measured on, and what the quantizer may see."""
+def _data(source: Source, args: Any) -> tuple[Samples, Calibration, Dataset]:
+    """What the network is measured on, what the quantizer may see, and what they are of."""
     from mpo_snn.data.for_graph import load_calibration, load_for_graph
     from mpo_snn.deploy.deployment import Samples
     from mpo_snn.graph.shapes import input_shape
@@ -202,7 +203,7 @@ def _data(source: Source, args: Any) -> tuple[Samples, Calibration]:
     scaled = "" if scale == 1.0 else f", values times {scale:g}"
     split = "test" if dataset.evaluated_on == "test" else "training"
     title = f"{dataset.description}{scaled}"
-    return Samples(x, dataset.test_y, title, dataset.test_index, split), calibration
+    return Samples(x, dataset.test_y, title, dataset.test_index, split), calibration, dataset
 
 
 def _parser() -> CommandParser:

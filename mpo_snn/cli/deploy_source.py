@@ -92,6 +92,7 @@ def _from_run(path: Path, args: Any) -> Source:
 
 
 def _from_file(path: Path, args: Any) -> Source:
+    from mpo_snn.data.named_by_content import name_by_content
     from mpo_snn.export.for_reader import meaning_of
     from mpo_snn.graph.metadata import (
         behaviour_of,
@@ -107,13 +108,15 @@ def _from_file(path: Path, args: Any) -> Source:
     metadata = read_metadata(graph)
     dt = known_timestep(graph) if args.dt is None else args.dt
     timesteps = known_timesteps(graph) if args.timesteps is None else args.timesteps
-    missing = _missing(args, metadata, timesteps, dt)
+    made_for = None if metadata is None else metadata.dataset
+    data = args.data or made_for or name_by_content(args.data_path)
+    missing = _missing(args, metadata, data, timesteps, dt)
     needed = [flag for flag in missing if not args.check or flag in _OF_A_CHECK]
     if needed:
         raise UsageError(f"'{path}' does not say how to run it; please give {', '.join(needed)}.")
     inference = resolve_inference(
         metadata,
-        dataset="" if _DATA in missing else args.data,  # what is missing plays no part in a check
+        dataset="" if _DATA in missing else data,  # what is missing plays no part in a check
         timesteps=1 if _TIMESTEPS in missing else timesteps,
         dt=dt,
         encoding=args.encoding,
@@ -139,13 +142,17 @@ def _overridden(inference: Inference, metadata: GraphMetadata) -> tuple[str, ...
 
 
 def _missing(
-    args: Any, metadata: GraphMetadata | None, timesteps: int | None, dt: float | None
+    args: Any,
+    metadata: GraphMetadata | None,
+    data: str | None,
+    timesteps: int | None,
+    dt: float | None,
 ) -> list[str]:
     """What neither the file nor the user says; each with what a chip takes."""
     if metadata is not None:
-        return [_DATA] if args.data is None and metadata.dataset is None else []
+        return [] if data else [_DATA]
     wanted = {
-        _DATA: args.data,
+        _DATA: data,
         _TIMESTEPS: timesteps,
         _DT: dt,
         _ENCODING: args.encoding,

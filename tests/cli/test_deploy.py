@@ -14,6 +14,7 @@ import pytest
 
 from mpo_snn.cli import deploy, evaluate, train, verify
 from mpo_snn.data import load_dataset
+from mpo_snn.graph.metadata import read_metadata
 from mpo_snn.profiles import chip
 
 TINY = "--epochs 1 --data.train_limit 100 --network.hidden [12] --quiet --device cpu"
@@ -248,7 +249,7 @@ def test_data_that_is_not_in_0_to_1_is_brought_there(tmp_path, monkeypatch, caps
     x, y = random.integers(0, 17, (40, 64)).astype(np.float32), np.arange(40) % 10
     for name, factor in (("raw", 1), ("divided", 1 / 16)):
         np.savez(f"{name}.npz", x_train=x * factor, y_train=y, x_test=x * factor, y_test=y)
-    line = words(f"foreign.nir --target loihi-1 {FOREIGN.replace('digits', 'archive')}")
+    line = words(f"foreign.nir --target loihi-1 {FOREIGN.replace('--data digits ', '')}")
     line += ["--calibration", "20", "--data.path"]
     assert deploy.main([*line, "raw.npz"]) == 2
     assert "--input-scale FACTOR multiplies them" in capsys.readouterr().err
@@ -258,6 +259,10 @@ def test_data_that_is_not_in_0_to_1_is_brought_there(tmp_path, monkeypatch, caps
         json.loads(Path(name, "report.json").read_text()) for name in ("raw", "divided")
     )
     assert raw["data"].endswith(", values times 0.0625")
+    for name in ("float", "quantized"):
+        stated = read_metadata(nir.read(f"raw/{name}.nir"))
+        assert stated is not None and stated.input_scaling.startswith("0.0625 * (")
+        assert stated.class_names == tuple(map(str, range(10)))
     for key in ("accuracy", "layers", "same_answer_percent", "events"):
         assert raw[key] == divided[key]
 
