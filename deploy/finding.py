@@ -97,12 +97,15 @@ class CheckResult:
         warnings: what the chip does otherwise than the network, or what has to be done by hand; it
             fits nonetheless.
         placement: where each layer goes, for chips with several cores.
+        scales: what weights, threshold and bias of each layer are multiplied by, for chips that
+            nothing is rounded for here.
     """
 
     findings: tuple[Finding, ...]
     usage: tuple[Usage, ...]
     warnings: tuple[Finding, ...] = ()
     placement: Mapping[str, str] = field(default_factory=dict)
+    scales: Mapping[str, float] = field(default_factory=dict)
 
 
 def span(values: Tensor) -> str:

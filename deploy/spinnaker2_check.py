@@ -75,7 +75,8 @@ def check_spinnaker2(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
             )
         )
     usage = Usage("processing elements, at least", elements, available, "processing elements")
-    return CheckResult(tuple(findings), (usage,), placement=placement)
+    scales = weight_scales(graph, profile)
+    return CheckResult(tuple(findings), (usage,), placement=placement, scales=scales)
 
 
 def weight_scales(graph: ChipGraph, profile: ChipProfile) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -28,6 +28,7 @@ def check_view(result: CheckResult, profile: ChipProfile, source: str) -> Render
     blocks: list[list[RenderableType]] = [[title], [_answer(result)]]
     blocks.append([_finding(one) for one in grouped(result.findings)])
     blocks.append([_resources(result.usage)] if result.usage else [])
+    blocks.append([_scales(result.scales)] if result.scales else [])
     blocks.append([_warning(one) for one in grouped(result.warnings)])
     first, *others = filter(None, blocks)
     return Group(*first, *(part for block in others for part in ("", *block)))
@@ -55,6 +56,23 @@ def _finding(finding: Finding) -> RenderableType:
 
 def _warning(finding: Finding) -> str:
     return f"[yellow]warning[/]  {escape(str(finding))}"
+
+
+def _scales(scales: Mapping[str, float]) -> Table:
+    table = Table(
+        box=None,
+        pad_edge=False,
+        padding=(0, 1),
+        title="weights, threshold and bias of a layer are multiplied by",
+        title_justify="left",
+        title_style="",
+        show_header=False,
+    )
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    for name, scale in scales.items():
+        table.add_row(Padding(escape(name), (0, 0, 0, 2)), f"{scale:.6g}")
+    return table
 
 
 def _resources(usage: Sequence[Usage]) -> Table:

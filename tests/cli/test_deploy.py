@@ -329,6 +329,17 @@ def test_a_design_without_biases_is_trained_for_and_others_are_told(tmp_path, ca
     assert "neurons without a bias" in told and "--network.bias false" in told
 
 
+def test_a_check_for_spinnaker2_tells_the_scale_of_each_layer(tmp_path, capsys) -> None:
+    write_foreign(tmp_path / "foreign.nir")
+    line = words("--target spinnaker2 --check --dt 1e-3 --encoding counts --reset subtract")
+    assert deploy.main([str(tmp_path / "foreign.nir"), *line]) == 0
+    layers = capsys.readouterr().out.partition("are multiplied by\n")[2].split("\n\n")[0]
+    told = [float(row.split()[-1]) for row in layers.splitlines()]
+    graph = nir.read(tmp_path / "foreign.nir")
+    largest = [abs(n.weight).max() for n in graph.nodes.values() if hasattr(n, "weight")]
+    assert told == pytest.approx([127 / value for value in largest], rel=1e-4)
+
+
 def test_help_says_that_every_class_has_its_share(capsys) -> None:
     assert deploy.main(["--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
