@@ -22,6 +22,7 @@ from mpo_snn.cli.train_parser import NAME
 from mpo_snn.cli.train_parser import train_parser as _parser
 from mpo_snn.cli.train_run import accuracy_of, made_on_first, train_run
 from mpo_snn.cli.tuned import check_tunable, tuned_recipe
+from mpo_snn.cli.without_effect import keys_without_effect
 from mpo_snn.profiles.chip import chip_place
 from mpo_snn.training.ranks import rank
 from mpo_snn.training.recipe import Recipe
@@ -70,6 +71,7 @@ def _train(argv: list[str]) -> int:
         if fitting is None:
             return ANSWER_IS_NO
         recipe = fitting
+    _note(keys_without_effect(recipe, given_keys(recipe, argv)))
     if first.print_config:
         print(recipe_text(recipe), end="")
         return OK

@@ -250,3 +250,20 @@ def test_interrupt_says_how_to_go_on(
     assert main("--resume stopped --device cpu --quiet".split()) == 0
     weights = Path("stopped", "model.safetensors").read_bytes()
     assert weights == (trained / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--method fixed --mpo.width_scale_end 0.3", ["mpo.width_scale_end is for method mpo"]),
+        ("--method recdis --rival.dspike_step 0.2 --rival.recdis_margin 0.3",
+         ["rival.dspike_step is for method dspike"]),
+        ("--mpo.width_scale_end 0.3", []),
+        ("--method fixed --neuron.slope 4", []),
+    ],
+)  # fmt: skip
+def test_constants_of_another_method_are_told(line, told, capsys) -> None:
+    assert main(["tiny.yaml", *line.split(), "--print_config"]) == 0
+    notes = capsys.readouterr().err.splitlines()
+    assert len(notes) == len(told)
+    assert all(text in note for note, text in zip(notes, told, strict=True))
