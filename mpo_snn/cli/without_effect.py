@@ -18,4 +18,4 @@ def keys_without_effect(recipe: Recipe, given: Iterable[str]) -> Iterator[str]:
         group, _, name = key.partition(".")
         read_by = {"mpo": "mpo", "rival": name.partition("_")[0]}.get(group, recipe.method)
         if read_by != recipe.method:
-            yield f"{key} is for method {read_by}: it changes nothing with method {recipe.method}."
+            yield f"{key} is for method {read_by}, it trains nothing with method {recipe.method}."

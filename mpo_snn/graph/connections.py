@@ -95,6 +95,32 @@ def count_connections(node: Any) -> int:
     return int(np.size(node.weight) if layer is None else np.count_nonzero(connections(node)))
 
 
+def layer_inside(node: Any) -> tuple[NDArray[np.float64], int, tuple[int, ...]] | None:
+    """The layer that the weight of a node was written out from, if it still holds it.
+
+    Args:
+        node: Conv1d or Conv2d.
+
+    Returns:
+        the kernel (out, in / groups, *kernel), the groups, and by how many elements the stored
+        kernel is larger on either side of each axis; None where all of the weight is connections.
+    """
+    weight = np.asarray(node.weight, dtype=np.float64)
+    layer = _layer_in(weight.shape, node.metadata.get(WRITTEN_OUT))
+    if layer is None or connections(node).all():
+        return None
+    groups, *kernel = layer
+    out, inner, *sides = weight.shape
+    margins = tuple((side - k) // 2 for side, k in zip(sides, kernel, strict=True))
+    middle = tuple(slice(m, m + k) for m, k in zip(margins, kernel, strict=True))
+    rows, columns = out // groups, inner // groups
+    blocks = [
+        weight[(slice(g * rows, (g + 1) * rows), slice(g * columns, (g + 1) * columns), *middle)]
+        for g in range(groups)
+    ]
+    return np.concatenate(blocks), groups, margins
+
+
 def _layer_in(shape: tuple[int, ...], layer: Any) -> tuple[int, ...] | None:
     """Groups and sides of the kernel; None where they do not fit in a weight of this shape."""
     if not isinstance(layer, list) or not all(type(n) is int and n > 0 for n in layer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mpo_snn.errors import GraphError
-from mpo_snn.graph.geometry import convolution_window, flatten_axes, pooling_window
+from mpo_snn.graph.connections import layer_inside
+from mpo_snn.graph.geometry import Window, convolution_window, flatten_axes, pooling_window
 from mpo_snn.graph.kinds import kind_of
 from mpo_snn.graph.ops import per_element
 from mpo_snn.scale import Scale
@@ -63,6 +65,9 @@ def _dense(node: Any, offset: Array | None) -> nn.Module:
 def _convolution(node: Any, offset: Array | None) -> nn.Module:
     weight = np.asarray(node.weight, dtype=np.float64)
     window = convolution_window(node)
+    inside = layer_inside(node) if window.groups == 1 else None
+    if inside is not None:
+        weight, window = _as_trained(weight, window, *inside)
     zeros = window.zeros()
     if any(before != behind for before, behind in zeros):
         raise GraphError(
@@ -80,6 +85,20 @@ def _convolution(node: Any, offset: Array | None) -> nn.Module:
         window.groups,
     )
     return _filled(layer, weight, per_element(node.bias, weight.shape[:1]).copy(), offset)
+
+
+def _as_trained(
+    stored: Array, window: Window, weight: Array, groups: int, margins: tuple[int, ...]
+) -> tuple[Array, Window]:
+    """Kernel and window without the zeros that export wrote out; as stored where none can go."""
+    kernel = tuple(weight.shape[2:])
+    if isinstance(window.padding, str):
+        return (stored, window) if any(margins) else (weight, replace(window, groups=groups))
+    less = (d * m for d, m in zip(window.dilation, margins, strict=True))
+    padding = tuple(p - fewer for p, fewer in zip(window.padding, less, strict=True))
+    if min(padding) < 0:
+        return stored, window
+    return weight, replace(window, kernel=kernel, padding=padding, groups=groups)
 
 
 def _pool(node: Any) -> nn.Module:
