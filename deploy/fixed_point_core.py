@@ -39,7 +39,7 @@ class FixedPointFormat:
         weight_fraction_bits: of weights and membranes in units of the network; None where every
             layer has a scale of its own.
         state_bits: signed.
-        leak_bits: width of the shift k, or F of the factor m / 2^F.
+        leak_bits: width of the shift k, or L of the factor m / 2^L.
         overflow: of the membrane.
         rounding: of the leak.
         bias: whether neurons add a bias of `state_bits` in every step.
