@@ -3,6 +3,7 @@
 - `float.nir`: the network as it was read, before rounding;
 - `quantized.nir`: the network with the chip's values, in real units;
 - `tensors.safetensors`: the integers;
+- `network.json`: in which order and along which ways they are run;
 - `samples.json`: which samples were measured and calibrated, with label and answers of each;
 - `vectors.npz`: where asked for, events, spikes and states of every step in integers;
 - `target.toml`: the profile of the chip that these integers are for;

@@ -21,6 +21,7 @@ from mpo_snn.graph.metadata import GraphMetadata, write_metadata
 from .deployment import Deployment
 from .grid_graph import grid_graph
 from .layers import ChipGraph
+from .network_file import NETWORK_FILE, network_file
 from .page import render_deployment
 from .real_run import with_values
 from .vendor import loading_files
@@ -62,6 +63,7 @@ def deployment_files(
             rounded, inference, dataset, what, {"target": target.name, "layers": facts}
         ),
         TENSORS: save(tensors, metadata={"target": deployment.profile.name}),
+        NETWORK_FILE: network_file(deployment, inference),
         REPORT: json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         PAGE: render_deployment(report),
         **({TARGET: target.file} if target.file else {}),

@@ -1,28 +1,9 @@
-r"""A neuron in fixed point, as hardware of one's own may have it, bit for bit.
+"""A neuron in fixed point, as hardware of one's own may have it, bit for bit.
 
-One timestep; :math:`\text{narrow}` saturates or wraps to `state_bits`, and happens once, behind the
-whole sum, which is exact:
-
-.. math::
-    v &\leftarrow \text{leak}(v) \quad\text{(where the leak is `before`)} \\
-    v &\leftarrow \text{narrow}\big(v + \textstyle\sum w + b\big) \\
-    n &= \min(\text{most\_spikes}, \text{times that } v > \theta \text{ (or } v \ge \theta)
-        \text{ while } v \leftarrow v - \theta) \\
-    v &\leftarrow v - n \theta \;(\text{subtract}) \text{ or } 0 \text{ where } n > 0
-        \;(\text{zero}) \\
-    v &\leftarrow \text{leak}(v) \quad
-        \text{(`after`: everywhere; `instead_of_spike`: where } n = 0)
-
-with, rounded to a whole number as `rounding` says,
-
-.. math::
-    \text{leak}(v) = v - \text{round}(v / 2^k) \;(\text{shift}), \qquad
-    \text{leak}(v) = \text{round}(v m / 2^F) \;(\text{multiply}, F = \text{leak\_bits})
-
-A leak behind the spike is that of the next step: from rest, `before` and `after` fire alike, and so
-does `instead_of_spike` where the reset is to zero. Spiker+ (arXiv:2401.01141) is `shift`,
-`instead_of_spike`, `floor`, `>` and `saturate`; it narrows behind every addition, which differs
-only at the rails.
+`docs/cores.md` has the equations of a step. A leak behind the spike is that of the next step: from
+rest, `before` and `after` fire alike, and so does `instead_of_spike` where the reset is to zero.
+Spiker+ (arXiv:2401.01141) is `shift`, `instead_of_spike`, `floor`, `>` and `saturate`; it narrows
+behind every addition, here once behind the sum of a step, which differs only at the rails.
 """
 
 from __future__ import annotations
@@ -58,7 +39,7 @@ class FixedPointFormat:
         weight_fraction_bits: of weights and membranes in units of the network; None where every
             layer has a scale of its own.
         state_bits: signed.
-        leak_bits: width of the shift k, or F of the factor m / 2^F.
+        leak_bits: width of the shift k, or L of the factor m / 2^L.
         overflow: of the membrane.
         rounding: of the leak.
         bias: whether neurons add a bias of `state_bits` in every step.

@@ -14,6 +14,7 @@ from .fixed_point import limits
 from .fixed_point_core import FixedPointFormat, FixedPointNeurons, FixedPointState
 from .fixed_point_scale import beta_of, is_shifted
 from .layers import INPUT, ChipGraph, Layer
+from .places import LayerPlace, source_place
 from .project import project, targets_of
 from .quantized import IntegerRun, LayerError, LayerOnGrid
 
@@ -71,6 +72,11 @@ class FixedPointNetwork:
     format: FixedPointFormat
     layers: tuple[FixedPointLayer, ...]
     errors: tuple[LayerError, ...]
+
+    @property
+    def delay(self) -> int:
+        """None: layers run one after another within a step."""
+        return 0
 
     def run(self, events: Tensor) -> IntegerRun:
         """Run input events, int64 (T, B, *input_shape), from rest; layers add no delay.
@@ -141,16 +147,55 @@ class FixedPointNetwork:
             yield fired
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights, leaks, thresholds and biases of every layer; a weight is named by its source."""
+        """Weights, leaks, thresholds and biases of every layer; a weight is named by its source.
+
+        A design without leaks or biases has no tensors of them.
+        """
         found: dict[str, Tensor] = {}
         for layer in self.layers:
-            name, neurons = layer.real.name, layer.neurons
             for way, weight in zip(layer.real.ways, layer.weights, strict=True):
-                found[f"{name}.{way}.weight"] = narrowest(weight)
-            found[f"{name}.threshold"] = narrowest(neurons.threshold)
-            found[f"{name}.bias"] = narrowest(neurons.bias)
-            if self.format.leak != "none":
-                found[f"{name}.leak_{self.format.leak}"] = narrowest(neurons.leak)
+                found[f"{layer.real.name}.{way}.weight"] = narrowest(weight)
+            for part, values in self._parameters(layer).items():
+                found[f"{layer.real.name}.{part}"] = narrowest(values)
+        return found
+
+    def places(self) -> tuple[LayerPlace, ...]:
+        """See `IntegerNetwork.places`; what leads back acts a step later."""
+        found, ahead = [], {INPUT}
+        low, high = limits(self.format.state_bits)
+        for layer in self.layers:
+            real = layer.real
+            sources = (
+                source_place(
+                    projection,
+                    {"weight": f"{real.name}.{way}.weight"},
+                    delayed=projection.source not in ahead,
+                )
+                for way, projection in zip(real.ways, real.projections, strict=True)
+            )
+            found.append(
+                LayerPlace(
+                    real.name,
+                    real.shape,
+                    self.format.reset,
+                    layer.neurons.most_spikes,
+                    low,
+                    high,
+                    {part: f"{real.name}.{part}" for part in self._parameters(layer)},
+                    tuple(sources),
+                )
+            )
+            ahead.add(real.name)
+        return tuple(found)
+
+    def _parameters(self, layer: FixedPointLayer) -> dict[str, Tensor]:
+        """Of the neurons, by the end of the tensor's name."""
+        neurons = layer.neurons
+        found = {"threshold": neurons.threshold}
+        if self.format.bias:
+            found["bias"] = neurons.bias
+        if self.format.leak != "none":
+            found[f"leak_{self.format.leak}"] = neurons.leak
         return found
 
     def on_grid(self) -> dict[str, LayerOnGrid]:

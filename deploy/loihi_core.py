@@ -1,16 +1,6 @@
-r"""The integer neuron of Loihi 1 and 2 (CubaLIF), bit for bit, in two's complement.
+"""The integer neuron of Loihi 1 and 2 (CubaLIF), bit for bit, in two's complement.
 
-One timestep, with :math:`\text{shr0}(x, n) = \text{sign}(x)(|x| \gg n)`:
-
-.. math::
-    q &\leftarrow \text{wrap}_{22}(\text{sum of stored weights}) \\
-    u &\leftarrow \text{wrap}_{24}(\text{shr0}(u (4096 - d_u), 12) + q) \\
-    v &\leftarrow \text{clamp}(\text{shr0}(v (4096 - d_v), 12) + \text{wrap}_{24}(u + \text{bias}),
-        \; v_\text{min}, v_\text{max}) \\
-    s &= v > v_\text{th}; \quad v \leftarrow 0 \text{ where } s
-
-:math:`d_u` is the stored decay plus one, 4096 of them delete the current at once: then u is the
-input of this step and the neuron a plain LIF. Two emulators that call themselves bit-accurate agree
+`docs/cores.md` has the equations of a step. Two emulators that call themselves bit-accurate agree
 with this while nothing overflows; at the rails they differ from each other (lava 0.10.0 wraps u
 once and lets +2^23 stand, nengo-loihi 1.1.0 is two's complement, as here). `LoihiState`
 therefore counts every overflow.

@@ -20,6 +20,7 @@ from .layers import INPUT, ChipGraph, Layer
 from .loihi_core import LoihiNeurons, LoihiState
 from .loihi_errors import layer_error
 from .loihi_format import POINT, alpha_of, beta_of
+from .places import LayerPlace, source_place
 from .project import project, targets_of
 from .quantized import IntegerRun, LayerOnGrid
 
@@ -106,13 +107,18 @@ class LoihiNetwork:
         hops = graph.depth()
         self.errors = tuple(layer_error(layer, hops[layer.real.name]) for layer in layers)
 
+    @property
+    def delay(self) -> int:
+        """D, the hops from the input to the output."""
+        return self.graph.depth()[self.graph.output.name]
+
     def run(self, events: Tensor) -> IntegerRun:
         """Run input events, int64 (T, B, *input_shape), from rest; T + D steps of the chip.
 
         `events` of the result: `overflows` of sums and currents, `clamped` membranes, `input events
         above 1`, which the chip would have to be sent as so many spikes.
         """
-        delay = self.graph.depth()[self.graph.output.name]
+        delay = self.delay
         weights = self._weights()
         sums: dict[str, Tensor] = {}
         output = []
@@ -171,7 +177,7 @@ class LoihiNetwork:
         weights = self._weights()
         arriving = {one.name: torch.zeros(batch, *one.shape) for one in self.graph}
         arriving[INPUT] = torch.zeros(batch, *self.graph.input_shape)
-        for step in range(timesteps + self.graph.depth()[self.graph.output.name]):
+        for step in range(timesteps + self.delay):
             fired = {INPUT: events[step] if step < timesteps else torch.zeros_like(events[0])}
             for layer, stored in zip(self.layers, weights, strict=True):
                 total = torch.zeros(batch, *layer.real.shape, dtype=torch.float64)
@@ -203,6 +209,30 @@ class LoihiNetwork:
                 f"{name}.decay_v": neurons.decay_v.to(torch.int16),
             }
         return named
+
+    def places(self) -> tuple[LayerPlace, ...]:
+        """See `IntegerNetwork.places`; every spike acts a step later, those of the input too."""
+        return tuple(self._place(layer) for layer in self.layers)
+
+    def _place(self, layer: LoihiLayer) -> LayerPlace:
+        real, neurons = layer.real, layer.neurons
+        parts = ("threshold_mantissa", "bias_mantissa", "bias_exponent", "decay_u", "decay_v")
+        sources = []
+        for way, projection in zip(real.ways, real.projections, strict=True):
+            names = {
+                part: f"{real.name}.{way}.{part}" for part in ("weight_mantissa", "weight_exponent")
+            }
+            sources.append(source_place(projection, names, delayed=True))
+        return LayerPlace(
+            real.name,
+            real.shape,
+            "zero",
+            1,
+            neurons.v_min,
+            neurons.v_max,
+            {part: f"{real.name}.{part}" for part in parts},
+            tuple(sources),
+        )
 
     def on_grid(self) -> dict[str, LayerOnGrid]:
         """The rounded values of every layer in units of the network."""

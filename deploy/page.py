@@ -18,7 +18,7 @@ from mpo_snn.page.quantities import ABSENT, show_count, show_energy, show_percen
 
 from .finding import Finding, grouped
 
-SHOW = {"count": show_count, "percent": show_percent}
+SHOW = {"count": show_count, "percent": show_percent, "whole": "{:,}".format}
 ROWS = 8
 """Resources in one chart."""
 PICOJOULE = "pJ/inference"
@@ -36,6 +36,12 @@ def render_deployment(report: dict[str, Any]) -> str:
         shown = SHOW[quantity](value)
         return Markup('<data data-of="{}" value="{}">{}</data>').format(path, value, shown)
 
+    def said(path: str) -> Markup:
+        value = look_up(report, path)
+        if isinstance(value, bool) or not isinstance(value, int):
+            return Markup("{}").format(str(value).lower())
+        return figure(path, "whole")
+
     own = [one for one in report["energy"] if one["is_of_network"]]
     total = own[-1] if own else None
     fullest = max(report["resources"], key=lambda one: one["share"], default=None)
@@ -47,6 +53,7 @@ def render_deployment(report: dict[str, Any]) -> str:
         .render(
             report=report,
             figure=figure,
+            said=said,
             charts=_charts(report),
             change=f"{change:+.2f} points",
             energy=None if total is None else {**total, "shown": show_energy(total["value"])},

@@ -11,6 +11,7 @@ from torch import Tensor
 from mpo_snn.errors import DeployError
 
 from .layers import ChipGraph
+from .places import LayerPlace
 
 
 class UnfitError(DeployError):
@@ -87,6 +88,11 @@ class IntegerNetwork(Protocol):
         """One for every layer, in their order."""
         ...
 
+    @property
+    def delay(self) -> int:
+        """Steps that the chip takes longer than the input, by which its output comes late."""
+        ...
+
     def run(self, events: Tensor) -> IntegerRun:
         """Run input events, int64 (T, B, *input_shape), from rest."""
         ...
@@ -101,6 +107,10 @@ class IntegerNetwork(Protocol):
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is loaded, by name, in the narrowest integer type that holds it."""
+        ...
+
+    def places(self) -> tuple[LayerPlace, ...]:
+        """Where the layers lie in the tensors, in the order in which they run."""
         ...
 
     def on_grid(self) -> dict[str, LayerOnGrid]:

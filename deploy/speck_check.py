@@ -14,6 +14,7 @@ from mpo_snn.profiles.chip import ChipProfile
 from .finding import CheckResult, Finding, Usage
 from .layers import ChipGraph, Layer
 from .speck_convolution import Convolution, NoConvolution, as_convolution
+from .speck_loading import loading_findings
 from .speck_placement import Memory, Placement, memory_of, place
 from .speck_quantize import bits_of, lowest_membrane
 from .speck_rules import (
@@ -50,6 +51,7 @@ def check_speck(graph: ChipGraph, profile: ChipProfile) -> CheckResult:
     placement = placement_of(graph, profile)
     findings += placement.findings
     warnings += _read_out(graph, profile)
+    warnings += loading_findings(graph)
     states = sum(layer.size for layer in graph), sum(profile.value("limit.neuron_memory"))
     usage = (*placement.usage, Usage("neurons", *states, "neurons"))
     places = {name: f"core {core}" for name, core in placement.cores.items()}

@@ -1,18 +1,9 @@
-r"""The step simulation of Speck 2e and 2f (DYNAP-CNN), bit for bit: what sinabs runs.
+"""The step simulation of Speck 2e and 2f (DYNAP-CNN), bit for bit: what sinabs runs.
 
-One layer, one timestep (sinabs 3.1.3, ``IAF`` in ``DynapcnnNetwork``):
-
-.. math::
-    v &\leftarrow v + \text{conv}(x, W) + b \\
-    n &= \min(\text{most\_spikes}, \lfloor v / \theta \rfloor) \text{ for } v > 0 \\
-    v &\leftarrow v - n \theta \quad\text{(subtract)}, \qquad
-    v \leftarrow 0 \text{ where } n > 0 \quad\text{(zero)} \\
-    v &\leftarrow \max(v, \text{lower})
-
-Spikes are summed over pooling windows on their way to each destination. There is no upper clamp.
-The chip itself has no timesteps: it works event by event, and the order of events decides
-(`mpo_snn.deploy.speck_events`). This is the mode that can be checked; what the silicon does may
-differ.
+`docs/cores.md` has the equations of a step (sinabs 3.1.3, ``IAF`` in ``DynapcnnNetwork``). Spikes
+are summed over pooling windows on their way to each destination. The chip itself has no timesteps:
+it works event by event, and the order of events decides (`mpo_snn.deploy.speck_events`). This is
+the mode that can be checked; what the silicon does may differ.
 """
 
 from __future__ import annotations

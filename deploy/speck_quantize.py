@@ -17,6 +17,7 @@ from mpo_snn.errors import DeployError
 from mpo_snn.profiles.chip import ChipProfile
 
 from .layers import INPUT, ChipGraph, Layer
+from .places import LayerPlace, SourcePlace
 from .project import targets_of
 from .quantized import IntegerRun, LayerError, LayerOnGrid
 from .real_run import Reach, run_real
@@ -46,6 +47,11 @@ class SpeckNetwork:
     lower: tuple[float, ...]
     scales: tuple[Scale, ...]
     errors: tuple[LayerError, ...]
+
+    @property
+    def delay(self) -> int:
+        """None: layers run one after another within a step."""
+        return 0
 
     def run(self, events: Tensor) -> IntegerRun:
         """Run input events, int64 (T, B, *input_shape), from rest, in the step simulation.
@@ -105,6 +111,41 @@ class SpeckNetwork:
                 f"{layer.name}.lower": torch.tensor(layer.lower, dtype=torch.int16),
             }
         return found
+
+    def places(self) -> tuple[LayerPlace, ...]:
+        """See `IntegerNetwork.places`; all sources are convolutions of maps, and share a tensor."""
+        found = []
+        for layer, quantized in zip(self.graph, self.layers, strict=True):
+            sources = (
+                SourcePlace(
+                    source.name,
+                    map_of(projection.source_shape),
+                    {"weight": f"{layer.name}.weight"},
+                    "convolution",
+                    source.pool,
+                    quantized.stride,
+                    quantized.padding,
+                    delayed=False,
+                    channels=(
+                        source.shift,
+                        source.shift + map_of(projection.pooled_shape)[0],
+                    ),
+                )
+                for source, projection in zip(quantized.sources, layer.projections, strict=True)
+            )
+            found.append(
+                LayerPlace(
+                    layer.name,
+                    layer.shape,
+                    quantized.reset,
+                    quantized.most_spikes,
+                    quantized.lower,
+                    None,
+                    {part: f"{layer.name}.{part}" for part in ("threshold", "bias", "lower")},
+                    tuple(sources),
+                )
+            )
+        return tuple(found)
 
     def on_grid(self) -> dict[str, LayerOnGrid]:
         """The rounded values, back in the units of the network.

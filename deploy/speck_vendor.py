@@ -20,6 +20,7 @@ from mpo_snn.profiles.chip import ChipProfile
 from .layers import INPUT
 from .speck_check import placement_of
 from .speck_convolution import as_convolution, map_of
+from .speck_loading import loading_findings
 from .speck_quantize import SpeckNetwork
 
 STEPS = """\
@@ -58,20 +59,11 @@ def vendor_arrays(network: SpeckNetwork) -> dict[str, Any]:
     """
     names = [layer.name for layer in network.graph]
     arrays: dict[str, Any] = {"layers": len(names)}
-    findings = []
+    findings = [str(finding) for finding in loading_findings(network.graph)]
+    if findings:
+        raise DeployError("cannot write the network for sinabs", findings)
     for k, (layer, quantized) in enumerate(zip(network.graph, network.layers, strict=True)):
         convolution = as_convolution(layer)
-        if any(source.shift for source in convolution.sources):
-            findings.append(
-                f"{layer.name}: sources with weights of their own, which take a shift of channels;"
-                " sinabs merges sources by adding them: give all of them one weight"
-            )
-        findings += [
-            f"{layer.name}: pooling of input events; sinabs pools behind a core alone: sum the"
-            " events over windows before they are sent"
-            for source in convolution.sources
-            if source.name == INPUT and source.pool != (1, 1)
-        ]
         sources = [
             -1 if source.name == INPUT else names.index(source.name)
             for source in convolution.sources
@@ -91,8 +83,6 @@ def vendor_arrays(network: SpeckNetwork) -> dict[str, Any]:
             "pools": [source.pool[0] for source in convolution.sources],
         }
         arrays |= {f"{key}{k}": value for key, value in values.items()}
-    if findings:
-        raise DeployError("cannot write the network for sinabs", findings)
     return arrays
 
 

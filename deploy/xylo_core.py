@@ -1,25 +1,8 @@
 r"""The integer core of Xylo (SynSense Xylo Audio 2, Audio 3, IMU), bit for bit.
 
-One timestep, in this order (``xylosim`` 0.1.3, C++; `version` 1 is the older core):
-
-1. each input channel p, min(n_p, 15) times:
-   :math:`i \leftarrow \text{sat}_{16}(i + (w \ll \text{shift}))`
-2. each spike of a hidden neuron in the step *before*, at most 31 a neuron, in the order of the
-   neurons: the same on the synapses of hidden neurons, and on those of output neurons
-3. every neuron, with :math:`\text{dec}(x, k) = x \gg k` (floor), but sign(x) where that is 0:
-
-   - version 1: :math:`v \leftarrow v - \text{dec}(v, k_m)`; :math:`i \leftarrow i - \text{dec}(i,
-     k_s)`; :math:`v \leftarrow \text{sat}_{16}(v + \sum i)`
-   - version 2: :math:`i \leftarrow i - \text{dec}(i, k_s)`;
-     :math:`d \leftarrow \text{sat}_{16}(\text{wrap}_{16}(-\text{dec}(v, k_m)) + \sum i)`;
-     :math:`d \leftarrow \text{sat}_{16}(d + \text{bias})`;
-     :math:`v \leftarrow \text{sat}_{16}(v + d)`
-
-   and then :math:`n = \min(\text{cap}, \lfloor v / \theta \rfloor)` spikes for :math:`v \ge
-   \theta`, :math:`v \leftarrow v - n \theta`; the cap is 31 for hidden neurons, 1 for outputs.
-
-The negative decay of version 2 is a 16-bit number of its own: at v = -32768 and `dash_mem` 0 it
-wraps, and the membrane stays at its lower rail instead of returning to 0.
+`docs/cores.md` has the equations of a step (``xylosim`` 0.1.3, C++). Those are of `version` 2. The
+older core, `version` 1, has no bias, and its membrane decays first, in a sum that is clamped once:
+:math:`v \leftarrow \text{sat}_{16}(v - \text{decay}(v) + \sum i)`, i having decayed as well.
 
 The current decays before it is integrated: with `dash_syn` 0 an input is gone before it acts, so a
 neuron without a synaptic filter does not exist on this chip.
@@ -121,7 +104,7 @@ class _Population:
     saturated: int = field(default=0)
 
     def advance(self) -> Tensor:
-        """Step 3 of the equations; spikes of this timestep, (B, N)."""
+        """Decays, sums and spikes of this timestep, (B, N)."""
         neurons, v = self.neurons, self.v
         if self.version == 1:
             v = v - decay(v, neurons.dash_mem)
@@ -143,7 +126,7 @@ class _Population:
         return clamped
 
     def receive(self, events: Tensor, weights: Tensor) -> None:
-        """Steps 1 and 2: saturating additions, source by source and event by event.
+        """Saturating additions, source by source and event by event.
 
         Args:
             events: how many each source sends, (B, sources).

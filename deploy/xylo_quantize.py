@@ -20,11 +20,13 @@ from mpo_snn.profiles.chip import ChipProfile
 from .dense import as_dense, dense_matrix
 from .fixed_point import limits, round_half_even
 from .layers import ChipGraph, Layer
+from .places import LayerPlace
 from .quantized import IntegerRun, LayerError, LayerOnGrid
 from .xylo_check import dash_of
 from .xylo_clock import xylo_activity
 from .xylo_core import MOST_INPUT_EVENTS, XyloNetwork, XyloNeurons, run_xylo
 from .xylo_layout import Population, lay_out
+from .xylo_places import layer_places
 
 MOST_SHIFT = 7
 """Bits by which weights are shifted at most; beyond, thresholds of 16 bits are used up."""
@@ -146,6 +148,10 @@ class XyloIntegers:
                 f"{name}.bias": neurons.bias.to(torch.int16),
             }
         return found
+
+    def places(self) -> tuple[LayerPlace, ...]:
+        """See `IntegerNetwork.places`."""
+        return layer_places(self.graph, self._layout)
 
     def on_grid(self) -> dict[str, LayerOnGrid]:
         """See `IntegerNetwork.on_grid`."""

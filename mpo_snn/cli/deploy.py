@@ -48,6 +48,8 @@ def _body(argv: list[str]) -> int:
         )
     check_whole("samples", args.samples, 1)
     check_whole("vectors", args.vectors, 0)
+    if args.samples is not None:
+        _check_vectors(args.vectors, args.samples)
     check_whole("calibration", args.calibration, 1, MOST_CALIBRATION)
 
     from mpo_snn.cli.deploy_source import read_source
@@ -64,7 +66,7 @@ def _body(argv: list[str]) -> int:
     output = Path(args.output) if args.output else source.folder(profile.name)
     if not args.check:
         check_folder(output, source.path)
-    for note in source.notes:
+    for note in (*source.notes, *_not_of_a_check(args)):
         print(f"note   {note}")
     graph = _checked(source, profile, args.target, argv)
     if graph is None:
@@ -181,6 +183,13 @@ def _deploy(
     return OK
 
 
+def _not_of_a_check(args: Any) -> tuple[str, ...]:
+    """What the command line asks for and a check does not do."""
+    if args.check and args.vectors:
+        return ("--vectors is of a deployment; a check writes nothing, and no test vectors",)
+    return ()
+
+
 def _check_vectors(vectors: int, measured: int) -> None:
     if vectors > measured:
         raise UsageError(
@@ -242,7 +251,8 @@ def _parser() -> CommandParser:
         type=int,
         default=0,
         metavar="K",
-        help="write vectors.npz: events, spikes and membranes of the first K measured samples",
+        help="write vectors.npz: events, spikes, membranes, currents and answers of the first K"
+        " measured samples",
     )
     add("--data", metavar="NAME", help="data set; default is the one that the source names")
     add("--data_path", "--data.path", metavar="FILE_OR_FOLDER", help="where it is")

@@ -267,6 +267,22 @@ def test_data_that_is_not_in_0_to_1_is_brought_there(tmp_path, monkeypatch, caps
         assert raw[key] == divided[key]
 
 
+def test_what_a_check_does_not_do_is_noted(work, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    line = "run/deploy-xylo-audio3/float.nir --target xylo-audio3 --check".split()
+    assert deploy.main(line) == 0
+    assert "note " not in capsys.readouterr().out
+    assert deploy.main([*line, "--vectors", "5"]) == 0
+    assert "note   --vectors is of a deployment; a check writes nothing" in capsys.readouterr().out
+
+
+def test_vectors_beyond_the_samples_are_refused_before_the_data_are_loaded(work, capsys) -> None:
+    line = ["--target", "xylo-audio3", "--vectors", "4", "--samples"]
+    assert deploy.main([str(work / "run"), *line, "3"]) == 2
+    told = capsys.readouterr().err
+    assert "--vectors is 4, allowed is 0 to 3" in told and "loading" not in told
+
+
 def test_what_goes_otherwise_than_the_file_says_is_noted(work, monkeypatch, capsys) -> None:
     monkeypatch.chdir(work)
     line = "run/deploy-xylo-audio3/float.nir --target xylo-audio3 --check".split()
@@ -305,7 +321,8 @@ def test_vectors_are_written_where_they_are_asked_for(work, tmp_path) -> None:
     assert vectors["label"].tolist() == measured["label"][:5]
     assert vectors["answer"].tolist() == measured["answer"]["chip"][:5]
     assert vectors["input"].shape[1] == 5
-    assert "vectors.npz" in json.loads((tmp_path / "d" / "manifest.json").read_text())["sha256"]
+    named = json.loads((tmp_path / "d" / "manifest.json").read_text())["sha256"]
+    assert "vectors.npz" in named and "network.json" in named
     assert not (work / "run" / "deploy-xylo-audio3" / "vectors.npz").exists()
 
 

@@ -94,6 +94,10 @@ def test_the_page_shows_what_the_report_says_and_asks_for_nothing_outside(chip: 
         amount = f"{one['used']:,.0f} of {one['available']:,.0f} {one['unit']}"
         assert f">{one['resource']}</text>" in page and f">{amount}</text>" in page
     assert ("nothing was checked for size" in page) == (not report["resources"])
+    for part in ("neuron", "format"):
+        for name, value in report["target"][part].items():
+            shown = re.search(rf"<dt>{part}\.{name}</dt><dd>(?:<data [^>]*>)?([^<]+)<", page)
+            assert shown and shown[1].replace(",", "") == str(value).lower().replace(">", "&gt;")
 
 
 def test_the_directory_says_what_arithmetic_its_integers_are_for(tmp_path) -> None:

@@ -172,3 +172,18 @@ def test_sources_of_unequal_depth_are_fine():
         layer("d", dense("c", (4, 12, 12), 4, pool=4)),
     )
     assert not check_speck(graph, PROFILE).findings
+
+
+@pytest.mark.parametrize(("seed", "warned"), [(3, False), (5, True)])
+def test_where_no_loading_files_come_out_a_warning_says_so(seed, warned) -> None:
+    """Two ways into a layer are sinabs' own where they have one kernel, of seed 3, alone."""
+    into = convolution("a", (2, 8, 8), 2, seed=3)
+    graph = network(
+        layer("a", convolution(INPUT, (1, 8, 8), 2)),
+        layer("b", convolution("a", (2, 8, 8), 2)),
+        layer("c", into, convolution("b", (2, 8, 8), 2, seed=seed)),
+    )
+    result = check_speck(graph, PROFILE)
+    told = [x.where for x in result.warnings if "speck_sinabs.py are not written" in x.found]
+    assert not result.findings
+    assert told == (["c"] if warned else [])
