@@ -18,7 +18,7 @@ from torch import Tensor
 from mpo_snn.graph.euler import tau_of_leak
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 
-from .layers import INPUT, ChipGraph, Layer, Projection
+from .layers import INPUT, OUTPUT, ChipGraph, Layer, Projection
 
 Array = NDArray[np.float64]
 
@@ -32,9 +32,9 @@ def grid_graph(graph: ChipGraph, dt: float) -> tuple[nir.NIRGraph, dict[str, Neu
     """
     nodes: dict[str, nir.NIRNode] = {
         INPUT: nir.Input({"input": np.array(graph.input_shape)}),
-        "output": nir.Output({"output": np.array(graph.output.shape)}),
+        OUTPUT: nir.Output({"output": np.array(graph.output.shape)}),
     }
-    edges: list[tuple[str, str]] = [(graph.output.name, "output")]
+    edges: list[tuple[str, str]] = [(graph.output.name, OUTPUT)]
     for layer in graph:
         bias: Tensor | None = layer.bias
         behind_synapse = layer.alpha is not None

@@ -28,8 +28,8 @@ from torch import Tensor
 
 from mpo_snn.graph.neuron_behaviour import ResetKind
 
-INPUT = "input"
-"""The source that stands for the input events."""
+INPUT, OUTPUT = "input", "output"
+"""The source that stands for the input events, and the end of the network: names of no layer."""
 
 
 @dataclass(frozen=True)

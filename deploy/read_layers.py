@@ -28,6 +28,7 @@ from .finding import Finding
 from .layer_wiring import LayerWiring
 from .layers import INPUT, ChipGraph, Layer, Projection
 from .linear_path import NoPath, bias_of, fold_path, scale_behind
+from .port_names import names_beside_ports, renamed
 from .unit_gain import largest, unit_gain_layer
 
 Array = NDArray[np.float64]
@@ -75,6 +76,8 @@ def read_layers(
 ) -> ReadGraph:
     """Read a checked graph (`mpo_snn.graph.check`).
 
+    Layers called `input` or `output` get another name (`mpo_snn.deploy.port_names`).
+
     Args:
         graph: is not changed.
         dt: timestep in seconds.
@@ -96,7 +99,10 @@ class _Reading:
         behaviour: Mapping[str, NeuronBehaviour],
         resets: Sequence[ResetKind],
     ) -> None:
-        self.flat = inline(graph)
+        flat = inline(graph)
+        names = names_beside_ports(flat)
+        behaviour = {names.get(name, name): one for name, one in behaviour.items()}
+        self.flat = renamed(flat, names)
         self.shapes = infer_shapes(self.flat).outputs
         self.wiring = LayerWiring(self.flat)
         self.behaviour, self.resets = behaviour, resets

@@ -357,6 +357,25 @@ def test_a_check_for_spinnaker2_tells_the_scale_of_each_layer(tmp_path, capsys) 
     assert told == pytest.approx([127 / value for value in largest], rel=1e-4)
 
 
+@pytest.mark.parametrize("chip_name", ["loihi-1", "fpga"])
+def test_layers_may_be_called_input_and_output(chip_name, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_foreign(tmp_path / "plain.nir")
+    graph = nir.read("plain.nir")
+    first, second = sorted(name for name, node in graph.nodes.items() if isinstance(node, nir.LIF))
+    new = {"input": "in", "output": "out", first: "input", second: "output"}
+    nodes = {new.get(name, name): node for name, node in graph.nodes.items()}
+    edges = [(new.get(a, a), new.get(b, b)) for a, b in graph.edges]
+    nir.write("named.nir", nir.NIRGraph(nodes, edges))
+    for name in ("plain", "named"):
+        line = f"{name}.nir --target {chip_name} {FOREIGN} --samples 20 --vectors 2 --output {name}"
+        assert deploy.main(words(line)) == 0
+    plain, named = (np.load(f"{name}/vectors.npz") for name in ("plain", "named"))
+    assert plain["output"].any() and np.array_equal(plain["output"], named["output"])
+    assert np.array_equal(plain[f"{first}.v"], named["input_neurons.v"])
+    assert verify.main(["named/float.nir", "named/float.nir", "--samples", "5"]) == 0
+
+
 def test_help_says_that_every_class_has_its_share(capsys) -> None:
     assert deploy.main(["--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
