@@ -178,7 +178,9 @@ def _picojoule(
     if isinstance(value, bool) or not isinstance(value, int | float):
         findings.append(f"[{part}] {key} is {shown(value)}, expected a number of picojoules")
     elif not 0 <= value <= _MOST_PJ:
-        findings.append(f"[{part}] {key} is {value}, expected a number from 0 to {_MOST_PJ:g}")
+        findings.append(
+            f"[{part}] {key} is {shown(value)}, expected a number from 0 to {_MOST_PJ:g}"
+        )
     else:
         return float(value)
     return 0.0 if default is None else default
