@@ -161,7 +161,8 @@ def test_faults_are_named(tmp_path, old, new, told):
 def test_a_number_of_hundreds_of_digits_is_told_by_its_key(tmp_path, digits, old, part):
     assert old in GOOD
     found = findings(tmp_path, GOOD.replace(old, f"{old.partition('=')[0]}= {digits}"))
-    (told,) = [line for line in found if line.startswith(f"{part} is ")]
+    (told,) = found
+    assert told.startswith(f"{part} is ")
     assert "expected" in told and len(told) < 150
     assert "set_int_max" not in str(found)
 
