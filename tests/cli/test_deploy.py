@@ -141,12 +141,12 @@ def test_samples_beyond_those_that_are_there_are_told(work, monkeypatch, capsys)
     line = "foreign.nir --target loihi-1 FOREIGN --data archive --data.path ten.npz"
     x, y = np.full((24, 8, 8), 200, np.uint8), np.arange(24) % 10
     np.savez("ten.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    edge = "--samples 99 --calibration 50 --output few"
+    edge = "--samples 99 --calibration 50 --output fewer"
     assert deploy.main(words(f"{line} {edge}")) == 0
     out = capsys.readouterr().out
     assert "note   --samples is 99, but there are only 24: all of them are run.\n" in out
     assert "note   --calibration is 50, but there are only 24: the quantizer sees all" in out
-    assert deploy.main(words(f"{line} --output fine")) == 0
+    assert deploy.main(words(f"{line} --output enough")) == 0
     assert "there are only" not in capsys.readouterr().out
 
 
