@@ -10,25 +10,27 @@
 - `manifest.json`: what was deployed where, with the hash of every file;
 - `report.json`, `report.html`: what it costs in accuracy, energy and room;
 - `load_*.py`: where the vendor has a toolchain, what to run with it.
+
+What is replaced or taken away is only what the manifest there lists and is as it was written: an
+edited file, one of our names that no deployment has listed (a `vectors.npz` of another one), a
+folder or link in the place of a file is told by its path, and nothing is changed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mpo_snn.errors import OutputError
-from mpo_snn.files import make_folder
 
-MANIFEST = "manifest.json"
-_PART = "manifest.part"
-_OLD = "manifest.old"
+from .folder_lock import alone_in
+from .manifest import MANIFEST, NAMES, NotOursError, digest, manifest_text, read_manifest
+from .staging import clear, hashes_of, is_whole, move_in, stage, stagings
+
+__all__ = ["MANIFEST", "check_folder", "write_directory"]
 
 
 def check_folder(folder: Path, source: Path | None = None) -> None:
@@ -41,29 +43,18 @@ def check_folder(folder: Path, source: Path | None = None) -> None:
         source: what is deployed; it must not be replaced by its own deployment.
 
     Raises:
-        OutputError: if it does.
+        OutputError: if it does, or another process is writing there.
     """
-    what = ""
-    _finish(folder)
-    if folder.exists() and not folder.is_dir():
-        what = "it is a file"
-    elif folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        what = "it is a folder with other content"
-    elif source is not None and source.resolve().parent == folder.resolve():
-        what = f"it holds '{source.name}', which is deployed"
-    else:
-        real = Path(os.path.realpath(folder))
-        homes = [next(path for path in real.parents if path.exists())]
-        homes += [real] if real.is_dir() else []
-        for home in homes:
-            if not home.is_dir():
-                what = f"'{home}' is a file"
-            elif not _takes_files(home):
-                what = f"nothing may be written into '{home}'"
+    real = Path(os.path.realpath(folder))
+    what = _no_place(folder, real)
     if what:
-        raise OutputError(
-            f"cannot write the deployment '{folder}': {what}; name another with --output."
-        )
+        raise _refused(folder, [what], "name another with --output")
+    if real.is_dir():
+        with alone_in(real):
+            _prepare(folder, real)
+    if source is not None and source.resolve().parent == real:
+        what = f"it holds '{source.name}', which is deployed"
+        raise _refused(folder, [what], "name another with --output")
 
 
 def write_directory(
@@ -72,108 +63,116 @@ def write_directory(
     """Write all files and, last, the manifest that names them.
 
     A deployment that is there is replaced, all files of it are taken away; others stay. Everything
-    is written beside the folder first, into `.NAME.new`: a full disk leaves what was there. After a
-    kill the folder has the old deployment; or, without a manifest, a part of one of the two, and
-    the whole new one is in both folders together: the next `check_folder` finishes it.
+    is written into a folder of its own first, in the deployment's: a full disk leaves what was
+    there. After a kill the folder has the old deployment; or, without a manifest, a part of one of
+    the two, and the whole new one together with that folder: the next `check_folder` finishes it.
+    Of two processes the second waits for the first, and replaces what it wrote.
 
     Args:
         folder: is made if it is absent.
-        files: content by name.
+        files: content by name, out of `mpo_snn.deploy.manifest.NAMES`.
         manifest: what it says besides the hashes.
 
     Returns:
         the paths, the manifest's last.
 
     Raises:
-        OutputError: if the folder holds something else, or cannot be written.
+        OutputError: if the folder holds something else, is in use, or cannot be written.
     """
-    check_folder(folder)
+    assert files.keys() <= set(NAMES), "a name that no later deployment would take away"
     content = {name: x.encode() if isinstance(x, str) else x for name, x in files.items()}
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
-    text = json.dumps({**manifest, "sha256": hashes}, indent=1, ensure_ascii=False) + "\n"
-    content[MANIFEST] = text.encode()
-    beside = _beside(folder)
-    make_folder(beside.parent)
-    try:
-        _write_beside(beside, content)
+    content[MANIFEST] = manifest_text(manifest, content).encode()
+    real = Path(os.path.realpath(folder))
+    what = _no_place(folder, real)
+    if what:
+        raise _refused(folder, [what], "name another with --output")
+    with alone_in(real):
+        _prepare(folder, real)
         try:
-            _move_in(folder, beside)
-        except KeyboardInterrupt:
-            _move_in(folder, beside)
-            raise
-    except OSError as error:
-        raise _cannot_write(folder, error) from error
+            staging = stage(real, content)
+            try:
+                move_in(real, staging)
+            except KeyboardInterrupt:
+                move_in(real, staging)
+                raise
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
     return [folder / name for name in content]
 
 
-def _beside(folder: Path) -> Path:
-    """Where a deployment is written before it replaces another."""
-    real = Path(os.path.realpath(folder))
-    return real.with_name(f".{real.name}.new") if real.name else real / ".new"
+def _no_place(folder: Path, real: Path) -> str:
+    """Why nothing can be written there, whatever it holds; empty where something can."""
+    if folder.exists() and not folder.is_dir():
+        return "it is a file"
+    home = next(path for path in (real, *real.parents) if path.exists())
+    if not home.is_dir():
+        return f"'{home}' is a file"
+    return "" if _takes_files(home) else f"nothing may be written into '{home}'"
 
 
-def _write_beside(beside: Path, content: Mapping[str, bytes]) -> None:
-    """Write files, the last of which says that they are all; none stays where one fails."""
-    try:
-        beside.mkdir()
-        *_, last = content
-        for name, data in content.items():
-            path = beside / (_PART if name == last else name)
-            path.write_bytes(data)
-        os.replace(beside / _PART, beside / last)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
-
-
-def _finish(folder: Path) -> None:
-    """Move in what was written beside a folder as a whole; take away what was not.
+def _prepare(folder: Path, real: Path) -> None:
+    """Finish what was killed in a folder, or refuse it; it is held.
 
     Raises:
-        OutputError: if the disk refuses.
+        OutputError: if there is something that is not ours, or the disk refuses.
     """
-    beside = _beside(folder)
     try:
-        if (beside / MANIFEST).is_file():
-            _move_in(folder, beside)
-        elif beside.is_dir():
-            shutil.rmtree(beside)
+        for staging in stagings(real):
+            if is_whole(staging):
+                listed = hashes_of(staging)
+                if os.path.lexists(real / MANIFEST):
+                    listed.append(_listed(real))
+                _refuse_others(folder, listed)
+                move_in(real, staging)
+            else:
+                clear(staging)
+        if any(real.iterdir()):
+            _refuse_others(folder, [_listed(real)])
+    except NotOursError as error:
+        advice = "name another with --output, or remove this one if you need nothing of it"
+        raise _refused(folder, [f"it is a folder with other content: {error}"], advice) from error
     except OSError as error:
         raise _cannot_write(folder, error) from error
 
 
-def _move_in(folder: Path, beside: Path) -> None:
-    """Put the deployment that was written beside in place of the old one.
+def _listed(folder: Path) -> dict[str, str]:
+    """Hashes of the deployment in a folder.
 
-    The old manifest goes first and the new one comes last, so that a folder with a manifest is
-    whole, and files of two deployments never stand together. Whatever part of this is done already
-    is not done again.
+    Raises:
+        NotOursError: if it holds none.
     """
-    if not beside.is_dir():
-        return
-    folder = Path(os.path.realpath(folder))
-    folder.mkdir(exist_ok=True)
-    if (beside / MANIFEST).is_file():
-        new = _names(beside / MANIFEST)
-        if (folder / MANIFEST).is_file():
-            os.replace(folder / MANIFEST, beside / _OLD)
-        for name in _names(beside / _OLD):
-            if name not in new or (beside / name).is_file():
-                (folder / name).unlink(missing_ok=True)
-        for name in new:
-            if (beside / name).is_file():
-                os.replace(beside / name, folder / name)
-        os.replace(beside / MANIFEST, folder / MANIFEST)
-    shutil.rmtree(beside)
-
-
-def _names(manifest: Path) -> list[str]:
-    """The files that a manifest names; none where it cannot be read."""
+    if not os.path.lexists(folder / MANIFEST):
+        raise NotOursError(f"there is no {MANIFEST} of a deployment")
     try:
-        named = json.loads(manifest.read_text(encoding="utf-8")).get("sha256", {})
-    except (OSError, ValueError, AttributeError):
-        return []
-    return [name for name in named if isinstance(name, str) and Path(name).name == name]
+        return read_manifest(folder / MANIFEST)
+    except NotOursError as error:
+        raise NotOursError(f"its {MANIFEST} {error}") from error
+
+
+def _refuse_others(folder: Path, manifests: list[dict[str, str]]) -> None:
+    """Refuse files of our names that are not as a manifest has them.
+
+    Raises:
+        OutputError: with the path of each.
+        OSError: if one cannot be read.
+    """
+    found = []
+    for name in NAMES:
+        path = folder / name
+        if not os.path.lexists(path):
+            continue
+        hashes = [listed[name] for listed in manifests if name in listed]
+        if path.is_symlink() or not path.is_file():
+            kind = "link" if path.is_symlink() else "folder" if path.is_dir() else "special file"
+            found.append(f"'{path}' is a {kind}, expected a file")
+        elif not hashes:
+            found.append(
+                f"'{path}' is not of the deployment there, its {MANIFEST} does not list it"
+            )
+        elif digest(path.read_bytes()) not in hashes:
+            found.append(f"'{path}' was changed since it was written")
+    if found:
+        raise _refused(folder, found, "move it away, or name another folder with --output")
 
 
 def _takes_files(folder: Path) -> bool:
@@ -185,5 +184,12 @@ def _takes_files(folder: Path) -> bool:
         return False
 
 
+def _refused(folder: Path, found: list[str], advice: str) -> OutputError:
+    return OutputError(
+        f"cannot write the deployment '{folder}'", [f"{what}; {advice}." for what in found]
+    )
+
+
 def _cannot_write(folder: Path, error: OSError) -> OutputError:
-    return OutputError(f"cannot write the deployment '{folder}': {error.strerror or error}.")
+    where = f" ('{error.filename}')" if error.filename else ""
+    return OutputError(f"cannot write the deployment '{folder}': {error.strerror or error}{where}.")

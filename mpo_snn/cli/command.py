@@ -162,6 +162,7 @@ class CommandParser(jsonargparse.ArgumentParser):
             allow_abbrev=False,
             print_config=None,
         )
+        self._line: list[str] = []
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise instead of printing the usage and leaving the process."""
@@ -169,6 +170,8 @@ class CommandParser(jsonargparse.ArgumentParser):
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the command line; a text that was given must not be empty."""
+        given = args[0] if args else kwargs.get("args")
+        self._line = sys.argv[1:] if given is None else list(given)
         found = super().parse_args(*args, **kwargs)
         for key, value in vars(found).items():
             if value == "":
@@ -202,11 +205,26 @@ class CommandParser(jsonargparse.ArgumentParser):
             wrong = pattern.match(message)
             if wrong:
                 key, expected, found = wrong.groups()
+                key, found = self._as_typed(key, _flat(found))
                 allowed = _type_in_words(expected)
-                if _NOT_FINITE.fullmatch(_flat(found)):
+                if _NOT_FINITE.fullmatch(found):
                     allowed = allowed.replace("a number", "a finite number")
-                return f"{key} is '{_flat(found)}', allowed is {allowed}."
+                return f"{key} is '{found}', allowed is {allowed}."
         return f"{_flat(message).rstrip('.')}."
+
+    def _as_typed(self, key: str, found: str) -> tuple[str, str]:
+        """Name and value of a setting as the command line has them; as they are if it has not.
+
+        YAML makes 1000.0 of 1e3 and None of null. A part of what was typed stays a part.
+        """
+        spelt = {o for action in self._actions if action.dest == key for o in action.option_strings}
+        typed = (key, found)
+        for word, following in zip(self._line, [*self._line[1:], ""], strict=True):
+            option, equals, value = word.partition("=")
+            if option in spelt:
+                text = _flat(value if equals else following)
+                typed = (option, found if found in text else text)
+        return typed
 
     def _unknown(self, words: list[str]) -> str:
         options = [word.partition("=")[0] for word in words if word.startswith("-")]

@@ -7,9 +7,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpo_snn.cli.command import ANSWER_IS_NO, OK, CommandParser, UsageError, run_command, tell_error
-from mpo_snn.cli.scaling_options import add_input_scale
-from mpo_snn.cli.whole_number import check_whole
+from mpo_snn.cli.command import (
+    ANSWER_IS_NO,
+    OK,
+    CommandParser,
+    UsageError,
+    run_command,
+    tell_error,
+    together,
+)
+from mpo_snn.cli.scaling_options import add_input_scale, check_input_scale
+from mpo_snn.cli.whole_number import check_whole, note_on_calibration, note_on_samples
 
 if TYPE_CHECKING:
     from mpo_snn.cli.deploy_source import Source
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
 
 NAME = "mpo-deploy"
 MOST_CALIBRATION = 4096
+_CALIBRATION = 128
 _EXAMPLE = """\
 mpo-deploy runs/digits-xylo --target xylo-audio3
 mpo-deploy runs/digits/model.nir --target loihi-1 --check
@@ -46,23 +55,30 @@ def _body(argv: list[str]) -> int:
         raise UsageError(
             "deploy what, where? mpo-deploy RUN_OR_FILE --target NAME; --list shows the targets."
         )
-    check_whole("samples", args.samples, 1)
-    check_whole("vectors", args.vectors, 0)
-    if args.samples is not None:
-        _check_vectors(args.vectors, args.samples)
-    check_whole("calibration", args.calibration, 1, MOST_CALIBRATION)
-
     from mpo_snn.cli.deploy_source import read_source
     from mpo_snn.deploy.directory import check_folder
     from mpo_snn.deploy.families import can_quantize
     from mpo_snn.profiles.chip import load_chip_profile
 
-    profile = load_chip_profile(args.target)
-    if not (args.check or can_quantize(profile)):
-        raise UsageError(
-            f"{profile.title} can only be checked, no arithmetic of it is known exactly: --check."
-        )
-    source = read_source(args)
+    def chip() -> ChipProfile:
+        profile = load_chip_profile(args.target)
+        if not (args.check or can_quantize(profile)):
+            raise UsageError(
+                f"{profile.title} can only be checked, no arithmetic of it is known exactly:"
+                " --check."
+            )
+        return profile
+
+    profile, source, *_ = together(
+        f"cannot deploy '{args.source}'",
+        chip,
+        lambda: read_source(args),
+        lambda: check_whole("samples", args.samples, 1),
+        lambda: check_whole("vectors", args.vectors, 0),
+        lambda: _check_vectors(args.vectors, args.samples),
+        lambda: check_whole("calibration", args.calibration, 1, MOST_CALIBRATION),
+        lambda: check_input_scale(args.input_scale),
+    )
     output = Path(args.output) if args.output else source.folder(profile.name)
     if not args.check:
         check_folder(output, source.path)
@@ -177,6 +193,8 @@ def _deploy(
     if args.vectors:
         files[VECTORS] = vectors_file(deployment, samples, args.vectors)
     written = write_directory(output, files, manifest_of(report, source.path))
+    for note in _fewer(args, len(samples.y), len(calibration.index)):
+        print(f"note   {note}")
     Console(highlight=False, soft_wrap=True).print(deployment_view(report))
     print("\nwrote  " + "\n       ".join(map(str, written)))
     print(f"next   open {output / 'report.html'} in a browser")
@@ -190,8 +208,17 @@ def _not_of_a_check(args: Any) -> tuple[str, ...]:
     return ()
 
 
-def _check_vectors(vectors: int, measured: int) -> None:
-    if vectors > measured:
+def _fewer(args: Any, measured: int, calibrated: int) -> tuple[str, ...]:
+    """Notes where the data has fewer samples than the user asks for."""
+    asked = calibrated if args.calibration == _CALIBRATION else args.calibration
+    return (
+        *note_on_samples(args.samples, measured),
+        *note_on_calibration(asked, calibrated),
+    )
+
+
+def _check_vectors(vectors: int, measured: int | None) -> None:
+    if measured is not None and vectors > measured > 0:
         raise UsageError(
             f"--vectors is {vectors:,}, allowed is 0 to {measured:,}: no more than are measured."
         )
@@ -242,7 +269,7 @@ def _parser() -> CommandParser:
     add(
         "--calibration",
         type=int,
-        default=128,
+        default=_CALIBRATION,
         metavar="N",
         help="training samples that the quantizer may see, every class in its share",
     )

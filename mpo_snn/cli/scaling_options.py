@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mpo_snn.cli.command import UsageError
+
 
 def add_scaling_options(add: Callable[..., Any]) -> None:
     """Add `--data.normalize` and `--input-scale`.
@@ -35,3 +37,15 @@ def add_input_scale(add: Callable[..., Any]) -> None:
         metavar="FACTOR",
         help="multiply the samples by this; 1, as they are, is the default",
     )
+
+
+def check_input_scale(factor: float) -> None:
+    """Refuse a factor before anything is loaded.
+
+    Raises:
+        UsageError: if it is 0, NaN or infinite, or leaves what float32 holds.
+    """
+    from mpo_snn.data.fit import SCALES, is_scale
+
+    if not is_scale(factor):
+        raise UsageError(f"--input-scale is {factor:g}, allowed is {SCALES}.")

@@ -28,3 +28,12 @@ def note_on_samples(asked: int | None, there: int) -> tuple[str, ...]:
     if asked is None or asked <= there:
         return ()
     return (f"--samples is {asked}, but there are only {there}: all of them are run.",)
+
+
+def note_on_calibration(asked: int, there: int) -> tuple[str, ...]:
+    """A line where the training split is smaller than `--calibration`; none otherwise."""
+    if asked <= there:
+        return ()
+    return (
+        f"--calibration is {asked}, but there are only {there}: the quantizer sees all of them.",
+    )

@@ -42,6 +42,15 @@ class Fitted:
         return x if self.factor == 1.0 else x * self.factor
 
 
+SCALES = "a finite number other than 0, from 1e-30 to 1e30 in size"
+"""What the samples can be multiplied by."""
+
+
+def is_scale(factor: float) -> bool:
+    """Whether samples can be multiplied by this; float32 holds no more."""
+    return 1e-30 <= abs(factor) <= 1e30
+
+
 def fit_dataset(dataset: Dataset, input_shape: tuple[int, ...], factor: float = 1.0) -> Dataset:
     """The data set with its evaluated samples as a graph takes them.
 
@@ -56,11 +65,8 @@ def fit_dataset(dataset: Dataset, input_shape: tuple[int, ...], factor: float = 
     Raises:
         DataError: if the factor is 0, NaN or infinite, or leaves what float32 holds.
     """
-    if not 1e-30 < abs(factor) < 1e30:
-        raise DataError(
-            f"the input scale is {factor:g}, allowed is a finite number other than 0, from 1e-30"
-            " to 1e30 in size."
-        )
+    if not is_scale(factor):
+        raise DataError(f"the input scale is {factor:g}, allowed is {SCALES}.")
     found = dataset.input_shape
     is_flat = len(input_shape) == 1 and math.prod(found) == input_shape[0]
     same_core = [n for n in found if n != 1] == [n for n in input_shape if n != 1]

@@ -14,7 +14,7 @@ A profile is a TOML file. The name is that of the file without its suffix::
     source = "who says it, where"
     notes = "optional"
 
-    [timing.input_event]           # any name; a number >= 0
+    [timing.input_event]           # any name; a number from 0 to 1e12
     [energy.inference]             # a name out of ENERGY_UNITS, with that unit; and besides:
     kind = "measured"              # one of mpo_snn.profiles.energy.KINDS
     low = 6.0                      # optional, with high: where sources disagree
@@ -33,7 +33,7 @@ from mpo_snn.errors import ProfileError
 
 from .chip_constant import ChipConstant, read_constant
 from .chip_keys import ENERGY_UNITS, KEYS
-from .entries import text_of, unknown_keys, version_findings
+from .entries import plain, shown, text_of, unknown_keys, version_findings
 from .toml_file import names_in, read_profile
 
 FAMILIES = tuple(KEYS)
@@ -141,7 +141,7 @@ def _table(
     """All constants of one table; what is wrong goes to `findings`."""
     given = content.get(table, {})
     if not isinstance(given, dict):
-        findings.append(f"{table} is {given!r}, expected tables such as [{table}.NAME]")
+        findings.append(f"{table} is {shown(given)}, expected tables such as [{table}.NAME]")
         return {}
     known = {
         key.partition(".")[2]: rule
@@ -158,11 +158,11 @@ def _table(
         allowed = tuple(ENERGY_UNITS if table == "energy" else known)
     constants = {}
     for name, entry in given.items():
-        part = f"{table}.{name}"
+        part = f"{table}.{plain(name)}"
         if name in allowed and isinstance(entry, dict):
             constants[name] = read_constant(entry, part, known.get(name), findings)
         elif name in allowed:
-            findings.append(f"[{part}] is {entry!r}, expected a table with value, unit, ...")
+            findings.append(f"[{part}] is {shown(entry)}, expected a table with value, unit, ...")
         elif table == "timing":
             findings.append(f"[{part}] is no name, allowed are a-z, 0-9 and _")
         elif table == "energy" or family in FAMILIES:

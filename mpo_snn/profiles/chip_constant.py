@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,8 @@ from .entries import shown, text_of, unknown_keys
 
 _KEYS = {"value", "unit", "status", "source", "notes"}
 _ENERGY_KEYS = _KEYS | {"kind", "low", "high"}
+_MOST = 1e12
+"""Of a time or an energy in its unit; whole numbers end there as well."""
 
 Value = int | float | str | tuple[int, ...]
 
@@ -49,16 +50,18 @@ def read_constant(
     Args:
         entry: what the table has.
         part: its name, such as `limit.hidden`.
-        rule: what the value may be; any number >= 0 where it is None.
+        rule: what the value may be; any number from 0 to 1e12 where it is None.
         findings: takes a line for everything that is wrong.
     """
     is_energy = part.startswith("energy.")
     findings += unknown_keys(entry, _ENERGY_KEYS if is_energy else _KEYS, part)
     value: Any = entry.get("value")
+    before = len(findings)
     if rule is None:
         value = _number(entry, "value", part, findings)
     elif not rule.is_right(value):
         findings.append(f"[{part}] value is {shown(value)}, expected {rule}")
+    is_number = len(findings) == before
     unit = _unit(entry, part, rule, findings)
     status = text_of(entry, "status", part, findings)
     if status and status not in STATUSES:
@@ -71,9 +74,10 @@ def read_constant(
     kind = text_of(entry, "kind", part, findings)
     if kind and kind not in KINDS:
         findings.append(f"[{part}] kind is '{kind}', expected one of {', '.join(KINDS)}")
+    before = len(findings)
     low = _number(entry, "low", part, findings, value)
     high = _number(entry, "high", part, findings, value)
-    if not low <= value <= high:
+    if is_number and len(findings) == before and not low <= value <= high:
         findings.append(f"[{part}] goes from {low} over {value} to {high}, which is no order")
     return ChipConstant(value, unit, status, source, notes, kind, low, high)
 
@@ -99,7 +103,7 @@ def _number(
     """The number under `key`; the default, or else 0 with a finding, where it is none."""
     value = entry.get(key, default)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if math.isfinite(value) and value >= 0:
+        if 0 <= value <= _MOST:
             return float(value)
-    findings.append(f"[{part}] {key} is {shown(value)}, expected a number >= 0")
+    findings.append(f"[{part}] {key} is {shown(value)}, expected a number from 0 to {_MOST:g}")
     return 0.0 if default is None else default

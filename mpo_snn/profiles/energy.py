@@ -148,13 +148,15 @@ def _constant(table: Any, part: str, findings: list[str]) -> EnergyConstant | No
         return None
     before = len(findings)
     findings += unknown_keys(table, _KEYS, part)
+    numbers = len(findings)
     value = _picojoule(table, "value_pj", part, findings)
     low = _picojoule(table, "low_pj", part, findings, value)
     high = _picojoule(table, "high_pj", part, findings, value)
+    are_right = len(findings) == numbers
     alone = {"low_pj", "high_pj"} & table.keys()
     if len(alone) == 1:
         findings.append(f"[{part}] has {alone.pop()} alone, expected both low_pj and high_pj")
-    if not low <= value <= high:
+    if are_right and not low <= value <= high:
         findings.append(f"[{part}] goes from {low} over {value} to {high} pJ, which is no order")
     unit = text_of(table, "unit", part, findings, expected=f"'{UNITS[part]}'")
     if unit and unit != UNITS[part]:
@@ -178,7 +180,9 @@ def _picojoule(
     if isinstance(value, bool) or not isinstance(value, int | float):
         findings.append(f"[{part}] {key} is {shown(value)}, expected a number of picojoules")
     elif not 0 <= value <= _MOST_PJ:
-        findings.append(f"[{part}] {key} is {value}, expected a number from 0 to {_MOST_PJ:g}")
+        findings.append(
+            f"[{part}] {key} is {shown(value)}, expected a number from 0 to {_MOST_PJ:g}"
+        )
     else:
         return float(value)
     return 0.0 if default is None else default

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import io
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mpo_snn.errors import ProfileError
+
+_LONG = re.compile(r"(?<![\w.+-])([+-]?)([0-9][0-9_]{4000,})(?![\w.+-])")
+"""A whole number, more or less as long as Python reads them."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,33 @@ def read_profile(name: str | Path, folder: Path, kind: str) -> ProfileFile:
             raise OSError(errno.EINVAL, "not a regular file")
         file = path.read_bytes()
         text = io.StringIO(file.decode("utf-8-sig"), newline=None).read()
-        content = tomllib.loads(text)
+        content = _tables(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileError(f"{kind} '{path}' is not TOML: {error}.") from error
     except (OSError, ValueError) as error:  # a path with a zero byte is a ValueError
         reason = getattr(error, "strerror", None) or error
         raise ProfileError(f"cannot read the {kind} '{path}': {reason}.") from error
     return ProfileFile(path.stem, content, str(path if path.parent != folder else name), file)
+
+
+def _tables(text: str) -> dict[str, Any]:
+    """What TOML says.
+
+    Python reads no whole number of more than some thousand digits. Others as large take their place
+    then, in hexadecimal digits, so that whoever holds values against ranges tells the key: no key
+    of a profile has them in its range.
+
+    Raises:
+        TOMLDecodeError, RecursionError, ValueError: if it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:
+        return tomllib.loads(_LONG.sub(_as_large, text))
+
+
+def _as_large(found: re.Match[str]) -> str:
+    digits = found[2].replace("_", "")
+    return "-inf" if found[1] == "-" else hex(10 ** (len(digits) - 1))

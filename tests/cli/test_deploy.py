@@ -84,6 +84,12 @@ def words(line: str) -> list[str]:
         ("run --target xylo-audio3 --vectors -1", "--vectors is -1, allowed is 0 or more"),
         ("run --target xylo-audio3 --samples 3 --vectors 4", "--vectors is 4, allowed is 0 to 3"),
         ("run --target xylo-audio3 --calibration 5000", "allowed is 1 to 4096"),
+        (
+            "foreign.nir --target fpga FOREIGN --input-scale nan",
+            "--input-scale is 'nan', allowed is",
+        ),
+        ("run --target xylo-audio3 --vectors 1e3", "--vectors is '1e3', allowed is a whole"),
+        ("run --target xylo-audio3 --vectors null", "--vectors is 'null', allowed is a whole"),
         ("run --target xylo-audio3 --reset zero", "--reset is for a foreign file"),
         ("run --target xylo-audio3 --input-scale 2", "--input-scale is for a foreign file"),
         ("run --target xylo-audio3 --data.path x", "leave out data.path"),
@@ -117,6 +123,31 @@ def test_wrong_input_is_said_in_a_line(line, message, work, monkeypatch, capsys)
     assert deploy.main(words(line)) == 2
     assert message in capsys.readouterr().err
     assert contents(work) == before
+
+
+def test_findings_are_told_at_once_and_before_the_check(work, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    wrong = "--vectors -5 --samples 0 --calibration 99999 --input-scale 0 --target nosuch"
+    assert deploy.main(words(f"foreign.nir FOREIGN {wrong} --timesteps 0")) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and "cannot deploy 'foreign.nir': 6 findings" in captured.err
+    for told in ("--vectors is -5", "--samples is 0", "--calibration is 99999", "'nosuch'"):
+        assert told in captured.err
+    assert "--input-scale is 0, allowed is a finite number other than 0" in captured.err
+
+
+def test_samples_beyond_those_that_are_there_are_told(work, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(work)
+    line = "foreign.nir --target loihi-1 FOREIGN --data archive --data.path ten.npz"
+    x, y = np.full((24, 8, 8), 200, np.uint8), np.arange(24) % 10
+    np.savez("ten.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    edge = "--samples 99 --calibration 50 --output fewer"
+    assert deploy.main(words(f"{line} {edge}")) == 0
+    out = capsys.readouterr().out
+    assert "note   --samples is 99, but there are only 24: all of them are run.\n" in out
+    assert "note   --calibration is 50, but there are only 24: the quantizer sees all" in out
+    assert deploy.main(words(f"{line} --output enough")) == 0
+    assert "there are only" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,8 @@ import pytest
 from mpo_snn.deploy.directory import MANIFEST, check_folder, write_directory
 from mpo_snn.errors import OutputError
 
-FILES = {"a": "1", "b": b"\x00" * 100, "c": "3"}
+SAID = {"schema_version": 1, "target": "x"}
+FILES = {"float.nir": "1", "quantized.nir": b"\x00" * 100, "report.json": "3"}
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -23,7 +23,7 @@ def contents(path: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("done", [0, 1, 2, 3])
 def test_a_full_disk_leaves_what_was_there(done: int, tmp_path, monkeypatch) -> None:
     """The disk takes so many files, and refuses the next: the old deployment is still whole."""
-    write_directory(tmp_path / "d", {"a": "old", "z": "old"}, {})
+    write_directory(tmp_path / "d", {"float.nir": "old", "xylo.npz": "old"}, SAID)
     before, write, left = contents(tmp_path), Path.write_bytes, [done]
 
     def refuse(path: Path, data: bytes) -> int:
@@ -34,15 +34,15 @@ def test_a_full_disk_leaves_what_was_there(done: int, tmp_path, monkeypatch) -> 
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
     with pytest.raises(OutputError, match="No space left on device"):
-        write_directory(tmp_path / "d", FILES, {})
+        write_directory(tmp_path / "d", FILES, SAID)
     with pytest.raises(OutputError, match="No space left on device"):
-        write_directory(tmp_path / "new", FILES, {})
+        write_directory(tmp_path / "new", FILES, SAID)
     assert contents(tmp_path) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d"]
 
 
 def test_an_interruption_leaves_what_was_there(tmp_path, monkeypatch) -> None:
-    write_directory(tmp_path / "d", {"a": "old"}, {})
+    write_directory(tmp_path / "d", {"float.nir": "old"}, SAID)
     before = contents(tmp_path)
 
     def stop(path: Path, data: bytes) -> int:
@@ -50,26 +50,26 @@ def test_an_interruption_leaves_what_was_there(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(Path, "write_bytes", stop)
     with pytest.raises(KeyboardInterrupt):
-        write_directory(tmp_path / "d", FILES, {})
+        write_directory(tmp_path / "d", FILES, SAID)
     assert contents(tmp_path) == before
 
 
 def test_a_link_stays_one(tmp_path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    write_directory(tmp_path / "link", FILES, {})
+    write_directory(tmp_path / "link", FILES, SAID)
     assert (tmp_path / "link").is_symlink()
-    assert sorted(contents(tmp_path / "real")) == ["a", "b", "c", MANIFEST]
+    assert contents(tmp_path / "real").keys() == {*FILES, MANIFEST}
 
 
 def test_what_could_not_be_written_is_known_before_the_work(tmp_path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="file' is a file; name another"):
         check_folder(tmp_path / "file" / "d" / "e")
-    write_directory(tmp_path / "d", FILES, {})
+    write_directory(tmp_path / "d", FILES, SAID)
     check_folder(tmp_path / "d", tmp_path / "file")
-    with pytest.raises(OutputError, match="it holds 'a', which is deployed"):
-        check_folder(tmp_path / "d" / ".." / "d", tmp_path / "d" / "a")
+    with pytest.raises(OutputError, match=r"it holds 'float\.nir', which is deployed"):
+        check_folder(tmp_path / "d" / ".." / "d", tmp_path / "d" / "float.nir")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -79,12 +79,12 @@ def test_a_folder_that_may_not_be_written_is_known_before_the_work(tmp_path) -> 
         check_folder(tmp_path / "closed" / "d")
 
 
-@pytest.mark.parametrize("step", range(15))
+@pytest.mark.parametrize("step", range(16))
 def test_what_a_kill_leaves_is_finished_by_the_next_run(step: int, tmp_path, monkeypatch) -> None:
     """Killed at every change of the disk: never a mixture, and the next check makes it whole."""
     folder = tmp_path / "d"
-    old = {"a": "old", "gone": "old", "b": "old"}
-    write_directory(folder, old, {})
+    old = {"float.nir": "old", "vectors.npz": "old", "quantized.nir": "old"}
+    write_directory(folder, old, SAID)
     (folder / "mine").write_text("notes")
     left = [step]
 
@@ -99,15 +99,20 @@ def test_what_a_kill_leaves_is_finished_by_the_next_run(step: int, tmp_path, mon
 
     pid = os.fork()
     if pid == 0:
-        for place, name in ((os, "replace"), (Path, "unlink"), (Path, "write_bytes")):
+        for place, name in (
+            (os, "replace"),
+            (Path, "unlink"),
+            (Path, "rmdir"),
+            (Path, "write_bytes"),
+        ):
             setattr(place, name, at_most(getattr(place, name)))
-        shutil.rmtree = at_most(shutil.rmtree)
-        write_directory(folder, FILES, {})
+        write_directory(folder, FILES, SAID)
         os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == (7 if step < 14 else 0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == (7 if step < 15 else 0)
 
     def there() -> dict[str, bytes]:
-        return {name: data for name, data in contents(folder).items() if name != "mine"}
+        found = contents(folder).items()
+        return {name: data for name, data in found if name != "mine" and "/" not in name}
 
     whole = {name: x.encode() if isinstance(x, str) else x for name, x in FILES.items()}
     before = {name: text.encode() for name, text in old.items()}
@@ -122,13 +127,14 @@ def test_what_a_kill_leaves_is_finished_by_the_next_run(step: int, tmp_path, mon
     assert json.loads(found.pop(MANIFEST))["sha256"].keys() == found.keys()
     assert found in (before, whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d"]
+    assert sorted(p.name for p in folder.iterdir()) == sorted((*found, MANIFEST, "mine"))
     assert (folder / "mine").read_text() == "notes"
 
 
 def test_an_interruption_at_the_end_is_put_off_until_the_folder_is_whole(
     tmp_path, monkeypatch
 ) -> None:
-    write_directory(tmp_path / "d", {"a": "old"}, {})
+    write_directory(tmp_path / "d", {"float.nir": "old"}, SAID)
     replace, calls = os.replace, []
 
     def stop_once(source, target) -> None:
@@ -139,8 +145,8 @@ def test_an_interruption_at_the_end_is_put_off_until_the_folder_is_whole(
 
     monkeypatch.setattr(os, "replace", stop_once)
     with pytest.raises(KeyboardInterrupt):
-        write_directory(tmp_path / "d", FILES, {})
-    assert sorted(contents(tmp_path)) == ["d/a", "d/b", "d/c", f"d/{MANIFEST}"]
+        write_directory(tmp_path / "d", FILES, SAID)
+    assert sorted(contents(tmp_path)) == sorted(f"d/{name}" for name in (*FILES, MANIFEST))
 
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="Linux has a folder that takes nothing")

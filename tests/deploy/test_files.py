@@ -39,6 +39,8 @@ from mpo_snn.profiles.chip import load_chip_profile
 
 from .chips import CHIPS, T, deployed, network, samples
 
+SAID = {"schema_version": 1, "target": "x"}
+"""What every manifest says."""
 INFERENCE = Inference("digits", T, 1e-4, "counts", "spike_count")
 
 
@@ -126,14 +128,14 @@ def test_the_directory_says_what_arithmetic_its_integers_are_for(tmp_path) -> No
 @pytest.mark.parametrize("chip", CHIPS)
 def test_the_profile_of_the_directory_is_a_profile(chip: str, tmp_path) -> None:
     *_, files = files_of(chip)
-    write_directory(tmp_path / "d", files, {})
+    write_directory(tmp_path / "d", files, SAID)
     assert load_chip_profile(tmp_path / "d" / TARGET).tables == load_chip_profile(chip).tables
 
 
 def test_a_folder_with_other_content_is_left_alone(tmp_path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(OutputError, match="a folder with other content"):
-        write_directory(tmp_path, {"a": "1"}, {})
+        write_directory(tmp_path, {TARGET: "1"}, SAID)
     with pytest.raises(OutputError, match="it is a file"):
         check_folder(tmp_path / "thesis.tex")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
@@ -141,21 +143,21 @@ def test_a_folder_with_other_content_is_left_alone(tmp_path) -> None:
 
 def test_a_deployment_is_replaced_by_the_next_and_nothing_else_is(tmp_path) -> None:
     folder = tmp_path / "deploy"
-    write_directory(folder, {"a": "1", "b": b"\x00"}, {"target": "x"})
+    write_directory(folder, {TARGET: "1", REPORT: b"\x00"}, SAID)
     (folder / "notes.txt").write_text("mine")
-    paths = write_directory(folder, {"a": "2"}, {"target": "y"})
-    assert [path.name for path in paths] == ["a", MANIFEST]
-    assert sorted(path.name for path in folder.iterdir()) == ["a", MANIFEST, "notes.txt"]
+    paths = write_directory(folder, {TARGET: "2"}, {**SAID, "target": "y"})
+    assert [path.name for path in paths] == [TARGET, MANIFEST]
+    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "notes.txt", TARGET]
     manifest = json.loads((folder / MANIFEST).read_text())
-    assert (manifest["target"], list(manifest["sha256"])) == ("y", ["a"])
-    assert (folder / "a").read_text() == "2"
+    assert (manifest["target"], list(manifest["sha256"])) == ("y", [TARGET])
+    assert (folder / TARGET).read_text() == "2"
 
 
 def test_hashes_are_those_of_the_files(tmp_path) -> None:
     import hashlib
 
     *_, files = files_of("fpga")
-    write_directory(tmp_path / "d", files, {})
+    write_directory(tmp_path / "d", files, SAID)
     manifest = json.loads((tmp_path / "d" / MANIFEST).read_text())
     for name, digest in manifest["sha256"].items():
         assert hashlib.sha256((tmp_path / "d" / name).read_bytes()).hexdigest() == digest

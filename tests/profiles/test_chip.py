@@ -106,6 +106,15 @@ def test_a_file_of_ones_own_and_names_that_do_not_exist(tmp_path):
             r'title = "\u001b[31mred"',
             r"title is '\x1b[31mred', expected text without control characters",
         ),
+        (
+            'title = "SpiNNaker2"',
+            r'title = "\u202eder"',
+            r"title is '\u202eder', expected text without format characters",
+        ),
+        ("[energy.update]", r'["extra\u001b[31m".update]', r"unknown key 'extra\x1b[31m'"),
+        ("[energy.update]", r'[energy."up\u001b[31m"]', r"[energy.up\x1b[31m] is unknown"),
+        ("[energy.update]", r'[timing."up\u001b[31m"]', r"[timing.up\x1b[31m] is no name"),
+        ("value = 152", 'value = 152\n"\\u001b[2J" = 1', r"unknown key '\x1b[2J'"),
         ('family = "spinnaker2"', 'family = "spinaker"', "expected one of xylo, speck, loihi"),
         ("[limit.elements]", "[limit.element]", "[limit.elements] is missing, expected a whole"),
         ("[limit.elements]", "[limit.element]", "[limit.element] is unknown, allowed: elements"),
@@ -133,6 +142,41 @@ def test_faults_are_named(tmp_path, old, new, told):
     assert old in GOOD
     found = findings(tmp_path, GOOD.replace(old, new))
     assert any(told in finding for finding in found), found
+
+
+@pytest.mark.parametrize(
+    "digits", ["1" + 400 * "0", "-1" + 400 * "0", 5001 * "9", "-" + 5001 * "9"]
+)
+@pytest.mark.parametrize(
+    ("old", "part"),
+    [
+        ("value = 450.0", "[energy.synaptic_operation] value"),
+        ("low = 10.0", "[energy.synaptic_operation] low"),
+        ("high = 450.0", "[energy.synaptic_operation] high"),
+        ("value = 152", "[limit.elements] value"),
+        ("schema_version = 1", "schema_version"),
+        ('title = "SpiNNaker2"', "title"),
+    ],
+)
+def test_a_number_of_hundreds_of_digits_is_told_by_its_key(tmp_path, digits, old, part):
+    assert old in GOOD
+    found = findings(tmp_path, GOOD.replace(old, f"{old.partition('=')[0]}= {digits}"))
+    (told,) = found
+    assert told.startswith(f"{part} is ")
+    assert "expected" in told and len(told) < 150
+    assert "set_int_max" not in str(found)
+
+
+def test_times_and_lists_of_hundreds_of_digits_are_told(tmp_path):
+    timing = '\n[timing.step]\nvalue = {}\nunit = "ms"\nstatus = "exact"\nsource = "me"\n'
+    for digits in (400, 5001):
+        told = findings(tmp_path, GOOD + timing.format(digits * "9"))
+        assert len(told) == 1 and told[0].startswith("[timing.step] value is a whole number of")
+        assert told[0].endswith(f"{digits:,} digits, expected a number from 0 to 1e+12")
+        speck = (FILES / "speck-2e.toml").read_text()
+        told = findings(tmp_path, speck.replace("[1, 2, 4, 8]", f"[1, {digits * '9'}]"))
+        assert "is [1, a whole number of" in told[0] and len(told[0]) < 200
+    load(tmp_path, GOOD + timing.format("1e12"))
 
 
 def test_all_faults_are_told_at_once(tmp_path):

@@ -69,6 +69,13 @@ def test_features_are_a_row_that_flattens_to_what_was_written(tmp_path: Path) ->
     assert torch.equal(data.train_x[[3, 1]].flatten(1), torch.from_numpy(x_train[[3, 1]]))
     fitted = fit_dataset(data, (6,))
     assert torch.equal(fitted.test_x[:20], torch.from_numpy(x_test))
+    for allowed in (1e-30, -1e30):  # the ends that messages name
+        assert torch.equal(
+            fit_dataset(data, (6,), allowed).test_x[:20], fitted.test_x[:20] * allowed
+        )
+    for wrong in (9e-31, 1.1e30, float("nan"), 0.0):
+        with pytest.raises(DataError, match="from 1e-30 to 1e30 in size"):
+            fit_dataset(data, (6,), wrong)
 
 
 def test_the_split_of_digits_is_the_one_that_the_docs_give() -> None:
