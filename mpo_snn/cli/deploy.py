@@ -16,7 +16,9 @@ from mpo_snn.cli.command import (
     tell_error,
     together,
 )
-from mpo_snn.cli.scaling_options import add_input_scale, check_input_scale
+from mpo_snn.cli.deploy_parser import CALIBRATION, NAME
+from mpo_snn.cli.deploy_parser import deploy_parser as _parser
+from mpo_snn.cli.scaling_options import check_input_scale
 from mpo_snn.cli.whole_number import check_whole, note_on_calibration, note_on_samples
 
 if TYPE_CHECKING:
@@ -27,18 +29,7 @@ if TYPE_CHECKING:
     from mpo_snn.deploy.layers import ChipGraph
     from mpo_snn.profiles.chip import ChipProfile
 
-NAME = "mpo-deploy"
 MOST_CALIBRATION = 4096
-_CALIBRATION = 128
-_EXAMPLE = """\
-mpo-deploy runs/digits-xylo --target xylo-audio3
-mpo-deploy runs/digits/model.nir --target loihi-1 --check
-mpo-deploy foreign.nir --target loihi-1 --check --dt 1e-3 --encoding counts
-mpo-deploy foreign.nir --target speck-2e --data digits --timesteps 8 --dt 1e-3 \\
-           --encoding counts --readout spike_count --reset subtract
-mpo-deploy runs/digits-loihi --target my-chip.toml
-mpo-deploy --list
-mpo-deploy --show speck-2e"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -210,7 +201,7 @@ def _not_of_a_check(args: Any) -> tuple[str, ...]:
 
 def _fewer(args: Any, measured: int, calibrated: int) -> tuple[str, ...]:
     """Notes where the data has fewer samples than the user asks for."""
-    asked = calibrated if args.calibration == _CALIBRATION else args.calibration
+    asked = calibrated if args.calibration == CALIBRATION else args.calibration
     return (
         *note_on_samples(args.samples, measured),
         *note_on_calibration(asked, calibrated),
@@ -240,62 +231,6 @@ def _data(source: Source, args: Any) -> tuple[Samples, Calibration, Dataset]:
     split = "test" if dataset.evaluated_on == "test" else "training"
     title = f"{dataset.description}{scaled}"
     return Samples(x, dataset.test_y, title, dataset.test_index, split), calibration, dataset
-
-
-def _parser() -> CommandParser:
-    parser = CommandParser(
-        NAME,
-        "RUN_OR_FILE --target NAME [--output DIR] [--check]",
-        "Put a trained run, or any NIR file, on a chip: check every rule, round to the chip's\n"
-        "formats, run the test split in the chip's own integers, write a deployment directory.\n"
-        "Exit code 1 if the network does not fit or falls silent; then nothing is written.",
-        _EXAMPLE,
-    )
-    add = parser.add_argument
-    add("source", nargs="?", metavar="RUN_OR_FILE", help="run directory or NIR file")
-    add("--target", metavar="NAME", help="chip (--list shows them), or a .toml file of your own")
-    add("--check", action="store_true", help="check only: findings and resources, nothing written")
-    add(
-        "--output",
-        metavar="DIR",
-        help="where it goes; default: deploy-TARGET in the run, beside own.nir own.deploy-TARGET",
-    )
-    add(
-        "--samples",
-        type=int,
-        metavar="N",
-        help="measure on this many test samples, every class in its share; default all",
-    )
-    add(
-        "--calibration",
-        type=int,
-        default=_CALIBRATION,
-        metavar="N",
-        help="training samples that the quantizer may see, every class in its share",
-    )
-    add(
-        "--vectors",
-        type=int,
-        default=0,
-        metavar="K",
-        help="write vectors.npz: events, spikes, membranes, currents and answers of the first K"
-        " measured samples",
-    )
-    add("--data", metavar="NAME", help="data set; default is the one that the source names")
-    add("--data_path", "--data.path", metavar="FILE_OR_FOLDER", help="where it is")
-    add("--timesteps", type=int, metavar="N", help="foreign file: timesteps of one inference")
-    add("--dt", type=float, metavar="SECONDS", help="foreign file: length of a timestep")
-    add("--encoding", metavar="NAME", help="foreign file: counts, rows, rate, latency or frames")
-    add("--readout", metavar="NAME", help="foreign file: spike_count")
-    add(
-        "--reset",
-        choices=("subtract", "zero"),
-        help="foreign file: what a spike does, where it is not what NIR says (zero)",
-    )
-    add_input_scale(add)
-    add("--list", action="store_true", help="show the shipped chips")
-    add("--show", metavar="NAME", help="show all that is known of a chip, with sources")
-    return parser
 
 
 if __name__ == "__main__":
