@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import tomllib
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpo_snn.errors import ProfileError
+from mpo_snn.regular_file import open_regular
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,8 @@ def read_profile(name: str | Path, folder: Path, kind: str) -> ProfileFile:
                 "or give the path of a .toml file."
             )
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise OSError(errno.EINVAL, "not a regular file")
-        file = path.read_bytes()
+        with open_regular(path) as stream:
+            file = stream.read()
         text = io.StringIO(file.decode("utf-8-sig"), newline=None).read()
         content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
