@@ -6,13 +6,9 @@ input, timesteps, read-outs or energy profiles are put beside each other with a 
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from mpo_snn.errors import DataError
 from mpo_snn.page.quantities import (
     show_bytes,
     show_count,
@@ -21,8 +17,6 @@ from mpo_snn.page.quantities import (
     show_percent,
     show_ratio,
 )
-
-from .report import SCHEMA_VERSION
 
 ROWS = (
     ("accuracy", "summary.accuracy_percent", show_percent),
@@ -40,7 +34,7 @@ ROWS = (
     ("zero weights", "total.zero_weights", show_count),
 )
 """What is compared: its name, its key in a report, and how it is shown."""
-_MUST_AGREE = {
+MUST_AGREE = {
     "data set": "setting.dataset",
     "name of the data": "setting.data_title",
     "part of the data": "setting.split",
@@ -56,16 +50,16 @@ _MUST_AGREE = {
 }
 _CHOICE = ("data set", "part of the data", "samples")
 """Where one of these differs, the content of the samples does so of itself."""
-_ADDED = ("setting.data_title", "setting.data_digest", "setting.input_scaling")
+ADDED = ("setting.data_title", "setting.data_digest", "setting.input_scaling")
 """Keys that reports of earlier versions do not have."""
 NOT_STATED = "not stated"
 
-_ENERGIES = {
+ENERGIES = {
     "value_pj": "summary.energy_pj_per_inference",
     "low_pj": "summary.energy_low_pj_per_inference",
     "high_pj": "summary.energy_high_pj_per_inference",
 }
-_RUN = {
+RUN = {
     "file": "graph.file",
     "data set": "setting.dataset",
     "name of the data": "setting.data_title",
@@ -81,73 +75,8 @@ _RUN = {
 }
 """What is told of each run."""
 
-_ABSENT = object()
-
-
-def read_report(path: str | Path) -> dict[str, Any]:
-    """A `report.json`, read back.
-
-    Raises:
-        DataError: if it cannot be read, is no report of this version, or lacks what is compared.
-    """
-    try:
-        report = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"cannot read '{path}': {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"cannot read '{path}': it is no JSON ({error}).") from error
-    version = report.get("schema_version") if isinstance(report, dict) else None
-    if version != SCHEMA_VERSION or not isinstance(report.get("summary"), dict):
-        raise DataError(
-            f"cannot compare '{path}': it is no report of schema version {SCHEMA_VERSION}. Make it"
-            " anew with mpo-evaluate."
-        )
-    found: dict[str, Any] = report
-    faults = list(_faults(found))
-    if faults:
-        raise DataError(f"cannot compare '{path}', make it anew with mpo-evaluate", faults)
-    return found
-
-
-def _faults(report: dict[str, Any]) -> Iterator[str]:
-    """What a comparison needs and does not find."""
-    for key in (*(key for _, key, _ in ROWS), *_ENERGIES.values()):
-        value, most = _at(report, key), 100.0 if key.endswith("_percent") else math.inf
-        if value is not None and not _is_amount(value, most):
-            yield _missing(key, value, f"null or a number from 0{' to 100' if most == 100 else ''}")
-    for key in dict.fromkeys(("summary.equivalence", *_MUST_AGREE.values(), *_RUN.values())):
-        value = _at(report, key)
-        is_absent = value is _ABSENT and key in _ADDED
-        if not is_absent and not isinstance(value, str | int | float):
-            yield _missing(key, value, "text or a number")
-    steps = _at(report, "decisions.timesteps")
-    if not isinstance(steps, list) or not all(map(_is_step, steps)):
-        yield _missing("decisions.timesteps", steps, "a list of timesteps with their accuracies")
-    layers = report.get("layers")
-    if not isinstance(layers, list):
-        yield _missing("layers", report.get("layers", _ABSENT), "a list")
-        return
-    for i, layer in enumerate(layers):
-        name, density = (_at({"layer": layer}, f"layer.{key}") for key in ("name", "density"))
-        if not isinstance(name, str):
-            yield _missing(f"layers.{i}.name", name, "text")
-        if density is not None and not _is_amount(density):
-            yield _missing(f"layers.{i}.density", density, "null or a number from 0")
-
-
-def _is_step(value: Any) -> bool:
-    step = value if isinstance(value, dict) else {}
-    return _is_amount(step.get("timestep")) and _is_amount(step.get("accuracy_percent"), 100.0)
-
-
-def _is_amount(value: Any, most: float = math.inf) -> bool:
-    """Whether something out of JSON is a finite number from 0 to `most`."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 <= value <= most and value < math.inf
-
-
-def _missing(key: str, value: Any, expected: str) -> str:
-    return f"{key} is {'missing' if value is _ABSENT else repr(value)}, expected {expected}"
+ABSENT = object()
+"""What stands under a key that is not there."""
 
 
 def compare(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
@@ -166,9 +95,13 @@ def compare(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str
     """
     return {
         "names": list(names),
-        "rows": [_row(name, [_at(one, key) for one in reports], show) for name, key, show in ROWS],
+        "rows": [
+            _row(name, [value_at(one, key) for one in reports], show) for name, key, show in ROWS
+        ],
         "equivalence": [one["summary"]["equivalence"] for one in reports],
-        "energies": [{name: _at(one, key) for name, key in _ENERGIES.items()} for one in reports],
+        "energies": [
+            {name: value_at(one, key) for name, key in ENERGIES.items()} for one in reports
+        ],
         "timesteps": [
             [
                 {key: step[key] for key in ("timestep", "accuracy_percent")}
@@ -177,13 +110,13 @@ def compare(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str
             for one in reports
         ],
         "layers": _layers(reports),
-        "runs": {name: _stated(reports, key) for name, key in _RUN.items()},
+        "runs": {name: _stated(reports, key) for name, key in RUN.items()},
         "remarks": list(_remarks(reports, names)),
     }
 
 
 def _remarks(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[str]:
-    found = {what: [*map(str, _stated(reports, key))] for what, key in _MUST_AGREE.items()}
+    found = {what: [*map(str, _stated(reports, key))] for what, key in MUST_AGREE.items()}
     unequal = [what for what, values in found.items() if len(set(values)) > 1]
     if any(what in unequal for what in _CHOICE) and "content of the samples" in unequal:
         unequal.remove("content of the samples")
@@ -202,8 +135,8 @@ def _remarks(reports: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterato
 
 def _stated(reports: Sequence[dict[str, Any]], key: str) -> list[Any]:
     """What each report has under a key, or that it has nothing."""
-    found = [_at(one, key) for one in reports]
-    return [NOT_STATED if value is _ABSENT else value for value in found]
+    found = [value_at(one, key) for one in reports]
+    return [NOT_STATED if value is ABSENT else value for value in found]
 
 
 def _row(name: str, values: list[Any], show: Any) -> dict[str, Any]:
@@ -234,9 +167,9 @@ def _layers(reports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"name": name, "densities": [one[name] for one in found]} for name in common]
 
 
-def _at(report: dict[str, Any], path: str) -> Any:
-    """What stands under a dotted key, `_ABSENT` where nothing does."""
+def value_at(report: dict[str, Any], path: str) -> Any:
+    """What stands under a dotted key, `ABSENT` where nothing does."""
     value: Any = report
     for key in path.split("."):
-        value = value.get(key, _ABSENT) if isinstance(value, dict) else _ABSENT
+        value = value.get(key, ABSENT) if isinstance(value, dict) else ABSENT
     return value

@@ -46,11 +46,13 @@ class Proof:
         equivalence: the measured part.
         disagreements: settings and parameters that differ, one line each.
         notes: what was not compared, and why, one line each.
+        with_membranes: whether membranes were compared; of a recording they are not.
     """
 
     equivalence: Equivalence
     disagreements: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    with_membranes: bool = True
 
     @property
     def is_equal(self) -> bool:
@@ -63,10 +65,12 @@ class Proof:
         silent = ", ".join(repr(name) for name in self.equivalence.silent_layers)
         if not silent:
             return self.notes
+        proven = "of what spikes do there nothing was proven, only membranes. Prove it on samples"
+        if not self.with_membranes:
+            proven = "nothing was proven there. Record samples"
         return (
             *self.notes,
-            f"no neuron of {silent} fires on this data: of what spikes do there nothing was proven,"
-            " only membranes. Prove it on samples that make it fire.",
+            f"no neuron of {silent} fires on this data: {proven} that make it fire.",
         )
 
     def to_dict(self) -> dict[str, Any]:

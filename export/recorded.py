@@ -8,18 +8,13 @@ difference that begins there cannot be traced to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import nir
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from mpo_snn.data.npz_archive import read_arrays
-from mpo_snn.errors import DataError, RecipeError
+from mpo_snn.errors import RecipeError
 from mpo_snn.graph.metadata import read_metadata
 from mpo_snn.graph.simulate import Simulator
 
@@ -27,29 +22,9 @@ from .compare import compare
 from .for_reader import meaning_of
 from .graph_proof import timestep_of
 from .proof import Proof
-from .recording import Recording, core_shape
+from .recorded_archive import Recorded, read_recorded
+from .recording import Recording
 from .sources import GraphSource
-
-INPUT, OUTPUT = "input", "output"
-MOST_SPIKES = 2**15 - 1
-"""Of a neuron in a step, as int16 holds them."""
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A recording.
-
-    Attributes:
-        title: what messages call it.
-        input: (time, samples, *features), float32.
-        output: (time, samples, *outputs), float32.
-        spikes: by name of the layer, (time, samples, *features), bool, or their number, int16.
-    """
-
-    title: str
-    input: Tensor
-    output: Tensor
-    spikes: Mapping[str, Tensor]
 
 
 class RecordedSource:
@@ -117,86 +92,4 @@ def prove_recorded(graph: nir.NIRGraph, title: str, path: Path, dt: float | None
     free = ", ".join(f"'{name}'" for name in nodes if name not in recorded.spikes)
     if free:
         notes.append(f"not recorded: {free}. What differs there first cannot be traced to it.")
-    return Proof(equivalence, (), tuple(notes))
-
-
-def read_recorded(path: Path, simulator: Simulator, nodes: Mapping[str, str]) -> Recorded:
-    """A recording of a graph's layers; an output that a layer fires is that layer's spikes, too.
-
-    Args:
-        path: of the archive.
-        simulator: of the graph.
-        nodes: layer -> node that spikes.
-
-    Raises:
-        DataError: if it is damaged or does not fit the graph, with all findings.
-    """
-    if not path.is_file():
-        raise DataError(f"cannot read the recording '{path}': there is no such file.")
-    x, output = read_arrays(path, (INPUT, OUTPUT))
-    with np.load(path, allow_pickle=False) as archive:
-        names = [name for name in archive.files if name not in (INPUT, OUTPUT)]
-    arrays = dict(zip(names, read_arrays(path, tuple(names)), strict=True))
-    at_the_end = [a for a, b in simulator.flat.edges if b in simulator.flat.outputs]
-    for name, node in nodes.items():
-        if at_the_end == [node]:
-            arrays.setdefault(name, output)
-    found = [
-        f"there is no spiking layer '{name}', allowed are {', '.join(nodes)}, {INPUT}, {OUTPUT}."
-        for name in names
-        if name not in nodes
-    ]
-    shapes = {
-        INPUT: simulator.input_shape,
-        OUTPUT: simulator.output_shape,
-        **{name: simulator.node_shapes[node] for name, node in nodes.items()},
-    }
-    for name, array in {INPUT: x, OUTPUT: output, **arrays}.items():
-        found += _misfits(name, array, shapes.get(name), x.shape[:2])
-    found += [line for name, array in arrays.items() if (line := _no_spikes(name, array))]
-    if found:
-        raise DataError(f"cannot use the recording '{path}'", found)
-    spikes = {n: _spikes(arrays[n]) for n in nodes if n in arrays}
-    return Recorded(str(path), _real(x), _real(output), spikes)
-
-
-def _misfits(
-    name: str,
-    array: NDArray[np.generic],
-    shape: tuple[int, ...] | None,
-    steps_and_samples: tuple[int, ...],
-) -> list[str]:
-    """What is wrong with an array as such, one line each."""
-    if array.dtype.kind not in "biuf":
-        return [f"'{name}' is {array.dtype}, allowed are numbers and bool."]
-    if array.ndim < 3 or 0 in array.shape:
-        return [f"'{name}' has shape {array.shape}, wanted is (time, samples, *features)."]
-    if array.shape[:2] != steps_and_samples:
-        return [
-            f"'{name}' has {array.shape[0]} timesteps of {array.shape[1]} samples, '{INPUT}'"
-            f" {steps_and_samples[0]} of {steps_and_samples[1]}."
-        ]
-    if shape is not None and core_shape(array.shape[2:]) != core_shape(shape):
-        return [f"'{name}' has shape {array.shape[2:]} at one timestep, the file says {shape}."]
-    if not np.isfinite(array.astype(np.float64)).all():
-        return [f"'{name}' has values that are NaN or infinite."]
-    return []
-
-
-def _no_spikes(name: str, array: NDArray[np.generic]) -> str:
-    """Why an array is no spikes of a layer; "" if it is."""
-    if array.dtype.kind not in "biuf":
-        return ""
-    values = array.astype(np.float64)
-    if bool(((values >= 0) & (values <= MOST_SPIKES) & (values == np.round(values))).all()):
-        return ""
-    return f"'{name}' has values that are no numbers of spikes: record spikes, not membranes."
-
-
-def _spikes(array: NDArray[np.generic]) -> Tensor:
-    counts = torch.from_numpy(array.astype(np.int16))
-    return counts if bool((counts > 1).any()) else counts.bool()
-
-
-def _real(array: NDArray[np.generic]) -> Tensor:
-    return torch.from_numpy(array.astype(np.float32))
+    return Proof(equivalence, (), tuple(notes), with_membranes=False)

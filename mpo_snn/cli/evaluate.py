@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mpo_snn.cli.command import OK, CommandParser, UsageError, run_command
+from mpo_snn.cli.command import OK, CommandParser, UsageError, run_command, together
 from mpo_snn.cli.left_beside import prefix_of
 from mpo_snn.cli.scaling_options import add_scaling_options
 from mpo_snn.profiles.energy import DEFAULT_PROFILE, load_energy_profile, profile_names
@@ -105,7 +106,7 @@ def _compare(args: Any, command: str, parser: CommandParser) -> int:
         if option in parser.given(args):
             raise UsageError(f"{option} is of one graph and not compared; leave it out.")
     given = parser.given(args, but=("compare", "output"))
-    if given and all(Path(path).suffix == ".json" for path in args.compare):
+    if given and all(map(_is_report, args.compare)):
         raise UsageError(
             f"reports are compared as they are: leave out {', '.join(given)}, or give NIR files."
         )
@@ -113,14 +114,15 @@ def _compare(args: Any, command: str, parser: CommandParser) -> int:
     from rich.console import Console
 
     from mpo_snn.cli.graph_report import report_of
-    from mpo_snn.evaluation.comparison import compare, read_report
+    from mpo_snn.evaluation.comparison import compare
     from mpo_snn.evaluation.comparison_console import comparison_view
     from mpo_snn.evaluation.write import check_output, write_comparison
 
     if args.output is not None:
         check_output(args.output, ("comparison.json", "comparison.html"))
+    read = _read_all(args.compare)
     reports = [
-        read_report(path) if Path(path).suffix == ".json" else report_of(args, path, command).report
+        read[path] if path in read else report_of(args, path, command).report
         for path in args.compare
     ]
     comparison = compare(reports, _short_names(args.compare))
@@ -130,6 +132,26 @@ def _compare(args: Any, command: str, parser: CommandParser) -> int:
         print(f"\nwrote  {json_path}\n       {html_path}")
         print(f"next   open {html_path} in a browser")
     return OK
+
+
+def _is_report(path: str) -> bool:
+    """Whether a file is a report by its name, and not a graph."""
+    return Path(path).suffix.lower() == ".json"
+
+
+def _read_all(paths: list[str]) -> dict[str, dict[str, Any]]:
+    """The reports by their paths; graphs are looked at too, before any of them is run.
+
+    Raises:
+        MpoError: if one cannot be read, with the findings of all.
+    """
+    from mpo_snn.evaluation.comparison_input import read_report
+    from mpo_snn.graph.read import read_graph
+
+    different = [*dict.fromkeys(paths)]
+    reads = [partial(read_report if _is_report(path) else read_graph, path) for path in different]
+    found = zip(different, together("cannot compare these files", *reads), strict=True)
+    return {path: one for path, one in found if _is_report(path)}
 
 
 def _short_names(paths: list[str]) -> list[str]:

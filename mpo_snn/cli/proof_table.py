@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mpo_snn.cli.whole_number import note_on_samples
-from mpo_snn.export.equivalence import Equivalence, PrecisionResult
+from mpo_snn.export.equivalence import PrecisionResult
 from mpo_snn.export.proof import Proof
 from mpo_snn.export.replay import Place
 
@@ -73,7 +73,7 @@ def _table(result: PrecisionResult, samples: int) -> Table:
 
 def _verdict(proof: Proof) -> str:
     if proof.is_equal:
-        return f"[bold green]equal[/]: {_why_equal(proof.equivalence)}."
+        return f"[bold green]equal[/]: {_why_equal(proof)}."
     place = proof.equivalence.first_divergence
     if place is not None:
         what = _of_membranes(proof.equivalence.results)
@@ -88,8 +88,14 @@ def _verdict(proof: Proof) -> str:
     )
 
 
-def _why_equal(record: Equivalence) -> str:
-    if len(record.silent_layers) == len(record.results[0].layers):
+def _why_equal(proof: Proof) -> str:
+    record = proof.equivalence
+    layers = record.results[0].layers
+    if not layers and not proof.with_membranes:
+        return "every output is the same, and no spiking layer was recorded"
+    if len(record.silent_layers) == len(layers):
+        if not proof.with_membranes:
+            return "nothing fires, so nothing was proven: record samples that make neurons fire"
         return "nothing fires, and every membrane is the same"
     roots = sum(layer.replay.roots for result in record.results for layer in result.layers)
     if not roots:

@@ -54,7 +54,7 @@ def _body(argv: list[str] | None) -> int:
 
 
 def _verify(first: Path, second: Path, args: Any, parser: CommandParser) -> int:
-    if RECORDING in (first.suffix, second.suffix):
+    if _is_recording(first) or _is_recording(second):
         return _verify_recorded(first, second, args, parser)
     if second.is_dir():
         first, second = second, first
@@ -68,12 +68,16 @@ def _verify(first: Path, second: Path, args: Any, parser: CommandParser) -> int:
     return _tell(prove(first, second, args), args)
 
 
+def _is_recording(path: Path) -> bool:
+    return path.suffix.lower() == RECORDING
+
+
 def _verify_recorded(first: Path, second: Path, args: Any, parser: CommandParser) -> int:
     from mpo_snn.export.recorded import prove_recorded
     from mpo_snn.graph.read import read_graph
 
-    file, recording = (second, first) if first.suffix == RECORDING else (first, second)
-    if file.is_dir() or file.suffix in (RECORDING, ".onnx"):
+    file, recording = (second, first) if _is_recording(first) else (first, second)
+    if file.is_dir() or _is_recording(file) or file.suffix == ".onnx":
         raise UsageError(
             f"'{recording}' is compared with a NIR file: mpo-verify model.nir {recording}"
         )

@@ -33,7 +33,10 @@ def load(settings: DataSettings, timesteps: int, part: Literal["train", "test"])
 
     found = []
     if settings.path is not None:
-        found.append("digits come with the package; leave out data.path.")
+        found.append(
+            "digits come with the package; leave out data.path. Data of your own needs --data"
+            " archive (or imagefolder), in training data.name."
+        )
     given = [key for key in ("size", "resized_crop", "normalize") if getattr(settings, key)]
     if given:
         keys = ", ".join(f"data.{key}" for key in given)

@@ -21,5 +21,8 @@ def name_by_content(path: str | None) -> str | None:
     place = local_path(path)
     train = place / "train"
     has_images = train.is_dir() and not any(train.glob("*.parquet"))
-    is_tar = place.is_file() and tarfile.is_tarfile(place)
+    try:
+        is_tar = place.is_file() and tarfile.is_tarfile(place)
+    except OSError:  # told, with its path, where the data is read
+        is_tar = False
     return "imagefolder" if has_images or is_tar else "archive"

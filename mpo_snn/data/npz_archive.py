@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,6 +18,17 @@ from mpo_snn.data.source import Images
 from mpo_snn.errors import DataError
 
 MOST_CHANNELS = 4
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    SyntaxError,  # of a header
+    TypeError,
+    tokenize.TokenError,
+)
+"""What NumPy raises on damaged files."""
 
 
 def read(path: Path, part: PartName) -> Images:
@@ -66,7 +78,7 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> list[NDArray[np.generic]]
             arrays = [archive[name] for name in names]
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raise DataError(
             f"cannot read '{path}': it is damaged ({' '.join(str(error).split())})."
         ) from error

@@ -28,6 +28,11 @@ _NAME = re.compile(r"[\w.+=,@-]+(/[\w.+=,@-]+)*")
 _MOST_SHARDS = 10**6
 _HOW = f"mpo-shards writes one: a shard's file and labels, and the classes ({INDEX})"
 
+_ADDRESS = (
+    f"An address must be that of a folder with {INDEX} and its shards, of its {INDEX}, or of a .tar"
+    " in it; other data is given as a file or folder of this machine."
+)
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -135,7 +140,7 @@ def read_index(root: str) -> ShardIndex:
     if not is_address(root) and not Path(where).is_file():
         raise DataError(f"cannot use the shards in '{root}': there is no {INDEX}. {_HOW}.")
     try:
-        with open_place(root, INDEX) as stream:
+        with _open_index(root) as stream:
             found: Any = json.load(stream)
         if found["format"] != FORMAT or found["version"] != VERSION:
             raise ValueError(f"it is '{found['format']}', version {found['version']}")
@@ -150,6 +155,15 @@ def read_index(root: str) -> ShardIndex:
             f"cannot use '{where}': it is damaged or no index of shards ({reason}). {_HOW}."
         ) from error
     return ShardIndex(root, classes, *splits)
+
+
+def _open_index(root: str) -> IO[bytes]:
+    try:
+        return open_place(root, INDEX)
+    except DataError as error:
+        if is_address(root) and isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            raise DataError(f"{error} {_ADDRESS}") from error.__cause__
+        raise
 
 
 def index_text(classes: Sequence[str], train: Sequence[Shard], test: Sequence[Shard]) -> str:

@@ -20,6 +20,7 @@ from mpo_snn.data.settings import DataSettings
 from mpo_snn.data.shard_index import ShardIndex, find_index
 from mpo_snn.data.shards import Shards, Span
 from mpo_snn.errors import DataError
+from mpo_snn.regular_file import is_special
 
 __all__ = ["Images", "PartName", "find_source", "wanted_path"]
 
@@ -143,14 +144,14 @@ def wanted_path(settings: DataSettings, source: str | None) -> Path:
     try:
         if path.is_dir():
             next(path.iterdir(), None)
-        elif path.exists() and not path.is_file():
+        elif is_special(path):
             raise DataError(
                 f"cannot read data set '{settings.name}' at '{path}': it is neither a file nor a"
                 " folder; check --data.path."
             )
         else:
-            with path.open("rb"):
-                pass
+            with path.open("rb") as stream:
+                stream.read(1)
     except OSError as error:
         raise DataError(
             f"cannot read data set '{settings.name}' at '{path}': {error.strerror}; check"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import re
 import tomllib
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mpo_snn.errors import ProfileError
+from mpo_snn.regular_file import open_regular
 
 _LONG = re.compile(r"(?<![\w.+-])([+-]?)([0-9][0-9_]{4000,})(?![\w.+-])")
 """A whole number, more or less as long as Python reads them."""
@@ -59,9 +59,8 @@ def read_profile(name: str | Path, folder: Path, kind: str) -> ProfileFile:
                 "or give the path of a .toml file."
             )
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise OSError(errno.EINVAL, "not a regular file")
-        file = path.read_bytes()
+        with open_regular(path) as stream:
+            file = stream.read()
         text = io.StringIO(file.decode("utf-8-sig"), newline=None).read()
         content = _tables(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -15,6 +15,7 @@ import pytest
 
 from mpo_snn.errors import MpoError, OutputError
 from mpo_snn.files import delete_file, make_folder, replace_file, write_file
+from mpo_snn.regular_file import open_regular
 
 
 @pytest.fixture(params=("absent", "present"))
@@ -248,6 +249,23 @@ def test_a_device_or_folder_is_never_replaced(tmp_path: Path) -> None:
         "folder",
         "pipe",
     ]
+
+
+def test_a_file_to_read_has_an_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").write_bytes(b"content")
+    for path, found in (
+        (tmp_path / "pipe", "not a regular file"),
+        ("/dev/zero", "not a regular file"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "loop", "Too many levels"),
+        (tmp_path / "absent", "No such file"),
+    ):
+        with pytest.raises(OSError, match=found):
+            open_regular(path)
+    with open_regular(tmp_path / "file") as stream:
+        assert stream.read() == b"content"
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import nir
@@ -16,8 +17,9 @@ from mpo_snn.data.digest import digest_of
 from mpo_snn.data.fit import fit_dataset
 from mpo_snn.data.named_by_content import name_by_content
 from mpo_snn.errors import DataError
-from mpo_snn.evaluation.comparison import compare, read_report
+from mpo_snn.evaluation.comparison import compare
 from mpo_snn.evaluation.comparison_console import comparison_view
+from mpo_snn.evaluation.comparison_input import read_report
 from mpo_snn.evaluation.comparison_page import render_comparison
 from mpo_snn.evaluation.evaluate import evaluate_graph
 from mpo_snn.evaluation.faults import faulty_graph
@@ -229,7 +231,7 @@ def test_a_report_that_lacks_what_is_compared_is_refused(small, tmp_path):
         read_report(path)
     assert list(caught.value.findings) == [
         "summary.density is missing, expected null or a number from 0",
-        "setting.samples is None, expected text or a number",
+        "setting.samples is None, expected a whole number from 0",
         "decisions.timesteps is [1], expected a list of timesteps with their accuracies",
         "layers.1.density is 'high', expected null or a number from 0",
     ]
@@ -254,3 +256,77 @@ def test_figures_that_no_report_can_have_are_refused(small, tmp_path, content, m
     path.write_text(content)
     with pytest.raises(DataError, match=message):
         read_report(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("total.neurons", 10**400, "total.neurons is 1000"),
+        ("summary.energy_pj_per_inference", 10**310, "expected null or a number from 0"),
+        ("summary.energy_pj_per_inference", float("inf"), "expected null or a number from 0"),
+        ("summary.energy_low_pj_per_inference", 1e12, "is 1000000000000.0, expected at most summ"),
+        ("setting.dataset", "\ud800", r"setting.dataset is '\ud800', expected text"),
+        ("setting.dataset", 3, "setting.dataset is 3, expected text"),
+        ("layers.0.name", "\ud800", r"layers.0.name is '\ud800', expected text"),
+        ("graph.file", "\ud800", r"graph.file is '\ud800', expected text"),
+        ("summary.equivalence", "[/]", "expected one of equal, different, not recorded"),
+        ("setting.samples", True, "setting.samples is True, expected a whole number from 0"),
+        ("setting.timesteps", float("nan"), "setting.timesteps is nan, expected a whole number f"),
+        ("setting.timesteps", "4", "setting.timesteps is '4', expected a whole number from 1"),
+        ("setting.dt_s", "1e-4", "setting.dt_s is '1e-4', expected a number above 0"),
+        ("setting.recompute_input", 0, "recompute_input is 0, expected true or false"),
+        ("decisions.timesteps", [], "is [], expected a list of timesteps"),
+        ("schema_version", True, "it is no report of schema version 1"),
+        ("schema_version", 1.0, "it is no report of schema version 1"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told_once(small, tmp_path, capsys, key, value, told):
+    report = json.loads(json.dumps(report_of(small, tmp_path)))
+    *places, last = key.split(".")
+    part = report
+    for place in places:
+        part = part[int(place)] if isinstance(part, list) else part[place]
+    part[last] = value
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(report))
+    assert main(["--compare", str(path), str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line and line.startswith(f"mpo-evaluate: error: cannot compare '{path}'")
+    assert len(line) < 500
+
+
+def test_the_largest_figures_are_drawn(small, tmp_path):
+    report = json.loads(json.dumps(report_of(small, tmp_path)))
+    for key in ("energy_pj", "energy_low_pj", "energy_high_pj", "dense_energy_pj"):
+        report["summary"][f"{key}_per_inference"] = 1.7e308
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(report))
+    assert main(["--compare", str(path), str(path), "--output", str(tmp_path / "out")]) == 0
+
+
+def test_what_is_wrong_with_any_file_is_told(small, tmp_path, capsys):
+    (tmp_path / "empty.json").write_text("")
+    good = tmp_path / "GOOD.JSON"
+    good.write_text(json.dumps(report_of(small, tmp_path)))
+    names = ("nix.json", "nix2.json", "empty.json", "nix.nir")
+    assert main(["--compare", str(good), *(str(tmp_path / name) for name in names)]) == 2
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first == "mpo-evaluate: error: cannot compare these files: 4 findings"
+    assert [line.partition("': ")[0] for line in lines] == [
+        f"  - cannot read '{tmp_path / name}" for name in names
+    ]
+    assert main(["--compare", str(good), str(good)]) == 0
+    assert main(["--compare", str(good), str(good), "--data", "digits"]) == 2
+    assert "reports are compared as they are" in capsys.readouterr().err
+
+
+def test_a_report_is_a_regular_file(small, tmp_path):
+    path = tmp_path / "f.json"
+    os.mkfifo(path)
+    with pytest.raises(DataError, match=r"cannot read '.*f\.json': not a regular file"):
+        read_report(path)
+    for target, told in (("/dev/zero", "not a regular file"), (str(tmp_path), "Is a directory")):
+        path.unlink()
+        path.symlink_to(target)
+        with pytest.raises(DataError, match=told):
+            read_report(path)

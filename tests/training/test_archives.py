@@ -213,7 +213,8 @@ def test_paths_without_data(tmp_path: Path) -> None:
     assert "the folder holds none of" in refused(name="mnist", path=str(tmp_path))
     (tmp_path / "text").write_text("text")
     assert "the file is none of" in refused(name="mnist", path=str(tmp_path / "text"))
-    assert "leave out data.path" in refused(name="digits", path=str(tmp_path))
+    told = refused(name="digits", path=str(tmp_path))
+    assert "leave out data.path. Data of your own needs --data archive (or imagefolder)" in told
 
 
 def test_settings_out_of_range_are_told_at_once() -> None:

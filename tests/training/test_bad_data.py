@@ -18,6 +18,7 @@ from PIL import Image
 
 from mpo_snn.data import load_dataset
 from mpo_snn.data.augment import augmentation
+from mpo_snn.data.named_by_content import name_by_content
 from mpo_snn.data.settings import DataSettings
 from mpo_snn.errors import DataError, RecipeError
 from mpo_snn.training.fit import fit
@@ -123,6 +124,27 @@ def test_what_is_neither_file_nor_folder(tmp_path: Path) -> None:
         for name in ("archive", "mnist", "nmnist"):
             with pytest.raises(DataError, match="it is neither a file nor a folder"):
                 load_dataset(DataSettings(name, str(path)))
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="Linux has such a file")
+def test_a_file_that_the_system_cannot_read_is_named() -> None:
+    path = "/proc/self/mem"
+    assert name_by_content(path) == "archive"
+    for name in ("archive", "mnist", "nmnist", "imagefolder"):
+        with pytest.raises(DataError, match=f"'{path}': Input/output error; check --data.path"):
+            load_dataset(DataSettings(name, path))
+
+
+BOOLS = "{'descr': '<f4', 'fortran_order': False, 'shape': (True, True, 64)}"
+
+
+@pytest.mark.parametrize("header", ("[" * 9000, BOOLS))
+def test_a_header_that_cannot_be_parsed(header: str, tmp_path: Path) -> None:
+    size = len(header).to_bytes(4, "little")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for name in ("x_train", "y_train", "x_test", "y_test"):
+            archive.writestr(f"{name}.npy", b"\x93NUMPY\x02\x00" + size + header.encode())
+    assert "it is damaged (" in refused(tmp_path / "a.npz")
 
 
 def test_a_folder_of_several_archives(tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ def test_one_line_for_what_is_wrong(shards: Path, tmp_path: Path) -> None:
     assert "there is no shards.json. mpo-shards writes one" in refused(lonely)
     assert "there is no shards.json" in refused(lonely / "train-{0..3}.tar")
     assert "cannot read 's9://x/shards.json'" in refused("s9://x")
+    for place in (tmp_path / "absent", shards / "shards.json" / "x"):
+        told = refused(f"file://{place}")
+        assert "An address must be that of a folder with shards.json and its shards, of" in told
     assert "has 3 classes, ImageNet has 1000" in str(_error("imagenet", shards))
     index = json.loads((shards / "shards.json").read_text())
     for change, found in (
