@@ -69,8 +69,9 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_proof(
     def export_run(*_: object) -> None:
         pytest.fail("it was exported before")
 
-    monkeypatch.setattr("mpo_snn.export.proof.export_run", export_run)
+    # In this order: the second module keeps the function that it finds in the first.
     monkeypatch.setattr("mpo_snn.export.to_onnx.onnx_proof.export_onnx", export_run)
+    monkeypatch.setattr("mpo_snn.export.proof.export_run", export_run)
     words = [str(run), *options.split(), "--output", str(tmp_path / "absent" / name)]
     assert export.main(words) == 2
     assert "No such file or directory. Nothing was changed." in capsys.readouterr().err
