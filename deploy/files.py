@@ -21,6 +21,7 @@ from mpo_snn.graph.metadata import GraphMetadata, write_metadata
 from .deployment import Deployment
 from .grid_graph import grid_graph
 from .layers import ChipGraph
+from .manifest import SCHEMA_VERSION
 from .network_file import NETWORK_FILE, network_file
 from .page import render_deployment
 from .real_run import with_values
@@ -75,7 +76,7 @@ def manifest_of(report: Mapping[str, Any], source: Path) -> dict[str, Any]:
     """What the manifest says besides the hashes of the files: where all this comes from."""
     weights = source / "model.safetensors" if source.is_dir() else source
     return {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "target": report["target"]["name"],
         "neuron": report["target"]["neuron"],
         "format": report["target"]["format"],
