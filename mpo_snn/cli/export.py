@@ -167,7 +167,7 @@ def _export_nir(args: Any) -> int:
                 f"{option} is for one plain file, and readers have their own: not with"
                 " --reader all."
             )
-        return export_all(write_for(run, args), output, run.recipe.timesteps)
+        return export_all(write_for(run, args), output, run.recipe.timesteps, args.samples)
     check_output(output)
     made = prove_and_write(run, _for_reader(run, args), args, output)
     if not tell_written(made, output, args.samples):

@@ -59,7 +59,7 @@ def export_file(args: Any, parser: CommandParser) -> int:
 
     if args.reader == "all":
         output = Path(args.output or source)
-        return export_all(write, output, steps)
+        return export_all(write, output, steps, args.samples)
     if args.reader not in READERS:
         raise UsageError(f"unknown --reader '{args.reader}': choose one of {', '.join(READERS)}.")
     output = Path(args.output or source.with_suffix(f".{args.reader}{source.suffix}"))

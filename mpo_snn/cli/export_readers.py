@@ -13,6 +13,7 @@ from rich.table import Table
 
 from mpo_snn.cli.command import ANSWER_IS_NO, OK, print_names
 from mpo_snn.cli.proof_table import print_proof
+from mpo_snn.cli.whole_number import note_on_samples
 from mpo_snn.errors import ExportError
 from mpo_snn.export.for_reader import ReaderExport, export_for_reader, timestep_for
 from mpo_snn.export.loading_code import loading_code
@@ -73,13 +74,16 @@ class Attempt:
     is_written: bool
 
 
-def export_all(write: Callable[[Reader, Path], Attempt], output: Path, timesteps: int) -> int:
+def export_all(
+    write: Callable[[Reader, Path], Attempt], output: Path, timesteps: int, asked: int | None
+) -> int:
     """Write `NAME.READER.nir` for every reader that can express the network, and print a table.
 
     Args:
         write: makes, proves and writes the file of a reader.
         output: name that the files' names are made from.
         timesteps: of one inference.
+        asked: on how many samples it was to be proved; None: on all.
 
     Raises:
         OutputError: if a file of theirs could not be written; nothing is made then.
@@ -89,7 +93,7 @@ def export_all(write: Callable[[Reader, Path], Attempt], output: Path, timesteps
         table.add_column(title, no_wrap=True)
     table.add_column("what stands in the way", overflow="fold")
     code = OK
-    exports = []
+    exports, there = [], 0
     files = {name: output.with_suffix(f".{name}{output.suffix}") for name in READERS}
     for file in files.values():
         check_output(file)
@@ -107,9 +111,12 @@ def export_all(write: Callable[[Reader, Path], Attempt], output: Path, timesteps
         step = "nothing, with the step after loading below" if made.export.after else ""
         table.add_row(reader.title, escape(file.name) if made.is_written else "-", verdict, step)
         exports.append((made.export, file))
+        there = made.proof.equivalence.samples
     console = Console(highlight=False)
     console.width = max(console.width, _WIDTH)
     console.print(table)
+    for line in note_on_samples(asked, there) if exports else ():
+        print(f"note: {line}")
     for export, file in exports:
         if export.reader.members:
             print(f"\n{file.name} loads as the files of {export.reader.title} do.")

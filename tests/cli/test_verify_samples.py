@@ -35,6 +35,16 @@ def test_more_samples_than_there_are(run: Path, capsys: pytest.CaptureFixture[st
     assert told in capsys.readouterr().out
 
 
+def test_more_samples_than_there_are_for_all_readers(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "--samples is 5000, but there are only 360: all of them are run."
+    for source in (run, run / "model.nir"):
+        capsys.readouterr()
+        assert export.main([str(source), "--reader", "all", "--samples", "5000"]) == 0
+        assert capsys.readouterr().out.count(told) == 1
+
+
 def test_no_samples_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert verify.main([str(run), str(run / "model.nir"), "--samples", "0"]) == 2
     assert "--samples is 0, allowed is 1 or more." in capsys.readouterr().err
