@@ -13,6 +13,8 @@ input, the delay of the chip is taken off.
 from __future__ import annotations
 
 import importlib
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,11 @@ def toolchain() -> Any:
         return importlib.import_module(f"rockpool.devices.xylo.{device}")
     except ImportError as error:
         raise SystemExit(f"cannot load rockpool: {error}; pip install {PACKAGES}") from error
+    except subprocess.CalledProcessError as error:  # samna fetches its driver when it is imported
+        raise SystemExit(
+            f"cannot load rockpool: samna could not fetch its driver ({shlex.join(error.cmd)});"
+            " it needs the network for that, once"
+        ) from error
 
 
 def simulate(events: np.ndarray) -> np.ndarray:

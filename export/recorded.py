@@ -88,7 +88,7 @@ def prove_recorded(graph: nir.NIRGraph, title: str, path: Path, dt: float | None
         data=f"the input of '{path}'",
         batch_size=recorded.input.shape[1],
     )
-    notes = ["no membranes were recorded: of those the file's own are shown."]
+    notes = ["a recording has no membranes: spikes and outputs are compared, nothing else."]
     free = ", ".join(f"'{name}'" for name in nodes if name not in recorded.spikes)
     if free:
         notes.append(f"not recorded: {free}. What differs there first cannot be traced to it.")

@@ -62,7 +62,12 @@ def deploy_parser() -> CommandParser:
     add("--data", metavar="NAME", help="data set; default is the one that the source names")
     add("--data_path", "--data.path", metavar="FILE_OR_FOLDER", help="where it is")
     add("--timesteps", type=int, metavar="N", help="foreign file: timesteps of one inference")
-    add("--dt", type=float, metavar="SECONDS", help="foreign file: length of a timestep")
+    add(
+        "--dt",
+        type=float,
+        metavar="SECONDS",
+        help="length of a timestep; of a run 1e-4, which decides no spike",
+    )
     add("--encoding", metavar="NAME", help="foreign file: counts, rows, rate, latency or frames")
     add("--readout", metavar="NAME", help="foreign file: spike_count")
     add(

@@ -79,13 +79,14 @@ def _from_run(path: Path, args: Any) -> Source:
     from mpo_snn.training.rundir import open_run
 
     run = open_run(path)
-    for option in ("timesteps", "dt", "encoding", "readout", "reset"):
+    for option in ("timesteps", "encoding", "readout", "reset"):
         if getattr(args, option) is not None:
             raise UsageError(f"--{option} is for a foreign file; a run says it: leave it out.")
     if args.input_scale != 1.0:
         raise UsageError("--input-scale is for a foreign file; a run says it: leave it out.")
-    export = export_run_for_chip(run)
-    metadata = metadata_of(run, export, DEFAULT_DT, "1.0.8")
+    dt = DEFAULT_DT if args.dt is None else args.dt
+    export = export_run_for_chip(run, dt)
+    metadata = metadata_of(run, export, dt, "1.0.8")
     inference = resolve_inference(metadata, dataset=args.data)
     where = args.data_path or (run.recipe.data.path if args.data is None else None)
     return Source(path, export.graph, metadata, export.behaviour, inference, where)

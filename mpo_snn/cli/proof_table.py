@@ -32,7 +32,7 @@ def print_proof(proof: Proof, asked: int | None = None) -> None:
         f"{record.data}: {record.samples} samples, {record.timesteps} timesteps"
     )
     for result in record.results:
-        console.print(_table(result, record.samples))
+        console.print(_table(result, record.samples, proof.with_membranes))
         same = result.samples - result.predictions_differing
         console.print(f"  predictions the same: {same} of {result.samples}")
     for line in proof.disagreements:
@@ -42,7 +42,7 @@ def print_proof(proof: Proof, asked: int | None = None) -> None:
     console.print(f"\n{_verdict(proof)}")
 
 
-def _table(result: PrecisionResult, samples: int) -> Table:
+def _table(result: PrecisionResult, samples: int, with_membranes: bool) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
     part = f"  first {result.samples}" if result.samples < samples else ""
     table.add_column(f"{part}\n  {result.precision}", no_wrap=True)
@@ -63,8 +63,8 @@ def _table(result: PrecisionResult, samples: int) -> Table:
             f"{tally.either:,}",
             _percent(tally.identical),
             _share(tally.jaccard),
-            f"{tally.replay.membrane_difference:.0e}",
-            f"{tally.replay.roots}",
+            f"{tally.replay.membrane_difference:.0e}" if with_membranes else "-",
+            f"{tally.replay.roots - tally.replay.unexplained}",
             f"{tally.replay.unexplained}",
         )
     table.add_row("  output", "", "", "", "", f"{result.output_difference:.0e}", "", "")

@@ -407,6 +407,21 @@ def test_layers_may_be_called_input_and_output(chip_name, tmp_path, monkeypatch,
     assert verify.main(["named/float.nir", "named/float.nir", "--samples", "5"]) == 0
 
 
+def test_the_timestep_of_a_run_moves_the_clock_and_no_spike(work, tmp_path, capsys) -> None:
+    line = [str(work / "run"), "--target", "xylo-audio3", "--samples", "12"]
+    for name, dt in (("short", "1e-4"), ("long", "1e-2")):
+        assert deploy.main([*line, "--dt", dt, "--output", str(tmp_path / name)]) == 0
+    short, long = (json.loads((tmp_path / name / "report.json").read_text()) for name in
+                   ("short", "long"))  # fmt: skip
+    assert short["layers"] == long["layers"] and short["accuracy"] == long["accuracy"]
+    clocks = [report["facts"][-1]["value"] for report in (short, long)]
+    assert clocks[0] == pytest.approx(100 * clocks[1])
+    assert json.loads((tmp_path / "long" / "network.json").read_text())["run"]["dt_s"] == 1e-2
+    capsys.readouterr()
+    assert deploy.main([*line, "--dt", "0"]) == 2
+    assert "dt is 0 s, allowed is above 0" in capsys.readouterr().err
+
+
 def test_help_says_that_every_class_has_its_share(capsys) -> None:
     assert deploy.main(["--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -25,7 +26,7 @@ from .speck_graphs import network as speck_network
 from .test_xylo_quantize import layer as xylo_layer
 from .written import cores_page, own_profile, written
 
-PAGE = cores_page()
+PAGE, READING = cores_page()
 
 K = 3
 OTHER = {"leak_order": "before", "rounding": "zero", "overflow": "wrap", "compare": ">=",
@@ -182,6 +183,21 @@ def test_xylo_runs_by_the_page() -> None:
     assert [(one["source"], one["rows"]) for one in layers[-1]["sources"]] == [
         ("south", [13, 18]), ("east", [18, 22]),
     ]  # fmt: skip
+
+
+def test_the_page_reads_a_folder(tmp_path, monkeypatch) -> None:
+    """The last block as it stands; it tells a spike that is not the test vector's."""
+    found = written(load_chip_profile("xylo-audio3"), biased(branches()), K, 2)
+    (tmp_path / "deployment").mkdir()
+    for name, content in found.files.items():
+        data = content.encode() if isinstance(content, str) else content
+        (tmp_path / "deployment" / name).write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    exec(READING, dict(PAGE))
+    vectors = {**found.vectors, "alpha.spikes": 1 - found.vectors["alpha.spikes"]}
+    np.savez(tmp_path / "deployment" / "vectors.npz", **vectors)
+    with pytest.raises(AssertionError, match="alpha"):
+        exec(READING, dict(PAGE))
 
 
 def two_kernels() -> ChipGraph:

@@ -13,7 +13,7 @@ from mpo_snn.deploy.xylo_core import XyloNetwork, XyloNeurons, run_xylo
 
 from .written import cores_page
 
-PAGE = cores_page()
+PAGE, _ = cores_page()
 
 
 def whole(generator, low, high, *shape):

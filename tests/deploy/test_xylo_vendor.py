@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 from types import ModuleType
 
@@ -129,3 +130,12 @@ def test_each_chip_has_its_own_part_of_rockpool(chip, device):
     packed = xylo_files(quantize_xylo(chain(), profile), profile)[ARRAYS]
     arrays = np.load(io.BytesIO(packed))
     assert str(arrays["of.device"]) == device and int(arrays["of.delay"]) == 2
+
+
+def test_a_driver_that_cannot_be_fetched_is_one_line(deployed, monkeypatch):
+    def without_a_network(_name):
+        raise subprocess.CalledProcessError(1, ["pip", "install", "samna"])
+
+    monkeypatch.setattr(xylo_rockpool.importlib, "import_module", without_a_network)
+    with pytest.raises(SystemExit, match=r"samna could not fetch its driver \(pip install samna\)"):
+        xylo_rockpool.configuration()

@@ -20,7 +20,7 @@ from mpo_snn.deploy.files import TARGET, TENSORS, deployment_files
 from mpo_snn.deploy.layers import ChipGraph
 from mpo_snn.deploy.network_file import NETWORK_FILE
 from mpo_snn.deploy.record import report_of
-from mpo_snn.deploy.vectors import vectors_file
+from mpo_snn.deploy.vectors import VECTORS, vectors_file
 from mpo_snn.inference import Inference
 from mpo_snn.profiles.chip import ChipProfile, load_chip_profile
 from tests.docs.blocks import blocks_of
@@ -36,6 +36,7 @@ class Written:
         design: values of [neuron] and [format] in target.toml.
         vectors: int64.
         deployment: what was written, for comparison.
+        files: all of it but the manifest, by name.
     """
 
     network: dict[str, Any]
@@ -43,6 +44,7 @@ class Written:
     design: dict[str, Any]
     vectors: dict[str, np.ndarray]
     deployment: Deployment
+    files: dict[str, bytes | str]
 
 
 def own_profile(folder: Path, chip: str = "fpga", **values: Any) -> ChipProfile:
@@ -74,7 +76,8 @@ def written(profile: ChipProfile, graph: ChipGraph, count: int, most: int) -> Wr
     report = report_of(deployment, "a", "b", 1e-4)
     inference = Inference("digits", graph.timesteps, 1e-4, graph.encoding, "spike_count")
     files = deployment_files(deployment, report, inference, None)
-    vectors = dict(np.load(io.BytesIO(vectors_file(deployment, some, count))))
+    files[VECTORS] = vectors_file(deployment, some, count)
+    vectors = dict(np.load(io.BytesIO(files[VECTORS])))
     assert all(np.issubdtype(one.dtype, np.integer) for one in vectors.values())
     assert vectors["index"].tolist() == list(range(100, 100 + count))
     assert vectors["label"].tolist() == few.y[:count].tolist()
@@ -90,13 +93,15 @@ def written(profile: ChipProfile, graph: ChipGraph, count: int, most: int) -> Wr
         },
         {name: value.astype(np.int64) for name, value in vectors.items()},
         deployment,
+        files,
     )
 
 
-def cores_page() -> dict[str, Any]:
-    """What the blocks of docs/cores.md define."""
+def cores_page() -> tuple[dict[str, Any], str]:
+    """What the blocks of docs/cores.md define, and the last, which reads a deployment."""
     defined: dict[str, Any] = {}
-    for block in blocks_of(Path(__file__).parents[2] / "docs" / "cores.md"):
-        if block.language == "python":
-            exec(compile(block.code, "cores.md", "exec"), defined)
-    return defined
+    blocks = blocks_of(Path(__file__).parents[2] / "docs" / "cores.md")
+    *first, last = (block.code for block in blocks if block.language == "python")
+    for code in first:
+        exec(compile(code, "cores.md", "exec"), defined)
+    return defined, last

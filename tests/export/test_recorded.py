@@ -9,6 +9,7 @@ import nir
 import numpy as np
 import pytest
 
+from mpo_snn.cli.proof_table import print_proof
 from mpo_snn.cli.verify import main
 from mpo_snn.export.recorded import prove_recorded
 
@@ -102,7 +103,9 @@ def test_outputs_alone_are_compared_and_the_rest_is_said_to_run_freely(
     assert verify(tmp_path, alone) == 1
 
 
-def test_a_program_that_rounds_at_threshold_differs_by_a_root(tmp_path: Path) -> None:
+def test_a_program_that_rounds_at_threshold_differs_by_a_root(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A membrane of exactly 1 V does not fire here; there, a bit above, it does."""
     nodes = {
         "input": nir.Input({"input": np.array([1])}),
@@ -117,6 +120,9 @@ def test_a_program_that_rounds_at_threshold_differs_by_a_root(tmp_path: Path) ->
         (layer,) = proof.equivalence.results[0].layers
         assert (layer.replay.roots, layer.replay.unexplained) == (1, int(not explained))
         assert proof.is_equal is explained
+        print_proof(proof)
+        row = capsys.readouterr().out.partition("  a ")[2].splitlines()[0].split()
+        assert row[-3:] == ["-", str(int(explained)), str(int(not explained))]
 
 
 def test_everything_that_does_not_fit_is_told_at_once(
