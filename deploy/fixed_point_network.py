@@ -17,6 +17,7 @@ from .layers import INPUT, ChipGraph, Layer
 from .places import LayerPlace, source_place
 from .project import project, targets_of
 from .quantized import IntegerRun, LayerError, LayerOnGrid
+from .way_names import way_names
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,10 @@ class FixedPointNetwork:
         A design without leaks or biases has no tensors of them.
         """
         found: dict[str, Tensor] = {}
+        ways = way_names(layer.real for layer in self.layers)
         for layer in self.layers:
-            for way, weight in zip(layer.real.ways, layer.weights, strict=True):
-                found[f"{layer.real.name}.{way}.weight"] = narrowest(weight)
+            for way, weight in zip(ways[layer.real.name], layer.weights, strict=True):
+                found[f"{way}.weight"] = narrowest(weight)
             for part, values in self._parameters(layer).items():
                 found[f"{layer.real.name}.{part}"] = narrowest(values)
         return found
@@ -163,15 +165,16 @@ class FixedPointNetwork:
         """See `IntegerNetwork.places`; what leads back acts a step later."""
         found, ahead = [], {INPUT}
         low, high = limits(self.format.state_bits)
+        ways = way_names(layer.real for layer in self.layers)
         for layer in self.layers:
             real = layer.real
             sources = (
                 source_place(
                     projection,
-                    {"weight": f"{real.name}.{way}.weight"},
+                    {"weight": f"{way}.weight"},
                     delayed=projection.source not in ahead,
                 )
-                for way, projection in zip(real.ways, real.projections, strict=True)
+                for way, projection in zip(ways[real.name], real.projections, strict=True)
             )
             found.append(
                 LayerPlace(

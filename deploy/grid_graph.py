@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mpo_snn.graph.connections import move_to_graph, written_out
 from mpo_snn.graph.euler import tau_of_leak
 from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
+from mpo_snn.graph.plain_kernel import centred
 
 from .layers import INPUT, OUTPUT, ChipGraph, Layer, Projection
 
@@ -35,12 +37,14 @@ def grid_graph(graph: ChipGraph, dt: float) -> tuple[nir.NIRGraph, dict[str, Neu
         OUTPUT: nir.Output({"output": np.array(graph.output.shape)}),
     }
     edges: list[tuple[str, str]] = [(graph.output.name, OUTPUT)]
+    layers = {layer.name for layer in graph}
     for layer in graph:
         bias: Tensor | None = layer.bias
         behind_synapse = layer.alpha is not None
         for index, projection in enumerate(layer.projections):
-            name = f"{layer.name}.from_{projection.source}"
-            name += "" if name not in nodes else f".{index}"
+            name = plain = f"{layer.name}.from_{projection.source}"
+            while name in nodes or name in layers:
+                name, index = f"{plain}.{index}", index + 1
             own = None if behind_synapse else bias
             way = _way(name, projection, own)
             nodes.update(way)
@@ -51,7 +55,9 @@ def grid_graph(graph: ChipGraph, dt: float) -> tuple[nir.NIRGraph, dict[str, Neu
     behaviour = {
         layer.name: NeuronBehaviour(layer.reset, layer.most_spikes, layer.lower) for layer in graph
     }
-    return nir.NIRGraph(nodes, edges), behaviour
+    found = nir.NIRGraph(nodes, edges, type_check=False)
+    move_to_graph(found)
+    return found, behaviour
 
 
 def _way(name: str, projection: Projection, bias: Tensor | None) -> dict[str, nir.NIRNode]:
@@ -65,14 +71,18 @@ def _way(name: str, projection: Projection, bias: Tensor | None) -> dict[str, ni
         per_channel = np.zeros(len(weight))
         if bias is not None:
             per_channel = _array(bias).reshape(len(weight), -1)[:, 0].copy()
+        # nir's own inference takes kernels for square; one of odd and even sides has no middle.
+        square = centred(weight, projection.padding, (1, 1))
+        kernel, padding = (weight, projection.padding) if square is None else square
         nodes[name] = nir.Conv2d(
             input_shape=pooled[1:],
-            weight=weight,
+            weight=kernel,
             stride=projection.stride,
-            padding=projection.padding,
+            padding=padding,
             dilation=1,
             groups=1,
             bias=per_channel,
+            metadata=written_out(1, weight.shape[2:]) if kernel is not weight else {},
         )
         return nodes
     if len(pooled) > 1:

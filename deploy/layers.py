@@ -106,18 +106,6 @@ class Layer:
         """Names of what drives it."""
         return tuple(projection.source for projection in self.projections)
 
-    @property
-    def ways(self) -> tuple[str, ...]:
-        """A name for each projection: that of its source; where one has several, `SOURCE.NUMBER`.
-
-        The first of a source has no number; of the others it is the place among all, from 0.
-        """
-        sources = self.sources
-        return tuple(
-            f"{source}.{index}" if source in sources[:index] else source
-            for index, source in enumerate(sources)
-        )
-
 
 @dataclass(frozen=True)
 class ChipGraph:

@@ -23,6 +23,7 @@ from .loihi_format import POINT, alpha_of, beta_of
 from .places import LayerPlace, source_place
 from .project import project, targets_of
 from .quantized import IntegerRun, LayerOnGrid
+from .way_names import way_names
 
 
 @dataclass(frozen=True)
@@ -195,12 +196,12 @@ class LoihiNetwork:
     def tensors(self) -> dict[str, Tensor]:
         """Mantissas, exponents and decays of every layer; a projection is named by its source."""
         named: dict[str, Any] = {}
+        ways = way_names(layer.real for layer in self.layers)
         for layer in self.layers:
             name, neurons = layer.real.name, layer.neurons
-            for way, weight in zip(layer.real.ways, layer.weights, strict=True):
-                part = f"{name}.{way}"
-                named[f"{part}.weight_mantissa"] = weight.mantissa.to(torch.int16)
-                named[f"{part}.weight_exponent"] = torch.tensor(weight.exponent, dtype=torch.int8)
+            for way, weight in zip(ways[name], layer.weights, strict=True):
+                named[f"{way}.weight_mantissa"] = weight.mantissa.to(torch.int16)
+                named[f"{way}.weight_exponent"] = torch.tensor(weight.exponent, dtype=torch.int8)
             named |= {
                 f"{name}.threshold_mantissa": (neurons.threshold >> POINT).to(torch.int32),
                 f"{name}.bias_mantissa": layer.bias_mantissa.to(torch.int16),
@@ -212,16 +213,15 @@ class LoihiNetwork:
 
     def places(self) -> tuple[LayerPlace, ...]:
         """See `IntegerNetwork.places`; every spike acts a step later, those of the input too."""
-        return tuple(self._place(layer) for layer in self.layers)
+        ways = way_names(layer.real for layer in self.layers)
+        return tuple(self._place(layer, ways[layer.real.name]) for layer in self.layers)
 
-    def _place(self, layer: LoihiLayer) -> LayerPlace:
+    def _place(self, layer: LoihiLayer, ways: tuple[str, ...]) -> LayerPlace:
         real, neurons = layer.real, layer.neurons
         parts = ("threshold_mantissa", "bias_mantissa", "bias_exponent", "decay_u", "decay_v")
         sources = []
-        for way, projection in zip(real.ways, real.projections, strict=True):
-            names = {
-                part: f"{real.name}.{way}.{part}" for part in ("weight_mantissa", "weight_exponent")
-            }
+        for way, projection in zip(ways, real.projections, strict=True):
+            names = {part: f"{way}.{part}" for part in ("weight_mantissa", "weight_exponent")}
             sources.append(source_place(projection, names, delayed=True))
         return LayerPlace(
             real.name,

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from mpo_snn.errors import ExportError
-from mpo_snn.graph.plain_kernel import Array, ungrouped
+from mpo_snn.graph.plain_kernel import centred, ungrouped
 
 from .draft import Convolution, Draft
 
@@ -21,27 +19,6 @@ ODD_AND_EVEN = (
     "NIR 1.0.8 takes square kernels, and this one cannot be centred in a square; make both sides"
     " odd or both even."
 )
-
-
-def centred(
-    weight: Array, padding: tuple[int, ...], dilation: tuple[int, ...]
-) -> tuple[Array, tuple[int, ...]] | None:
-    """A kernel in the middle of a square of zeros, and its padding; None if it has no middle.
-
-    Args:
-        weight: (out, in, *kernel); given back as it is where the kernel is square.
-        padding: zeros on either side of each axis.
-        dilation: distance between two elements, on each axis.
-    """
-    kernel = weight.shape[2:]
-    side = max(kernel)
-    if any((side - k) % 2 for k in kernel):
-        return None
-    if all(k == side for k in kernel):
-        return weight, padding
-    margins = [(side - k) // 2 for k in kernel]
-    grown = tuple(p + m * dil for p, m, dil in zip(padding, margins, dilation, strict=True))
-    return np.pad(weight, [(0, 0), (0, 0), *((m, m) for m in margins)]), grown
 
 
 def square_convolutions(draft: Draft) -> Draft:

@@ -11,10 +11,10 @@ import nir
 import numpy as np
 
 from mpo_snn.errors import ExportError
-from mpo_snn.export.square_convolution import ODD_AND_EVEN, centred
+from mpo_snn.export.square_convolution import ODD_AND_EVEN
 from mpo_snn.graph.connections import written_out, written_out_of
 from mpo_snn.graph.geometry import convolution_window
-from mpo_snn.graph.plain_kernel import ungrouped
+from mpo_snn.graph.plain_kernel import centred, ungrouped
 
 from .flow import Flow, with_fields
 

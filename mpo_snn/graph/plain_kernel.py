@@ -1,4 +1,4 @@
-"""Kernels of convolutions with their groups and their dilation written out as zeros."""
+"""Kernels of convolutions with groups, dilation and margins written out as zeros."""
 
 from __future__ import annotations
 
@@ -46,3 +46,24 @@ def undilated(weight: Array, dilation: tuple[int, ...]) -> Array:
     full = np.zeros((out, inner, *sides))
     full[tuple(slice(None, None, step) for step in (1, 1, *dilation))] = weight
     return full
+
+
+def centred(
+    weight: Array, padding: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[Array, tuple[int, ...]] | None:
+    """A kernel in the middle of a square of zeros, and its padding; None if it has no middle.
+
+    Args:
+        weight: (out, in, *kernel); given back as it is where the kernel is square.
+        padding: zeros on either side of each axis.
+        dilation: distance between two elements, on each axis.
+    """
+    kernel = weight.shape[2:]
+    side = max(kernel)
+    if any((side - k) % 2 for k in kernel):
+        return None
+    if all(k == side for k in kernel):
+        return weight, padding
+    margins = [(side - k) // 2 for k in kernel]
+    grown = tuple(p + m * dil for p, m, dil in zip(padding, margins, dilation, strict=True))
+    return np.pad(weight, [(0, 0), (0, 0), *((m, m) for m in margins)]), grown

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import nir
@@ -420,6 +421,32 @@ def test_the_timestep_of_a_run_moves_the_clock_and_no_spike(work, tmp_path, caps
     capsys.readouterr()
     assert deploy.main([*line, "--dt", "0"]) == 2
     assert "dt is 0 s, allowed is above 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kernel", "size"), [((3, 1), (4, 5)), ((3, 2), (4, 5))])
+def test_oblong_kernels_of_a_foreign_file(kernel, size, tmp_path, monkeypatch, capsys) -> None:
+    """nir takes every kernel for square; one of odd and even sides cannot be made square."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    weight, ones = random.normal(0.2, 2, (2, 1, *kernel)), np.ones((2, *size))
+    neurons = nir.LIF(tau=5e-3 * ones, r=5 * ones, v_leak=0 * ones, v_threshold=ones)
+    nodes = {
+        "in": nir.Input({"input": np.array([1, 8, 8])}),
+        "conv": nir.Conv2d((8, 8), weight, 2, (1, 1), 1, 1, np.zeros(2)),
+        "lif": neurons,
+        "flat": nir.Flatten({"input": np.array([2, *size])}, 0, -1),
+        "dense": nir.Linear(random.normal(0.2, 2, (10, 2 * size[0] * size[1]))),
+        "last": lif(10, 1.0),
+        "out": nir.Output({"output": np.array([10])}),
+    }
+    nir.write("own.nir", nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    assert deploy.main(words(f"own.nir --target loihi-1 {FOREIGN} --samples 9 --output d")) == 0
+    assert evaluate.main(["d/float.nir", "--data", "digits", "--samples", "9"]) == 0
+    report = json.loads(Path("d/report.json").read_text())
+    assert (
+        report["accuracy"]["float"]["right"]
+        == json.loads(Path("d/float.report.json").read_text())["summary"]["correct"]
+    )
 
 
 def test_help_says_that_every_class_has_its_share(capsys) -> None:

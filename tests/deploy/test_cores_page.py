@@ -153,6 +153,31 @@ def test_loihi_runs_by_the_page(graph) -> None:
     assert all(x["delayed"] for one in found.network["layers"] for x in one["sources"])
 
 
+def dotted() -> ChipGraph:
+    """Names whose parts could be those of others: 'a.b' takes 'x', 'a' takes 'b.x'; twice 'x'."""
+    generator = torch.Generator().manual_seed(1)
+
+    def way(source, inputs, outputs):
+        weight = torch.randn(outputs, inputs, generator=generator, dtype=torch.float64)
+        return dense(source, inputs, outputs, weight)
+
+    names = {"x": [way(INPUT, 16, 6)], "b.x": [way(INPUT, 16, 6)], "x.1": [way(INPUT, 16, 6)]}
+    names |= {"a.b": [way("x", 6, 5)], "a": [way("b.x", 6, 5)]}
+    names["last"] = [way("x", 6, 4), way("x", 6, 4), way("x.1", 6, 4), way("a", 5, 4),
+                     way("a.b", 5, 4)]  # fmt: skip
+    layers = [layer(name, (len(of[0].weight),), *of, beta=0.75) for name, of in names.items()]
+    return ChipGraph(tuple(layers), (16,), 6, "counts")
+
+
+@pytest.mark.parametrize("chip", ["fpga", "loihi-1"])
+def test_names_with_dots_keep_every_weight(chip) -> None:
+    """Two weights of one name were one in the file, the last."""
+    graph = dotted()
+    found = assert_the_page_runs_it(load_chip_profile(chip), graph, most=1)
+    weights = [name for name in found.tensors if name.endswith((".weight", ".weight_mantissa"))]
+    assert len(weights) == sum(len(one.projections) for one in graph) == 10
+
+
 def branches() -> ChipGraph:
     """Two ways beside each other from the input to four outputs, against the alphabet.
 
