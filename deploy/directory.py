@@ -11,9 +11,9 @@
 - `report.json`, `report.html`: what it costs in accuracy, energy and room;
 - `load_*.py`: where the vendor has a toolchain, what to run with it.
 
-What is replaced or taken away is only what the manifest there lists and is as it was written: an
-edited file, one of our names that no deployment has listed (a `vectors.npz` of another one), a
-folder or link in the place of a file is told by its path, and nothing is changed.
+What is replaced or taken away is, besides the manifest, only what that lists and is as it was
+written: an edited file, one of our names that no deployment has listed (a `vectors.npz` of another
+one), a folder or link in the place of a file is told by its path, and nothing is changed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mpo_snn.errors import OutputError
 
 from .folder_lock import alone_in
 from .manifest import MANIFEST, NAMES, NotOursError, digest, manifest_text, read_manifest
-from .staging import clear, hashes_of, is_whole, move_in, stage, stagings
+from .staging import clear, hashes_of, is_begun, is_whole, move_in, stage, stagings
 
 __all__ = ["MANIFEST", "check_folder", "write_directory"]
 
@@ -96,7 +96,7 @@ def write_directory(
                 move_in(real, staging)
                 raise
         except OSError as error:
-            raise _cannot_write(folder, error) from error
+            raise _cannot_write(folder, error, stagings(real)) from error
     return [folder / name for name in content]
 
 
@@ -104,6 +104,8 @@ def _no_place(folder: Path, real: Path) -> str:
     """Why nothing can be written there, whatever it holds; empty where something can."""
     if folder.exists() and not folder.is_dir():
         return "it is a file"
+    if real.is_symlink():
+        return "it is a link that leads back to itself"
     home = next(path for path in (real, *real.parents) if path.exists())
     if not home.is_dir():
         return f"'{home}' is a file"
@@ -118,12 +120,14 @@ def _prepare(folder: Path, real: Path) -> None:
     """
     try:
         for staging in stagings(real):
-            if is_whole(staging):
+            if is_whole(real, staging):
                 listed = hashes_of(staging)
                 if os.path.lexists(real / MANIFEST):
                     listed.append(_listed(real))
                 _refuse_others(folder, listed)
                 move_in(real, staging)
+            elif is_begun(staging):
+                raise NotOursError(f"'{staging}' is part of a killed deployment, and damaged")
             else:
                 clear(staging)
         if any(real.iterdir()):
@@ -190,6 +194,9 @@ def _refused(folder: Path, found: list[str], advice: str) -> OutputError:
     )
 
 
-def _cannot_write(folder: Path, error: OSError) -> OutputError:
+def _cannot_write(folder: Path, error: OSError, left: list[Path] | None = None) -> OutputError:
     where = f" ('{error.filename}')" if error.filename else ""
-    return OutputError(f"cannot write the deployment '{folder}': {error.strerror or error}{where}.")
+    told = ". It is replaced in part; the next run into it finishes that" if left else ""
+    return OutputError(
+        f"cannot write the deployment '{folder}': {error.strerror or error}{where}{told}."
+    )

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from .manifest import MANIFEST, NAMES, NotOursError, read_manifest
+from .manifest import MANIFEST, NAMES, NotOursError, digest, read_manifest
 
 _PREFIX = ".mpo-deploy."
 _STAGING = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")
@@ -39,7 +39,10 @@ def stage(folder: Path, content: Mapping[str, bytes]) -> Path:
     staging = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
     try:
         for name, data in content.items():
-            (staging / (_PART if name == MANIFEST else name)).write_bytes(data)
+            path = staging / (_PART if name == MANIFEST else name)
+            path.write_bytes(data)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
         os.replace(staging / _PART, staging / MANIFEST)
     except BaseException:
         with suppress(OSError):
@@ -48,9 +51,25 @@ def stage(folder: Path, content: Mapping[str, bytes]) -> Path:
     return staging
 
 
-def is_whole(staging: Path) -> bool:
-    """Whether all files of a deployment were written."""
-    return os.path.lexists(staging / MANIFEST)
+def is_whole(folder: Path, staging: Path) -> bool:
+    """Whether all files of a deployment were written, and are there or moved in already.
+
+    Raises:
+        OSError: if one cannot be read.
+    """
+    try:
+        listed = _read(staging / MANIFEST) if os.path.lexists(staging / MANIFEST) else {}
+    except NotOursError:
+        return False
+    return bool(listed) and all(
+        any(_is(home / name, sha256) for home in (staging, folder))
+        for name, sha256 in listed.items()
+    )
+
+
+def is_begun(staging: Path) -> bool:
+    """Whether the old deployment has given its manifest to it, and has no new one."""
+    return os.path.lexists(staging / MANIFEST) and os.path.lexists(staging / _OLD)
 
 
 def hashes_of(staging: Path) -> list[dict[str, str]]:
@@ -75,7 +94,7 @@ def move_in(folder: Path, staging: Path) -> None:
         NotOursError: if a manifest is damaged.
         OSError: if the disk refuses.
     """
-    if is_whole(staging):
+    if os.path.lexists(staging / MANIFEST):
         new = _read(staging / MANIFEST)
         if (folder / MANIFEST).is_file():
             os.replace(folder / MANIFEST, staging / _OLD)
@@ -98,10 +117,14 @@ def clear(staging: Path) -> None:
     """
     if not staging.is_dir():
         return
-    for name in (*NAMES, MANIFEST, _PART, _OLD):
+    for name in (MANIFEST, *NAMES, _PART, _OLD):  # without its manifest it is worth nothing
         if os.path.lexists(staging / name):
             (staging / name).unlink()
     staging.rmdir()
+
+
+def _is(path: Path, sha256: str) -> bool:
+    return path.is_file() and not path.is_symlink() and digest(path.read_bytes()) == sha256
 
 
 def _read(manifest: Path) -> dict[str, str]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from mpo_snn.deploy.directory import MANIFEST, check_folder, write_directory
+from mpo_snn.deploy.manifest import manifest_text
+from mpo_snn.deploy.staging import stage
 from mpo_snn.errors import OutputError
 
 SAID = {"schema_version": 1, "target": "x"}
@@ -153,3 +155,51 @@ def test_an_interruption_at_the_end_is_put_off_until_the_folder_is_whole(
 def test_a_folder_that_takes_no_files_is_known_before_the_work() -> None:
     with pytest.raises(OutputError, match="nothing may be written into '/proc'"):
         check_folder(Path("/proc/x/y"))
+
+
+@pytest.mark.parametrize("with_old", [True, False])
+def test_a_damaged_part_of_a_killed_deployment_is_not_moved_in(with_old, tmp_path) -> None:
+    """As a power cut leaves it: the manifest is there, of a file nothing."""
+    folder = tmp_path / "d"
+    write_directory(folder, {"float.nir": "old"}, SAID)
+    before = contents(folder)
+    content = {**FILES, MANIFEST: manifest_text(SAID, {n: as_bytes(x) for n, x in FILES.items()})}
+    staging = stage(folder, {name: as_bytes(x) for name, x in content.items()})
+    (staging / "report.json").write_text("")
+    if with_old:
+        check_folder(folder)
+        assert contents(folder) == before
+        return
+    (folder / MANIFEST).rename(staging / "manifest.old")
+    with pytest.raises(OutputError, match="is part of a killed deployment, and damaged; name ano"):
+        check_folder(folder)
+
+
+def as_bytes(x: str | bytes) -> bytes:
+    return x.encode() if isinstance(x, str) else x
+
+
+def test_a_disk_that_refuses_the_last_moves_is_told_to_have_left_a_part(
+    tmp_path, monkeypatch
+) -> None:
+    write_directory(tmp_path / "d", {"float.nir": "old"}, SAID)
+    replace, left = os.replace, [3]
+
+    def refuse(source, target) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OutputError, match=r"replaced in part; the next run into it finishes that"):
+        write_directory(tmp_path / "d", FILES, SAID)
+    monkeypatch.setattr(os, "replace", replace)
+    check_folder(tmp_path / "d")
+    assert contents(tmp_path / "d").keys() == {*FILES, MANIFEST}
+
+
+def test_a_link_in_a_circle_is_known_before_the_work(tmp_path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OutputError, match="it is a link that leads back to itself"):
+        check_folder(tmp_path / "loop")
