@@ -61,7 +61,8 @@ _REWRITE = (
 )
 _OPERATIONS = (
     "Supported: additions, products with a number, torch.flatten(x, 1), x.flatten(1),"
-    " x.view(x.size(0), -1), F.avg_pool2d, F.relu; for other reshapes write x.flatten(1)."
+    " x.view(x.size(0), -1) of one and the same x, F.avg_pool2d, F.relu; for other reshapes write"
+    " x.flatten(1)."
 )
 
 

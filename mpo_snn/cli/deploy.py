@@ -188,7 +188,8 @@ def _deploy(
         print(f"note   {note}")
     Console(highlight=False, soft_wrap=True).print(deployment_view(report))
     print("\nwrote  " + "\n       ".join(map(str, written)))
-    print(f"next   open {output / 'report.html'} in a browser")
+    loader = [f"; for the chip, see {path}" for path in written if path.name.startswith("load_")]
+    print(f"next   open {output / 'report.html'} in a browser{''.join(loader)}")
     return OK
 
 

@@ -157,7 +157,7 @@ def refuse_beyond_nir(graph: nir.NIRGraph, attempt: str) -> None:
             f"{attempt}: it is written for chips, and NIR cannot state what its neurons do"
             f" ('{beyond[0]}', {len(beyond)} in all): they subtract within the step, fire several"
             " times in it or have a lowest membrane. mpo-evaluate and mpo-verify run it; else take"
-            " the run that it was made from."
+            " the run that it was made from, or export your network without chip=True."
         )
 
 
