@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,7 @@ from .nir_export import DEFAULT_DT
 from .readers import READERS, Reader
 from .readers.finding import Finding, merged
 
+_NODES = re.compile("'([^']+)'")
 Exact = Literal["exact", "exact after a step"]
 Verdict = Literal[Exact, "different", "not at all"]
 
@@ -121,7 +123,13 @@ def _explained(
         verdict = "different"
     if verdict.startswith("exact"):
         return Explanation(reader, verdict, tuple(found), after, None)
-    own_file = _own_file(reader, meant)
+    own_file, obstacles = _own_file(reader, meant)
+    named = "".join(f.where for f in found)
+    found += [
+        Finding("", f"a file of its own is refused: {line}", "note")
+        for nodes, line in obstacles
+        if not any(f"'{node}'" in named for node in nodes)
+    ]
     if own_file is not None:
         step = ", with a step after loading" if own_file == "exact after a step" else ""
         helps = f"a file of its own: mpo-export --reader {reader.name}, exact{step}"
@@ -130,15 +138,18 @@ def _explained(
     return Explanation(reader, verdict, tuple(found), "", own_file)
 
 
-def _own_file(reader: Reader, meant: Flow) -> Exact | None:
-    """Verdict on the file for this reader that the exporter makes of what the file means."""
+def _own_file(reader: Reader, meant: Flow) -> tuple[Exact | None, list[tuple[list[str], str]]]:
+    """Verdict on the file for this reader that the exporter makes of what the file means.
+
+    Where it makes none, what stands in its way: nodes, and a line.
+    """
     try:
         folded = reader.fold(write_plain_convolutions(meant))
-    except ExportError:
-        return None
+    except ExportError as error:
+        return None, [(_NODES.findall(line.partition(": ")[0]), line) for line in error.findings]
     if _fault_of_nir(folded):
-        return None
-    return "exact after a step" if reader.after(folded.stands_for) else "exact"
+        return None, []
+    return ("exact after a step" if reader.after(folded.stands_for) else "exact"), []
 
 
 def _file_faults(path: str | Path, graph: nir.NIRGraph) -> dict[str, list[Finding]]:

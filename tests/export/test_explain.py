@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import nir
 import numpy as np
 import pytest
@@ -76,11 +78,15 @@ def test_a_file_of_its_own_is_told_where_the_exporter_writes_one(reset, tmp_path
     export = export_nir(network, Dense.input_shape, DT)
     write_nir(tmp_path / "plain.nir", export.graph)
     for told in explain_file(tmp_path / "plain.nir").readers:
+        obstacles: list[str] = []
         try:
             after = export_for_reader(export, told.reader, DT).after
             own = "exact after a step" if after else "exact"
-        except ExportError:
-            own = None
+        except ExportError as error:
+            own, obstacles = None, error.findings
+        named = "".join(finding.where + finding.what for finding in told.findings)
+        for line in obstacles:
+            assert any(node in named for node in re.findall("'[^']+'", line.partition(": ")[0]))
         assert told.own_file == (None if told.verdict.startswith("exact") else own)
         helps = [finding.help for finding in told.findings if finding.help]
         if told.own_file is not None:
