@@ -125,7 +125,7 @@ def _judged(mean: float, most: float, dt: float, profile: ChipProfile) -> str:
     known = f"the vendor's {clock.value:g} MHz (default of its drivers, status {clock.status})"
     if most / dt <= rate:
         return f"{known} are enough in every step"
-    longer = f"are enough in every step from {1000 * most / rate:.3g} ms (--dt) on"
+    longer = f"are enough in every step from {1000 * most / rate:.3g} ms on"
     if mean / dt <= rate:
         return f"{known} are enough on average, and {longer}"
     return f"{known} are too slow: they {longer}, on average from {1000 * mean / rate:.3g} ms on"
