@@ -32,8 +32,10 @@ def vectors_file(deployment: Deployment, samples: Samples, count: int) -> bytes:
     parts: dict[str, list[torch.Tensor]] = {}
     for x in torch.split(samples.x[:count], BATCH):
         events = events_of(deployment.graph, x)
-        output = deployment.integers.run(events).output.flatten(2)
-        kept = {"input": events, "output": output, **deployment.integers.record(events)}
+        recorded = deployment.integers.record(events)
+        late = recorded[f"{deployment.graph.output.name}.spikes"]
+        output = late[deployment.integers.delay :].flatten(2)
+        kept = {"input": events, "output": output, **recorded}
         for name, value in kept.items():
             parts.setdefault(name, []).append(value)
     whole = {name: torch.cat(values, 1) for name, values in parts.items()}
