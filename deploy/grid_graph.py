@@ -21,6 +21,7 @@ from mpo_snn.graph.neuron_behaviour import NeuronBehaviour
 from mpo_snn.graph.plain_kernel import centred
 
 from .layers import INPUT, OUTPUT, ChipGraph, Layer, Projection
+from .way_names import way_names
 
 Array = NDArray[np.float64]
 
@@ -37,14 +38,11 @@ def grid_graph(graph: ChipGraph, dt: float) -> tuple[nir.NIRGraph, dict[str, Neu
         OUTPUT: nir.Output({"output": np.array(graph.output.shape)}),
     }
     edges: list[tuple[str, str]] = [(graph.output.name, OUTPUT)]
-    layers = {layer.name for layer in graph}
+    ways = way_names(graph, "from_", {*nodes, *(layer.name for layer in graph)})
     for layer in graph:
         bias: Tensor | None = layer.bias
         behind_synapse = layer.alpha is not None
-        for index, projection in enumerate(layer.projections):
-            name = plain = f"{layer.name}.from_{projection.source}"
-            while name in nodes or name in layers:
-                name, index = f"{plain}.{index}", index + 1
+        for name, projection in zip(ways[layer.name], layer.projections, strict=True):
             own = None if behind_synapse else bias
             way = _way(name, projection, own)
             nodes.update(way)
