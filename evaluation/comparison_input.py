@@ -10,12 +10,12 @@ from typing import Any
 
 from mpo_snn.errors import DataError
 from mpo_snn.regular_file import open_regular
+from mpo_snn.short_text import short
 
 from .comparison import ABSENT, ADDED, ENERGIES, MUST_AGREE, ROWS, RUN, value_at
 from .report import SCHEMA_VERSION
 
 _VERDICTS = ("equal", "different", "not recorded")
-_LONGEST_TOLD = 80
 
 
 def read_report(path: str | Path) -> dict[str, Any]:
@@ -134,7 +134,6 @@ def _missing(key: str, value: Any, expected: str) -> str:
 def _shown(value: Any) -> str:
     """A value as a message shows it: cut where it would fill the screen."""
     try:
-        text = repr(value)
+        return short(repr(value))
     except (ValueError, RecursionError):  # of a number with thousands of digits
         return "too long to be shown"
-    return text if len(text) <= _LONGEST_TOLD else f"{text[: _LONGEST_TOLD - 3]}..."

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mpo_snn.data.npz_headers import ArrayHeader, memory_of_machine, quoted, short
+from mpo_snn.data.npz_headers import ArrayHeader, memory_of_machine, quoted
+from mpo_snn.short_text import short
 
 from .recording import core_shape
 

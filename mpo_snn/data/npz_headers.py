@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from mpo_snn.errors import DataError
 from mpo_snn.regular_file import open_regular
+from mpo_snn.short_text import short
 
 LONGEST_HEADER = 10_000
 """Bytes, as NumPy takes them."""
@@ -50,7 +51,6 @@ _DAMAGE = (
     zlib.error,
     struct.error,
 )
-_LONGEST_TOLD = 80
 
 
 @dataclass(frozen=True)
@@ -182,11 +182,6 @@ def memory_of_machine() -> float:
 def quoted(name: str) -> str:
     """A name out of a file, in quotes: one line, however it was made."""
     return repr(short(name))
-
-
-def short(text: str) -> str:
-    """A text out of a file, cut where it would fill the screen."""
-    return text if len(text) <= _LONGEST_TOLD else f"{text[: _LONGEST_TOLD - 3]}..."
 
 
 def _check_entry(archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> None:
