@@ -52,7 +52,9 @@ def in_rank(body: Callable[[], int]) -> int:
     try:
         code = body()
     except MpoError as error:
-        if is_told(error) or (rank().local and not has_met()):
+        others_tell = is_told(error) or (rank().local and not has_met())
+        leave()  # threads of a group that is not ended may abort the process when it exits
+        if others_tell:
             return WRONG_INPUT
         raise
     leave()
